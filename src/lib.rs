@@ -1,1 +1,17 @@
-//! Palisade.
+//! Palisade: a reverse proxy. Rooms in the order in which a request meets them.
+//!
+//! The order below is the import rule: a room uses rooms below it and the nouns at the end; builders
+//! may use everything; nobody uses a builder. `tests/architecture.rs` checks the `use` lines.
+
+// Builders: they put the house together.
+pub mod cli;
+pub mod config;
+pub mod control;
+
+// Rooms: the way of a request.
+pub mod listen;
+pub mod route;
+pub mod upstream;
+
+// Nouns: everybody's words.
+pub mod observe;

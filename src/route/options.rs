@@ -1,0 +1,149 @@
+//! What a user sets about a route: its match, its target, its limits.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use regex::bytes::Regex;
+
+/// One `[routes.NAME]`, checked and complete (`[defaults]` already applied).
+#[derive(Debug, Clone)]
+pub struct RouteOptions {
+    pub name: String,
+    pub matches: RouteMatch,
+    pub target: TargetOptions,
+    /// What happens to the path on its way to the upstream.
+    pub rewrite: Option<Rewrite>,
+    /// `Host` towards the upstream; the client's when `None`.
+    pub upstream_host: Option<String>,
+    /// Also send the `Forwarded` field (RFC 7239).
+    pub forwarded: bool,
+    pub timeouts: Timeouts,
+    pub request_body: BodyMode,
+    /// Largest request body in bytes; more is a 413.
+    pub max_body_size: u64,
+}
+
+/// Everything that must hold for a request to take a route; what is empty holds always.
+#[derive(Debug, Clone, Default)]
+pub struct RouteMatch {
+    pub hosts: Vec<HostPattern>,
+    pub path: PathPattern,
+    /// Upper-case method names as written by the user; methods are case-sensitive (RFC 9110 section 9.1).
+    pub methods: Vec<String>,
+    pub headers: Vec<HeaderCondition>,
+    pub query: Vec<QueryCondition>,
+    pub clients: Vec<IpNet>,
+}
+
+/// Host names are kept in lower case, without port and trailing dot.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    Exact(String),
+    /// `*.example.com` is kept as `example.com`; it covers one or more labels in front.
+    Wildcard(String),
+}
+
+/// Paths are compared in canonical form, byte for byte.
+#[derive(Debug, Clone, Default)]
+pub enum PathPattern {
+    #[default]
+    Any,
+    /// Whole segments: `/api` covers `/api` and `/api/...`, not `/apis`.
+    Prefix(String),
+    Exact(String),
+    /// Anchored only where the user anchors it.
+    Regex(Regex),
+}
+
+#[derive(Debug, Clone)]
+pub struct HeaderCondition {
+    /// Lower case.
+    pub name: String,
+    pub value: ValuePattern,
+}
+
+#[derive(Debug, Clone)]
+pub struct QueryCondition {
+    /// Compared percent-decoded.
+    pub name: String,
+    pub value: ValuePattern,
+}
+
+#[derive(Debug, Clone)]
+pub enum ValuePattern {
+    /// `X-Debug = true`: there, whatever its value.
+    Present,
+    /// `X-Debug = false`: not there.
+    Absent,
+    Exact(String),
+    /// `X-Version = { regex = "^2" }`.
+    Regex(Regex),
+}
+
+/// What answers.
+#[derive(Debug, Clone)]
+pub enum TargetOptions {
+    /// Name of an upstream that exists.
+    Upstream(String),
+    Redirect(RedirectOptions),
+    Fixed(FixedAnswer),
+}
+
+/// `redirect = { to = "https://api.example.com{path}", status = 301 }`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedirectOptions {
+    /// Template; `{scheme}`, `{host}`, `{path}` (with leading slash) and `{query}` (with its `?`, or
+    /// empty) are filled in. Nothing is added: `{path}` alone drops the query.
+    pub to: String,
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+}
+
+/// `respond = { status = 403, body = "no", content_type = "text/plain" }`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FixedAnswer {
+    /// 200 to 599.
+    pub status: u16,
+    pub body: String,
+    pub content_type: String,
+}
+
+/// Path change before the upstream sees it.
+#[derive(Debug, Clone)]
+pub enum Rewrite {
+    /// `strip_prefix = "/api"`: `/api/x` becomes `/x`, `/api` becomes `/`.
+    StripPrefix(String),
+    /// `rewrite = { regex = "^/u/([0-9]+)$", to = "/users/$1" }`; a path that the regex does not match
+    /// stays as it is.
+    Regex { regex: Regex, to: String },
+}
+
+/// Patience with the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    /// Between two bytes that the upstream takes.
+    pub send: Duration,
+    /// Until the head of the answer, then between two bytes of it.
+    pub read: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            connect: Duration::from_secs(5),
+            send: Duration::from_secs(60),
+            read: Duration::from_secs(60),
+        }
+    }
+}
+
+/// `request_body`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BodyMode {
+    /// The whole body is read, in memory then on disk, before an upstream connection is taken.
+    #[default]
+    Buffer,
+    /// The body is passed on as it arrives.
+    Stream,
+}

@@ -1,0 +1,80 @@
+//! What a user sets about an upstream: endpoints, balance, pool.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One `[upstreams.NAME]`, checked: at least one endpoint, no endpoint twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamOptions {
+    pub name: String,
+    pub balance: Balance,
+    pub endpoints: Vec<EndpointOptions>,
+    pub pool: PoolOptions,
+}
+
+/// How the next endpoint is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Balance {
+    /// Smooth weighted round robin: 5/2/1 gives 5, 2, 1 of every 8, interleaved.
+    #[default]
+    RoundRobin,
+}
+
+/// One server of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EndpointOptions {
+    pub address: EndpointAddress,
+    /// Share of the requests, 1 to 65535.
+    pub weight: u16,
+}
+
+/// Where an endpoint lives; `Display` gives it as the user wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum EndpointAddress {
+    Socket(SocketAddr),
+    /// A DNS name, resolved at start and again in the background.
+    Name {
+        host: String,
+        port: u16,
+    },
+    /// Written `unix:/run/app.sock`.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for EndpointAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            EndpointAddress::Socket(address) => address.fmt(f),
+            EndpointAddress::Name { host, port } => write!(f, "{host}:{port}"),
+            EndpointAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// `[upstreams.NAME.pool]`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PoolOptions {
+    /// Open connections per endpoint over all workers.
+    pub max_connections: u32,
+    /// A connection unused for this long is closed.
+    pub idle_timeout: Duration,
+    /// While connections are idle, a TCP connect checks the endpoint this often; zero is never.
+    pub probe_interval: Duration,
+    /// How long a request waits for a connection when `max_connections` are busy.
+    pub queue_timeout: Duration,
+    /// How many requests may wait for a connection of one endpoint.
+    pub max_queue: u32,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        PoolOptions {
+            max_connections: 100,
+            idle_timeout: Duration::from_secs(60),
+            probe_interval: Duration::from_secs(10),
+            queue_timeout: Duration::from_secs(5),
+            max_queue: 100_000,
+        }
+    }
+}
