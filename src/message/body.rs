@@ -42,6 +42,8 @@ pub struct Upgraded {
     pub socket: Socket,
     /// What the origin sent behind its head.
     pub buffer: Buffer,
+    /// Dropped when the tunnel ends: the pool's place for this connection.
+    pub held: Box<dyn std::any::Any>,
 }
 
 impl Body<'_> {

@@ -18,7 +18,7 @@ thread_local! {
 }
 
 /// Bytes received and not yet used, and room for more.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Buffer {
     bytes: Box<[u8]>,
     start: usize,
@@ -26,9 +26,9 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// A buffer of 16 KiB.
-    pub fn take() -> Buffer {
-        Buffer::of_size(SMALL)
+    /// A buffer without memory; it takes 16 KiB from the pool when room is asked for.
+    pub fn new() -> Buffer {
+        Buffer::default()
     }
 
     fn of_size(size: usize) -> Buffer {
@@ -70,6 +70,9 @@ impl Buffer {
     /// Room for the next read: behind the data, after moving that to the front when no room is left.
     /// Empty when the buffer is full.
     pub fn room(&mut self) -> &mut [u8] {
+        if self.bytes.is_empty() {
+            *self = Buffer::of_size(SMALL);
+        }
         if self.end == self.bytes.len() && self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -92,6 +95,13 @@ impl Buffer {
         larger.end = self.len();
         *self = larger;
         true
+    }
+
+    /// Gives the memory back while nothing is in it.
+    pub fn release_when_empty(&mut self) {
+        if self.is_empty() {
+            *self = Buffer::new();
+        }
     }
 
     /// Appends as much of `bytes` as fits into the room; returns how much that was.

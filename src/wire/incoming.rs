@@ -46,6 +46,11 @@ impl Incoming {
             if self.is_ended() {
                 break;
             }
+            if self.buffer.is_empty() {
+                // Waiting costs no buffer.
+                self.buffer.release_when_empty();
+                ready!(socket.poll_readable(cx)).map_err(IncomingError::Socket)?;
+            }
             let room = self.buffer.room();
             match ready!(socket.poll_read(cx, room)).map_err(IncomingError::Socket)? {
                 0 if self.reader.may_end_here() => self.ended = true,
@@ -72,6 +77,15 @@ impl Incoming {
             self.close_gap();
         }
         Ok(self.data > 0)
+    }
+
+    /// Body bytes that were decoded and not yet consumed.
+    pub fn data(&self) -> &[u8] {
+        &self.buffer.data()[..self.data]
+    }
+
+    pub fn has_data(&self) -> bool {
+        self.data > 0
     }
 
     /// Forgets the first `count` bytes of data.

@@ -8,5 +8,5 @@ pub mod worker;
 
 pub use buffer::{Buffer, Scratch};
 pub use incoming::{Incoming, IncomingError};
-pub use socket::{Peer, Socket};
+pub use socket::{Peer, Portable, Socket};
 pub use watchdog::Watchdog;

@@ -82,16 +82,12 @@ impl Socket {
     /// True when the peer has neither closed nor sent anything: fit for the next exchange. Looks at what
     /// the runtime already knows, so it makes a system call only when something did happen.
     pub fn is_quiet(&self) -> bool {
-        let mut nobody = Context::from_waker(std::task::Waker::noop());
-        if self.poll_readable(&mut nobody).is_pending() {
-            return true;
-        }
-        // Readiness may be a leftover of a read that exactly filled its buffer.
         let mut byte = [0u8; 1];
-        match &*self.stream.borrow() {
-            Stream::Tcp(stream) => would_block(stream.try_read(&mut byte)),
-            Stream::Unix(stream) => would_block(stream.try_read(&mut byte)),
-        }
+        let read = match &*self.stream.borrow() {
+            Stream::Tcp(stream) => stream.try_read(&mut byte),
+            Stream::Unix(stream) => stream.try_read(&mut byte),
+        };
+        matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Makes the coming close a reset, so that the peer cannot take a truncated message for a whole one.
@@ -123,8 +119,4 @@ impl Socket {
 pub enum Portable {
     Tcp(std::net::TcpStream),
     Unix(std::os::unix::net::UnixStream),
-}
-
-fn would_block(result: io::Result<usize>) -> bool {
-    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
