@@ -18,7 +18,7 @@ pub enum Mismatch<'r> {
 }
 
 /// True when the route asks for nothing but host and path.
-pub(super) fn is_unconditional(matches: &RouteMatch) -> bool {
+pub(super) fn is_empty(matches: &RouteMatch) -> bool {
     matches.methods.is_empty() && count(matches) == 0
 }
 

@@ -5,6 +5,7 @@ mod explain;
 mod host;
 mod options;
 pub mod path;
+mod path_index;
 pub mod table;
 pub mod target;
 
