@@ -2,6 +2,8 @@
 
 use crate::error::HeadError;
 use crate::fields::{Fields, is_token};
+use crate::framing::BodyLength;
+use crate::head::{RequestHead, Version};
 use crate::name::{Name, same_name};
 
 /// More nominations than this are an attack, not a need.
@@ -39,6 +41,32 @@ impl ConnectionOptions {
         }
         Ok(options)
     }
+}
+
+/// The protocol that a request asks to change to, `name` or `name/version`; `None` when it asks for none
+/// that may be granted: a server may always answer in HTTP (RFC 9110 section 7.8).
+///
+/// `h2c` is never granted, as the upgrade is deprecated (RFC 9113 section 3.1) and hides requests from the
+/// proxy; nor is one of several protocols, as then it would be open which.
+pub fn requested_upgrade<'h>(
+    head: &'h RequestHead,
+    options: ConnectionOptions,
+    length: BodyLength,
+) -> Result<Option<&'h [u8]>, HeadError> {
+    let mut values = head.fields.all(Name::Upgrade);
+    let protocol = match (values.next(), values.next()) {
+        (Some(value), None) if options.upgrade && head.version == Version::Http11 => value,
+        _ => return Ok(None),
+    };
+    let mut parts = protocol.splitn(2, |byte| *byte == b'/');
+    if !parts.all(is_token) || same_name(protocol, b"h2c") {
+        return Ok(None);
+    }
+    // The body's bytes would be the first bytes of the new protocol to some, and a body to others.
+    if length != BodyLength::NONE {
+        return Err(HeadError::UpgradeWithBody);
+    }
+    Ok(Some(protocol))
 }
 
 /// True when the sender nominated this field to be dropped, and it is one that a nomination may drop:

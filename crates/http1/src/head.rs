@@ -6,7 +6,7 @@ use crate::authority;
 use crate::error::HeadError;
 use crate::fields::{Fields, Slot, Span};
 use crate::method::Method;
-use crate::name::Name;
+use crate::name::{Name, same_name};
 use crate::scan::MAX_FIELDS;
 use crate::target::{self, TargetForm};
 
@@ -191,6 +191,16 @@ impl RequestHead {
 
     pub fn set_query(&mut self, query: Option<&[u8]>) {
         self.query = query.map(|query| self.fields.append(query));
+    }
+
+    /// The client waits for a 100 before it sends the body. Ignored in HTTP/1.0 (RFC 9110 section 10.1.1).
+    pub fn expects_continue(&self) -> Result<bool, HeadError> {
+        let mut values = self.fields.all(Name::Expect);
+        match (self.version, values.next(), values.next()) {
+            (Version::Http10, ..) | (_, None, _) => Ok(false),
+            (_, Some(value), None) if same_name(value, b"100-continue") => Ok(true),
+            _ => Err(HeadError::BadExpectation),
+        }
     }
 
     /// True when the connection may carry another request, as far as the client's wish goes.
