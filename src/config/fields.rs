@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Place, Problems};
-use super::keys::{Key, Kind};
+use super::keys::Key;
 use super::tree::{Entry, Node, Table, Value};
 use super::values::{self, Parsed, Wrong};
 
@@ -119,7 +119,7 @@ impl<'a> Fields<'a> {
         let Value::Table(table) = &node.value else { return None };
         let key = self.keys.iter().find(|key| key.name == name)?;
         let path = format!("{}.{name}", self.path);
-        Some(Fields::new(path, table_keys(&key.kind)?, table, &node.place, self.problems))
+        Some(Fields::new(path, key.kind.table_keys()?, table, &node.place, self.problems))
     }
 
     /// A value that `parse` understands; else its error is reported here.
@@ -155,22 +155,12 @@ fn text_of(node: &Node) -> Option<Text<'_>> {
     node.as_text().map(|value| Text { value, place: &node.place })
 }
 
-fn table_keys(kind: &Kind) -> Option<&'static [Key]> {
-    match kind {
-        Kind::Table(keys) => Some(keys),
-        Kind::ListOf(kind) | Kind::MapOf(kind) => table_keys(kind),
-        Kind::Either(kinds) => kinds.iter().find_map(table_keys),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 pub mod tests {
     use std::cell::RefCell;
     use std::collections::BTreeSet;
 
     use super::super::keys::{Key, SECTIONS};
-    use super::*;
 
     thread_local! {
         static READ: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
@@ -183,7 +173,7 @@ pub mod tests {
     fn add_paths(path: &str, keys: &[Key], paths: &mut BTreeSet<String>) {
         for key in keys {
             let path = format!("{path}.{}", key.name);
-            if let Some(keys) = table_keys(&key.kind) {
+            if let Some(keys) = key.kind.table_keys() {
                 add_paths(&path, keys, paths);
             }
             paths.insert(path);

@@ -20,6 +20,7 @@ mod matches;
 mod pattern;
 mod render;
 mod routes;
+pub mod schema;
 mod server;
 mod settings;
 mod shadow;
@@ -32,6 +33,8 @@ mod upstreams;
 mod values;
 
 pub use diagnostic::{Diagnostic, Place, Report, Severity, Source};
+pub use json::Json;
+pub(crate) use render::counted;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -124,7 +124,7 @@ fn place_json(place: &Place) -> [(String, Json); 5] {
     ]
 }
 
-pub(super) fn counted(count: usize, noun: &str) -> String {
+pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
