@@ -222,7 +222,8 @@ impl Read for TimedStream {
             if left.is_zero() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            self.stream.set_read_timeout(Some(left))?;
+            // Rounded down to 0 microseconds it would mean "for ever".
+            self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
         }
         self.stream.read(buffer)
     }
