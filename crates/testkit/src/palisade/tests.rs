@@ -8,10 +8,10 @@ const FAKE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/palisade/fake.sh");
 const SOON: Duration = Duration::from_secs(10);
 
 const SERVE: &str = r#"
+    trap 'echo "palisade: bye" >&2; exit 3' TERM
     echo "palisade: listener http on 127.0.0.1:4000" >&2
     echo "palisade: listener inside on unix:{dir}/s" >&2
     echo "palisade: ready" >&2
-    trap 'echo "palisade: bye" >&2; exit 3' TERM
     while :; do sleep 0.01; done"#;
 
 #[test]
