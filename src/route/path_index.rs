@@ -261,3 +261,28 @@ fn compare(a: &[u8], b: &[u8]) -> Ordering {
 const KEY_END: usize = 9;
 const NO_PARENT: u32 = u32::MAX;
 const UNCONDITIONAL: u32 = 1 << 31;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_as_the_paths_do() {
+        let texts =
+            ["/", "/a", "/a/", "/a/b", "/a-b", "/ab", "/abcdefgh", "/abcdefgh/", "/abcdefgh!", "/~~~~~~~~~"];
+        for (a, b) in texts.iter().flat_map(|a| texts.iter().map(move |b| (a.as_bytes(), b.as_bytes()))) {
+            let by_key = key(a).cmp(&key(b)).then(compare(behind_key(a), behind_key(b)));
+            assert_eq!(by_key, compare(a, b), "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn only_slashes_become_the_least_byte() {
+        for byte in 0..=255u8 {
+            let expected = if byte == b'/' { 1 } else { byte };
+            let bytes = [byte, b'/', 0, b'a', byte, byte, b'/', byte];
+            let mapped = slashes_to_least(u64::from_be_bytes(bytes)).to_be_bytes();
+            assert_eq!(mapped, [expected, 1, 0, b'a', expected, expected, 1, expected]);
+        }
+    }
+}
