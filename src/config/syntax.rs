@@ -13,6 +13,12 @@ use super::values::shown;
 /// not spoil the rest of the tree, everything else may.
 pub fn report(source: &Arc<Source>, errors: &[Error], problems: &Problems) -> bool {
     let mut usable = true;
+    let places = errors.iter().map(|error| (error, Place::new(source, error.span().unwrap_or(0..0))));
+    // From such a brace on the parser reads sections as entries of a table.
+    let unclosed = places.filter_map(|(error, place)| open_brace(error.message(), &place)).next();
+    if let Some(open) = &unclosed {
+        problems.add(Diagnostic::error(open, "this table has no end").hint("add `}`"));
+    }
     let mut told_lines = BTreeSet::new();
     let mut section_twice = false;
     for error in errors {
@@ -27,14 +33,10 @@ pub fn report(source: &Arc<Source>, errors: &[Error], problems: &Problems) -> bo
             continue;
         }
         usable = false;
-        if let Some(open) = open_brace(error.message(), &place) {
-            problems.add(Diagnostic::error(&open, "this table has no end").hint("add `}`"));
-            // From here on the parser reads sections as entries of that table.
-            break;
-        }
         // One wrong character often upsets the parser several times on its line.
         let line = place.line_column().0;
-        if told_lines.insert(line) && line_of(&place).trim() != "}" {
+        let misled = unclosed.as_ref().is_some_and(|open| place.range.start > open.range.start);
+        if !misled && told_lines.insert(line) && line_of(&place).trim() != "}" {
             problems.add(told(error.message(), &place));
         }
     }

@@ -62,7 +62,7 @@ pub fn duration(text: &str) -> Parsed<Duration> {
 
 fn duration_hint(number: &str, unit: &str) -> String {
     let trimmed = unit.trim().to_lowercase();
-    let right = match trimmed.trim_end_matches('.') {
+    let right = match trimmed.as_str() {
         "" => return format!("add a unit: \"{number}s\" or \"{number}ms\""),
         "s" | "sec" | "secs" | "second" | "seconds" => "s",
         "ms" | "msec" | "millis" | "millisecond" | "milliseconds" => "ms",
