@@ -147,7 +147,8 @@ impl RequestFound {
     fn summary(&self) -> String {
         let head = &self.head;
         let text = |bytes: &[u8]| super::corpus::escape(bytes);
-        let mut summary = format!("{} {}", text(head.method_name()), text(head.path()));
+        let target = if head.form == TargetForm::Authority { head.target() } else { head.path() };
+        let mut summary = format!("{} {}", text(head.method_name()), text(target));
         if let Some(query) = head.query() {
             summary += &format!("?{}", text(query));
         }

@@ -110,7 +110,7 @@ impl Draft {
             "method" => self.case.method = value.to_owned(),
             "in" => self.case.input.extend(unescape(value)?),
             "accept" => {
-                self.accept.summary = value.to_owned();
+                self.accept.summary = escape(&unescape(value)?);
                 self.verdict = Some(Expect::Accept(Accept::default()));
             }
             "reject" => self.verdict = Some(Expect::Reject(value.to_owned())),
