@@ -88,7 +88,10 @@ impl RequestHead {
         self.fields.text.extend_from_slice(bytes);
         self.method_name = span_of(bytes, method.as_bytes());
         self.target = span_of(bytes, target.as_bytes());
-        self.dropped_fields = index(&mut self.fields, bytes, parsed.headers, Underscores::Drop);
+        if self.method_name.start != 0 {
+            return Err(HeadError::LeadingEmptyLine);
+        }
+        self.dropped_fields = index(&mut self.fields, bytes, parsed.headers, Underscores::Drop)?;
         self.split_target()?;
         self.find_host()
     }
@@ -254,6 +257,9 @@ impl ResponseHead {
             Ok(_) => return Err(HeadError::BadSyntax),
             Err(error) => return Err(syntax_error(error, bytes)),
         }
+        if !bytes.starts_with(b"HTTP/") {
+            return Err(HeadError::LeadingEmptyLine);
+        }
         self.status = parsed.code.unwrap_or_default();
         if !(100..=599).contains(&self.status) {
             return Err(HeadError::BadStatus);
@@ -264,7 +270,7 @@ impl ResponseHead {
         if !reason.is_empty() {
             self.reason = span_of(bytes, reason);
         }
-        index(&mut self.fields, bytes, parsed.headers, Underscores::Keep);
+        index(&mut self.fields, bytes, parsed.headers, Underscores::Keep)?;
         Ok(())
     }
 
@@ -290,36 +296,38 @@ enum Underscores {
 }
 
 /// Fills the index from httparse's slices into `bytes`, which `fields.text` starts with. Returns how many
-/// fields were left out.
+/// fields were left out. httparse lets lines end in LF alone, so their ends are looked at here.
 fn index(
     fields: &mut Fields,
     bytes: &[u8],
     headers: &[httparse::Header<'_>],
     underscores: Underscores,
-) -> u32 {
+) -> Result<u32, HeadError> {
+    if !bytes.ends_with(b"\r\n\r\n") {
+        return Err(HeadError::BareLf);
+    }
     let mut dropped = 0;
     fields.slots.reserve(headers.len() + 8);
     for header in headers {
-        let name = header.name.as_bytes();
-        let known = Name::classify(name);
-        if known == Name::Other && underscores == Underscores::Drop && name.contains(&b'_') {
+        let known = Name::classify(header.name.as_bytes());
+        let name = span_of(bytes, header.name.as_bytes());
+        if bytes.get((name.start as usize).wrapping_sub(2)) != Some(&b'\r') {
+            return Err(HeadError::BareLf);
+        }
+        if underscores == Underscores::Drop && known == Name::Other && header.name.contains('_') {
             dropped += 1;
             continue;
         }
-        let name = span_of(bytes, name);
-        let value = if header.value.is_empty() {
-            Span { start: name.end() + 2, len: 0 }
-        } else {
-            span_of(bytes, header.value)
+        let value = match header.value {
+            [] => Span { start: name.end(), len: 0 },
+            value => span_of(bytes, value),
         };
-        let end = value.end() as usize;
         let plain = value.start == name.end() + 2
-            && bytes.get(value.start as usize - 1) == Some(&b' ')
-            && bytes.get(end..end + 2) == Some(b"\r\n");
-        let value = if value.len == 0 { Span { start: name.end(), len: 0 } } else { value };
-        fields.slots.push(Slot { name, value, known, plain: plain && value.len > 0 });
+            && bytes.get(name.end() as usize + 1) == Some(&b' ')
+            && bytes.get(value.end() as usize) == Some(&b'\r');
+        fields.slots.push(Slot { name, value, known, plain });
     }
-    dropped
+    Ok(dropped)
 }
 
 /// Where a slice that httparse cut out of `bytes` lies in it.
