@@ -6,7 +6,7 @@ use crate::authority;
 use crate::error::HeadError;
 use crate::fields::{Fields, Slot, Span};
 use crate::method::Method;
-use crate::name::{Name, same_name};
+use crate::name::{Name, imitates_framing, same_name};
 use crate::scan::MAX_FIELDS;
 use crate::target::{self, Scheme, TargetForm};
 
@@ -91,7 +91,7 @@ impl RequestHead {
         if self.method_name.start != 0 {
             return Err(HeadError::LeadingEmptyLine);
         }
-        self.dropped_fields = index(&mut self.fields, bytes, parsed.headers, Underscores::Drop)?;
+        self.dropped_fields = index(&mut self.fields, bytes, parsed.headers, Sender::Client)?;
         self.split_target()?;
         self.find_host()
     }
@@ -270,7 +270,7 @@ impl ResponseHead {
         if !reason.is_empty() {
             self.reason = span_of(bytes, reason);
         }
-        index(&mut self.fields, bytes, parsed.headers, Underscores::Keep)?;
+        index(&mut self.fields, bytes, parsed.headers, Sender::Origin)?;
         Ok(())
     }
 
@@ -290,9 +290,9 @@ fn keep_alive(version: Version, options: crate::ConnectionOptions) -> bool {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Underscores {
-    Keep,
-    Drop,
+enum Sender {
+    Client,
+    Origin,
 }
 
 /// Fills the index from httparse's slices into `bytes`, which `fields.text` starts with. Returns how many
@@ -301,7 +301,7 @@ fn index(
     fields: &mut Fields,
     bytes: &[u8],
     headers: &[httparse::Header<'_>],
-    underscores: Underscores,
+    sender: Sender,
 ) -> Result<u32, HeadError> {
     if !bytes.ends_with(b"\r\n\r\n") {
         return Err(HeadError::BareLf);
@@ -314,9 +314,14 @@ fn index(
         if bytes.get((name.start as usize).wrapping_sub(2)) != Some(&b'\r') {
             return Err(HeadError::BareLf);
         }
-        if underscores == Underscores::Drop && known == Name::Other && header.name.contains('_') {
-            dropped += 1;
-            continue;
+        if sender == Sender::Client && known == Name::Other {
+            if imitates_framing(header.name.as_bytes()) {
+                return Err(HeadError::DisguisedFraming);
+            }
+            if header.name.contains('_') {
+                dropped += 1;
+                continue;
+            }
         }
         let value = match header.value {
             [] => Span { start: name.end(), len: 0 },
