@@ -9,6 +9,10 @@ use crate::name::{Name, same_name};
 /// More nominations than this are an attack, not a need.
 const MAX_NOMINATIONS: u8 = 10;
 
+/// Bytes of all `Connection` values. They are gone through for each field that is passed on, so what is
+/// long there - empty elements and spaces count as no nomination - is paid for up to a hundred times.
+const MAX_LEN: usize = 1024;
+
 /// What the `Connection` fields of a message say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ConnectionOptions {
@@ -22,6 +26,10 @@ pub struct ConnectionOptions {
 impl ConnectionOptions {
     pub fn parse(fields: &Fields) -> Result<ConnectionOptions, HeadError> {
         let mut options = ConnectionOptions::default();
+        let len: usize = fields.all(Name::Connection).map(<[u8]>::len).sum();
+        if len > MAX_LEN {
+            return Err(HeadError::BadConnection);
+        }
         for token in tokens(fields) {
             if !is_token(token) {
                 return Err(HeadError::BadConnection);
