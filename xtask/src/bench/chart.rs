@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn the_shortest_bar_comes_first_and_ours_stands_out() {
         let row = |peer, cpu_micros| Row {
-            small: Some(Saturation { requests_per_second: 1.0, cpu_micros }),
+            small: Some(Saturation { requests_per_second: 1.0, cpu_micros, disturbance: 0.0 }),
             ..Row::new(peer, String::new())
         };
         let svg = svg(&[row(Peer::Nginx, 20.0), row(Peer::Palisade, 10.0)]);

@@ -78,7 +78,7 @@ mod tests {
     use crate::bench::results::Saturation;
 
     fn row(peer: Peer, cpu_micros: f64) -> Row {
-        let saturation = Saturation { requests_per_second: 1.0, cpu_micros };
+        let saturation = Saturation { requests_per_second: 1.0, cpu_micros, disturbance: 0.0 };
         Row {
             small: Some(saturation),
             medium: Some(saturation),

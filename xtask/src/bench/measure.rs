@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::load::{IdleConnections, Load, fetch};
 use super::peers::{Peer, Site};
-use super::process::{Process, Wrapped, last_errors};
+use super::process::{PROXY_CORE, Process, Wrapped, core_time, last_errors};
 use super::results::{Calls, Latency, Saturation};
 
 /// What all measurements share: where cargo builds, the folder for runs, the origin.
@@ -57,13 +57,15 @@ impl Lab {
     pub fn saturate(&self, peer: Peer, path: &str, duration: Duration) -> Result<Saturation> {
         let (site, proxy) = self.start(peer, &[], USUAL_START)?;
         wrk(site.port, path, WARM_UP)?;
-        let before = proxy.cpu_time()?;
+        let (proxy_before, core_before) = (proxy.cpu_time()?, core_time(PROXY_CORE)?);
         let (requests, seconds) = wrk(site.port, path, duration)?;
-        let cpu = proxy.cpu_time()? - before;
+        let cpu = (proxy.cpu_time()? - proxy_before).as_secs_f64();
+        let core = (core_time(PROXY_CORE)? - core_before).as_secs_f64();
         proxy.stop(Wrapped::SameProcess)?;
         Ok(Saturation {
             requests_per_second: requests / seconds,
-            cpu_micros: cpu.as_secs_f64() * 1e6 / requests,
+            cpu_micros: cpu * 1e6 / requests,
+            disturbance: ((core - cpu) / seconds).max(0.0),
         })
     }
 

@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn the_rate_is_half_of_nginx_or_of_the_slowest() {
         let row = |peer, requests_per_second| Row {
-            small: Some(Saturation { requests_per_second, cpu_micros: 1.0 }),
+            small: Some(Saturation { requests_per_second, cpu_micros: 1.0, disturbance: 0.0 }),
             ..Row::new(peer, String::new())
         };
         assert_eq!(fixed_rate(&[row(Peer::Nginx, 60.0), row(Peer::Haproxy, 40.0)]).unwrap(), 30.0);

@@ -147,3 +147,36 @@ fn answer(body: &[u8]) -> Rc<[u8]> {
 }
 
 const LISTENER: u64 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::load::{Load, fetch};
+
+    fn start() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || Server::new(listener).unwrap().serve());
+        port
+    }
+
+    #[test]
+    fn answers_have_the_size_that_their_path_says() {
+        let port = start();
+        for (path, length) in [("/128", 128), ("/64k", 64 << 10), ("/1m", 1 << 20)] {
+            assert_eq!(fetch(port, path).unwrap().len(), length, "{path}");
+        }
+    }
+
+    #[test]
+    fn shows_the_head_that_it_got() {
+        let head = fetch(start(), "/check").unwrap();
+        assert!(head.starts_with("GET /check HTTP/1.1\r\nHost: "), "{head:?}");
+    }
+
+    #[test]
+    fn keeps_in_step_when_sockets_are_full() {
+        Load::connect(start(), "/1m", 4).unwrap().send(40).unwrap();
+    }
+}

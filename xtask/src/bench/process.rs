@@ -49,7 +49,7 @@ impl Process {
         if ticks == 0 {
             bail!("no CPU time in /proc for process {}", self.child.id());
         }
-        Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+        Ok(from_ticks(ticks))
     }
 
     /// Resident memory of the whole tree in bytes; pages that two processes share count twice.
@@ -103,6 +103,12 @@ impl Drop for Process {
     }
 }
 
+/// For how long `core` has been busy since boot, with whatever.
+pub fn core_time(core: usize) -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/stat").context("read /proc/stat")?;
+    parse_busy_ticks(&stat, core).map(from_ticks).with_context(|| format!("no core {core} in /proc/stat"))
+}
+
 /// The last lines that a process wrote to its `errors.log`.
 pub fn last_errors(dir: &Path) -> String {
     let text = fs::read_to_string(dir.join("errors.log")).unwrap_or_default();
@@ -144,6 +150,17 @@ fn parse_cpu_ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
+/// proc(5): user, nice, system, idle, iowait, irq, softirq, steal. Steal is time that another machine had.
+fn parse_busy_ticks(stat: &str, core: usize) -> Option<u64> {
+    let line = stat.lines().find_map(|line| line.strip_prefix(&format!("cpu{core} ")))?;
+    let ticks: Vec<u64> = line.split(' ').filter_map(|number| number.parse().ok()).collect();
+    Some(ticks.get(..8)?.iter().sum::<u64>() - ticks[3] - ticks[4])
+}
+
+fn from_ticks(ticks: u64) -> Duration {
+    Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
 fn resident_of(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -162,6 +179,13 @@ mod tests {
         let stat = "42 (a) b (c) S 7 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 1 0 5 6 7";
         assert_eq!(parse_parent(stat), Some(7));
         assert_eq!(parse_cpu_ticks(stat), Some(300));
+    }
+
+    #[test]
+    fn adds_up_what_kept_a_core_busy() {
+        let stat = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 2 3 1000 2000 4 5 6 0 0\ncpu1 0 0 0 1 1 0 0 0 0 0\n";
+        assert_eq!(parse_busy_ticks(stat, 0), Some(21));
+        assert_eq!(parse_busy_ticks(stat, 2), None);
     }
 
     #[test]

@@ -127,13 +127,18 @@ fn method(rows: &[Row], setting: &Setting) -> String {
     let versions: Vec<String> =
         rows.iter().map(|row| format!("{} {}", row.peer.name(), row.version)).collect();
     let Setting { command, date, machine, rounds, seconds, .. } = setting;
+    let loads = rows.iter().flat_map(|row| [row.small, row.medium, row.large]).flatten();
+    let disturbance = loads.map(|load| load.disturbance).fold(0.0, f64::max);
     format!(
         "    {command}\n\n\
         - Date: {date}\n\
         - Machine: {machine}\n\
         - Versions: {versions}\n\
-        - Every number of load is the median of {rounds} interleaved rounds of {seconds} s.\n\n{METHOD}",
-        versions = versions.join(", ")
+        - Every number of load is the median of {rounds} interleaved rounds of {seconds} s.\n\
+        - Meanwhile up to {disturbance} % of the proxies' core went to other work. Above 5 the times mean little.\n\
+        \n{METHOD}",
+        versions = versions.join(", "),
+        disturbance = number(Some(disturbance * 100.0), 0),
     )
 }
 

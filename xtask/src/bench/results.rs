@@ -60,6 +60,8 @@ pub struct Saturation {
     pub requests_per_second: f64,
     /// CPU microseconds of the proxy per request, user and system.
     pub cpu_micros: f64,
+    /// Share of the proxy's core that went to anything but the proxy; near 0 on a quiet machine.
+    pub disturbance: f64,
 }
 
 impl Saturation {
@@ -68,6 +70,7 @@ impl Saturation {
         Some(Saturation {
             requests_per_second: median(rounds.iter().map(|round| round.requests_per_second))?,
             cpu_micros: median(rounds.iter().map(|round| round.cpu_micros))?,
+            disturbance: median(rounds.iter().map(|round| round.disturbance))?,
         })
     }
 }
