@@ -1,6 +1,7 @@
 //! The commands: one file each.
 
 mod check;
+mod run;
 mod schema;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Check(check::Args),
     Schema(schema::Args),
 }
@@ -25,6 +27,7 @@ enum Command {
 impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
+            Command::Run(args) => run::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Schema(args) => schema::run(&args),
         }

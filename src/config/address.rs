@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::host;
-use super::values::{Parsed, wrong};
+use super::values::{Parsed, shown, wrong};
 use crate::listen::ListenAddress;
 use crate::upstream::EndpointAddress;
 
@@ -22,7 +22,7 @@ pub fn listen(text: &str) -> Parsed<ListenAddress> {
 
 /// "0.0.0.0:80", "[::]:80", ":80" (the same as "[::]:80").
 pub fn socket(text: &str) -> Parsed<SocketAddr> {
-    let not = || format!("`{text}` is not an address to listen on");
+    let not = || format!("{} is not an address to listen on", shown(text));
     if let Some((scheme, rest)) = text.split_once("://") {
         return Err(wrong(not(), drop_scheme(scheme, rest)));
     }
@@ -39,8 +39,14 @@ pub fn socket(text: &str) -> Parsed<SocketAddr> {
     if text.starts_with('/') {
         return Err(wrong(not(), format!("for a Unix socket write \"unix:{text}\"")));
     }
+    if let Some(fixed) = with_brackets(text) {
+        return Err(wrong(not(), format!("put brackets around IPv6: \"{fixed}\"")));
+    }
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Err(wrong(format!("`{text}` has no port"), format!("write \"{}\"", SocketAddr::new(ip, 80))));
+        return Err(wrong(
+            format!("{} has no port", shown(text)),
+            format!("write \"{}\"", SocketAddr::new(ip, 80)),
+        ));
     }
     let Some((name, digits)) = text.rsplit_once(':') else {
         return Err(wrong(
@@ -52,14 +58,13 @@ pub fn socket(text: &str) -> Parsed<SocketAddr> {
     let hint = match name {
         "*" => format!("for all addresses write \":{port}\""),
         "localhost" => format!("write \"127.0.0.1:{port}\""),
-        name if name.parse::<Ipv6Addr>().is_ok() => format!("put brackets around IPv6: \"[{name}]:{port}\""),
         _ => format!("write the IP address of this machine, or \":{port}\" for all addresses"),
     };
     Err(wrong(not(), hint))
 }
 
 pub fn endpoint(text: &str) -> Parsed<EndpointAddress> {
-    let not = || format!("`{text}` is not the address of an endpoint");
+    let not = || format!("{} is not the address of an endpoint", shown(text));
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(EndpointAddress::Unix(unix_path(path)?));
     }
@@ -77,9 +82,15 @@ pub fn endpoint(text: &str) -> Parsed<EndpointAddress> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return usable(address, text);
     }
+    if let Some(fixed) = with_brackets(text) {
+        return Err(wrong(not(), format!("put brackets around IPv6: \"{fixed}\"")));
+    }
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
         let fixed = SocketAddr::new(ip, 80);
-        return Err(wrong(format!("`{text}` has no port"), format!("write \"{fixed}\", or the right port")));
+        return Err(wrong(
+            format!("{} has no port", shown(text)),
+            format!("write \"{fixed}\", or the right port"),
+        ));
     }
     let Some((name, digits)) = text.rsplit_once(':') else {
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
@@ -87,7 +98,7 @@ pub fn endpoint(text: &str) -> Parsed<EndpointAddress> {
         }
         host::name(text).map_err(|why| wrong(not(), why))?;
         return Err(wrong(
-            format!("`{text}` has no port"),
+            format!("{} has no port", shown(text)),
             format!("write \"{text}:80\", or the right port"),
         ));
     };
@@ -95,11 +106,15 @@ pub fn endpoint(text: &str) -> Parsed<EndpointAddress> {
     if name.is_empty() {
         return Err(wrong(not(), format!("a port needs a host: \"127.0.0.1:{port}\"")));
     }
-    if name.contains(':') && name.parse::<Ipv6Addr>().is_ok() {
-        return Err(wrong(not(), format!("put brackets around IPv6: \"[{name}]:{port}\"")));
-    }
     let host = host::name(name).map_err(|why| wrong(not(), why))?;
     Ok(EndpointAddress::Name { host, port })
+}
+
+/// "fd00::1:8080" is an IPv6 address, but was hardly meant as one.
+fn with_brackets(text: &str) -> Option<String> {
+    let (name, port) = text.rsplit_once(':')?;
+    let meant = name.parse::<Ipv6Addr>().is_ok() && port.parse::<u16>().is_ok();
+    meant.then(|| format!("[{name}]:{port}"))
 }
 
 /// "10.0.0.0/8", or one address.
@@ -107,7 +122,7 @@ pub fn network(text: &str) -> Parsed<IpNet> {
     if let Ok(ip) = text.parse::<IpAddr>() {
         return Ok(IpNet::from(ip));
     }
-    let not = format!("`{text}` is not a network");
+    let not = format!("{} is not a network", shown(text));
     match text.parse::<IpNet>() {
         Ok(network) if network.addr() == network.network() => Ok(network),
         Ok(network) => {
@@ -116,7 +131,7 @@ pub fn network(text: &str) -> Parsed<IpNet> {
                 network.trunc(),
                 network.addr()
             );
-            Err(wrong(format!("`{text}` has bits behind its prefix"), hint))
+            Err(wrong(format!("{} has bits behind its prefix", shown(text)), hint))
         }
         Err(_) => Err(wrong(not, "write \"10.0.0.0/8\", \"fd00::/8\" or a single address")),
     }

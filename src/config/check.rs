@@ -7,6 +7,7 @@ use super::keys::{self, Section};
 use super::listeners::{self, Listener};
 use super::settings::Settings;
 use super::shadow;
+use super::suggest;
 use super::tree::{Entry, Table, Value};
 use super::{AdminOptions, Config, routes, server, settings, shape, upstreams};
 use crate::listen::{ListenAddress, ListenerOptions};
@@ -60,12 +61,11 @@ fn is_misspelt(root: &Table, section: &str) -> bool {
         Value::Table(table) => !table.entries.is_empty(),
         _ => true,
     });
-    reported
-        || root.entries.iter().any(|entry| {
-            keys::section(&entry.key).is_none()
-                && (super::suggest::alias("", &entry.key).is_some_and(|hint| hint.contains(section))
-                    || super::suggest::closest(&entry.key, [section]).is_some())
-        })
+    let leads_here = |entry: &Entry| {
+        let hint = suggest::section_hint(&entry.key);
+        keys::section(&entry.key).is_none() && !hint.starts_with("known") && hint.contains(section)
+    };
+    reported || root.entries.iter().any(leads_here)
 }
 
 fn single<'a>(root: &'a Table, name: &str, problems: &'a Problems) -> Option<Fields<'a>> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Place, Problems};
-use super::keys::Key;
+use super::keys::{self, Key};
+use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
 use super::values::{self, Parsed, Wrong};
 
@@ -131,8 +132,24 @@ impl<'a> Fields<'a> {
             .ok()
     }
 
-    pub fn missing(&self, name: &str, hint: &str) {
-        self.problems.add(Diagnostic::error(self.place, format!("`{name}` is missing")).hint(hint));
+    /// None of `names` is there; `what` is how a message calls them. Says nothing when an unknown key is
+    /// there whose hint leads to them: one mistake, one message.
+    pub fn missing(&self, names: &[&str], what: &str, hint: &str) {
+        let context = suggest::context(&self.path);
+        let leads_here = |entry: &Entry| {
+            let unknown = !self.keys.iter().any(|key| key.name == entry.key);
+            let hint = suggest::hint(context, self.keys, &entry.key);
+            unknown && !hint.starts_with("known") && names.iter().any(|name| hint.contains(name))
+        };
+        if self.table.entries.iter().any(leads_here) {
+            return;
+        }
+        let noun = keys::section(context).and_then(|section| section.noun);
+        let message = match noun {
+            Some(noun) => format!("the {noun} `{}` has no {what}", self.place.text()),
+            None => format!("{what} is missing"),
+        };
+        self.problems.add(Diagnostic::error(self.place, message).hint(hint));
     }
 
     fn amount(&self, name: &str, parse: impl FnOnce(&str) -> Parsed<u64>) -> Option<u64> {

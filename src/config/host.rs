@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::values::{Parsed, wrong};
+use super::values::{Parsed, shown, wrong};
 use crate::route::HostPattern;
 
 /// "example.com", "*.example.com", "192.0.2.1", "[::1]".
 pub fn pattern(text: &str) -> Parsed<HostPattern> {
-    let not = || format!("`{text}` is not a host");
+    let not = || format!("{} is not a host", shown(text));
     if text.is_empty() || text == "*" {
         return Err(wrong(not(), "leave `host` out: the route then takes every host"));
     }
@@ -38,7 +38,7 @@ pub fn pattern(text: &str) -> Parsed<HostPattern> {
 
 /// What is sent as `Host`: a name or an address, maybe with a port.
 pub fn upstream_host(text: &str) -> Parsed<String> {
-    let not = || format!("`{text}` is not a host");
+    let not = || format!("{} is not a host", shown(text));
     if let Some((_, rest)) = text.split_once("://") {
         let host = rest.split('/').next().unwrap_or(rest);
         return Err(wrong(not(), format!("write only the host: \"{host}\"")));
@@ -85,7 +85,10 @@ fn check_label(label: &str) -> Result<(), String> {
         return Err("a part between dots has at most 63 characters".to_string());
     }
     if let Some(bad) = label.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_')) {
-        return Err(format!("a host name cannot have `{}`", bad.escape_debug()));
+        return Err(match bad {
+            ' ' => "a host name cannot have spaces".to_string(),
+            bad => format!("a host name cannot have `{}`", bad.escape_debug()),
+        });
     }
     if label.starts_with('-') || label.ends_with('-') {
         return Err(format!("`{label}` cannot begin or end with `-`"));

@@ -33,6 +33,8 @@ pub enum Kind {
         min: i64,
         max: i64,
     },
+    /// One of these.
+    Number(&'static [i64]),
     /// "250ms", "5s", "2m", "1h", "1m30s".
     Duration,
     /// "64KiB" or a number of bytes; `Size { word }` may also be a word such as "unlimited".
@@ -327,7 +329,7 @@ const MAX_BODY_SIZE: Key = Key {
     name: "max_body_size",
     kind: Kind::Size { word: Some("unlimited") },
     absent: Absent::Means("\"100MiB\""),
-    doc: "Largest request body; more is answered with 413.",
+    doc: "Largest request body; more is answered with 413. 0 allows none.",
 };
 
 pub const REDIRECT: &[Key] = &[
@@ -340,9 +342,9 @@ pub const REDIRECT: &[Key] = &[
     },
     Key {
         name: "status",
-        kind: Kind::Integer { min: 301, max: 308 },
+        kind: Kind::Number(&[301, 302, 303, 307, 308]),
         absent: Absent::Means("308"),
-        doc: "301, 302, 303, 307 or 308; 307 and 308 keep the method.",
+        doc: "301 and 308 are for ever, 302 and 307 for now; 307 and 308 keep the method, 303 makes it GET.",
     },
 ];
 
@@ -351,7 +353,7 @@ pub const RESPOND: &[Key] = &[
         name: "status",
         kind: Kind::Integer { min: 200, max: 599 },
         absent: Absent::Means("200"),
-        doc: "200 to 599.",
+        doc: "Status of the answer.",
     },
     Key { name: "body", kind: Kind::Text("text"), absent: Absent::Means("\"\""), doc: "Body of the answer." },
     Key {

@@ -1,5 +1,7 @@
 //! `[listeners.NAME]`.
 
+use std::net::SocketAddr;
+
 use super::address;
 use super::diagnostic::{Diagnostic, Place};
 use super::fields::Fields;
@@ -16,7 +18,7 @@ pub struct Listener<'a> {
 pub fn lower<'a>(name: &str, fields: &Fields<'a>) -> Option<Listener<'a>> {
     let backlog = fields.integer("backlog").unwrap_or(DEFAULT_BACKLOG);
     if fields.key("address").is_none() {
-        fields.missing("address", "add `address = \":80\"`");
+        fields.missing(&["address"], "`address`", "add `address = \":80\"`");
         return None;
     }
     let text = fields.text("address")?;
@@ -31,33 +33,37 @@ pub fn lower<'a>(name: &str, fields: &Fields<'a>) -> Option<Listener<'a>> {
 pub fn conflicts(listeners: &[Listener<'_>]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (index, second) in listeners.iter().enumerate() {
-        for first in &listeners[..index] {
-            if let Some(why) = conflict(&first.options.address, &second.options.address) {
-                let (one, two) = (&first.options.name, &second.options.name);
-                let message = format!("the listeners `{one}` and `{two}` have the same address");
-                found.push(
-                    Diagnostic::error(second.place, message)
-                        .also(first.place, "the other one")
-                        .maybe_hint(why),
-                );
-            }
+        let mut earlier = listeners[..index].iter();
+        let conflict = earlier
+            .find_map(|first| Some((first, conflict(&first.options.address, &second.options.address)?)));
+        if let Some((first, Conflict { hint })) = conflict {
+            let (one, two) = (&first.options.name, &second.options.name);
+            let message = format!("the listeners `{one}` and `{two}` have the same address");
+            found.push(
+                Diagnostic::error(second.place, message).also(first.place, "the other one").maybe_hint(hint),
+            );
         }
     }
     found
 }
 
-/// `Some(hint)` when both cannot be bound.
-fn conflict(first: &ListenAddress, second: &ListenAddress) -> Option<Option<String>> {
+struct Conflict {
+    hint: Option<String>,
+}
+
+fn conflict(first: &ListenAddress, second: &ListenAddress) -> Option<Conflict> {
     if let (ListenAddress::Tcp(a), ListenAddress::Tcp(b)) = (first, second) {
         if a.port() != b.port() || a.port() == 0 {
             return None;
         }
-        let dual = |x: &std::net::SocketAddr, y: &std::net::SocketAddr| {
-            x.is_ipv6() && x.ip().is_unspecified() && y.is_ipv4() && y.ip().is_unspecified()
-        };
-        if dual(a, b) || dual(b, a) {
-            return Some(Some(format!("\"[::]:{}\" also takes IPv4", a.port())));
+        if takes_also(a, b) || takes_also(b, a) {
+            return Some(Conflict { hint: Some(format!("\"[::]:{}\" also takes IPv4", a.port())) });
         }
     }
-    (first == second).then_some(None)
+    (first == second).then_some(Conflict { hint: None })
+}
+
+/// `[::]` is dual stack.
+fn takes_also(dual: &SocketAddr, other: &SocketAddr) -> bool {
+    dual.is_ipv6() && dual.ip().is_unspecified() && other.is_ipv4() && other.ip().is_unspecified()
 }

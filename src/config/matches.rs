@@ -113,7 +113,7 @@ fn condition(fields: &Fields<'_>, name: &str, entry: &Entry) -> Option<ValuePatt
     }
     let table = fields.table_in(name, &entry.node)?;
     if table.key("regex").is_none() {
-        table.missing("regex", "write { regex = \"^2\" }");
+        table.missing(&["regex"], "`regex`", "write { regex = \"^2\" }");
     }
     pattern::regex(&table, table.text("regex")?).map(ValuePattern::Regex)
 }

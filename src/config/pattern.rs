@@ -4,7 +4,7 @@ use regex::bytes::Regex;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::fields::{Fields, Text};
-use super::values::{Parsed, wrong};
+use super::values::{Parsed, shown, wrong};
 
 /// A regex; what is wrong with it is told with the place inside it.
 pub fn regex(fields: &Fields<'_>, text: Text<'_>) -> Option<Regex> {
@@ -59,7 +59,7 @@ fn regex_hint(why: &str) -> Option<String> {
 
 /// A path as requests have it after canonicalisation.
 pub fn path(text: &str) -> Parsed<String> {
-    let not = || format!("`{text}` is not a path");
+    let not = || format!("{} is not a path", shown(text));
     if !text.starts_with('/') {
         if let Some((_, rest)) = text.split_once("://") {
             let path = rest.find('/').map_or("/", |at| &rest[at..]);
@@ -97,41 +97,54 @@ fn canonical(text: &str) -> Result<String, String> {
                 let byte = rest.get(..2).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
                 let byte = byte.and_then(|hex| u8::from_str_radix(hex, 16).ok());
                 let Some(byte) = byte else { return Err("`%` needs two hex digits behind it".to_string()) };
+                refuse_ambiguous(byte)?;
                 match char::from(byte) {
                     c if is_unreserved(c) => plain.push(c),
                     _ => plain.push_str(&format!("%{byte:02X}")),
                 }
                 rest = &rest[2..];
             }
-            c if is_unreserved(c) || "/!$&'()*+,;=:@".contains(c) => plain.push(c),
-            _ => plain.extend(piece.bytes().map(|byte| format!("%{byte:02X}"))),
+            c if is_unreserved(c) || "/!$&'()*+,=:@".contains(c) => plain.push(c),
+            _ => {
+                refuse_ambiguous(u8::try_from(c).unwrap_or(b'x'))?;
+                plain.extend(piece.bytes().map(|byte| format!("%{byte:02X}")));
+            }
         }
     }
-    Ok(without_dot_segments(&plain))
+    resolved(&plain)
+}
+
+/// Bytes, plain or escaped, that the proxy refuses in a path or leaves out of the comparison.
+fn refuse_ambiguous(byte: u8) -> Result<(), String> {
+    match byte {
+        b'/' => Err("an escaped slash is refused in every request".to_string()),
+        b'\\' => Err("a backslash is refused in every request".to_string()),
+        b';' => Err("`;` begins a parameter, and those are not matched".to_string()),
+        byte if byte < b' ' || byte == 0x7f => {
+            Err("control characters are refused in every request".to_string())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_unreserved(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~')
 }
 
-fn without_dot_segments(path: &str) -> String {
+/// Dot segments resolved, empty segments merged.
+fn resolved(path: &str) -> Result<String, String> {
     let mut kept: Vec<&str> = Vec::new();
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    for (index, segment) in segments.iter().enumerate() {
-        let last = index + 1 == segments.len();
-        match *segment {
-            "." if last => kept.push(""),
-            "." => {}
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
             ".." => {
-                kept.pop();
-                if last {
-                    kept.push("");
-                }
+                kept.pop().ok_or("it goes above the root")?;
             }
             segment => kept.push(segment),
         }
     }
-    format!("/{}", kept.join("/"))
+    let folder = !kept.is_empty() && ["/", "/.", "/.."].iter().any(|end| path.ends_with(end));
+    Ok(format!("/{}{}", kept.join("/"), if folder { "/" } else { "" }))
 }
 
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
@@ -139,7 +152,7 @@ const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "
 /// RFC 9110 section 9.1: a token, and case-sensitive.
 pub fn method(text: &str) -> Parsed<String> {
     if !is_token(text) {
-        return Err(wrong(format!("`{text}` is not a method"), "write one word, such as \"GET\""));
+        return Err(wrong(format!("{} is not a method", shown(text)), "write one word, such as \"GET\""));
     }
     let upper = text.to_ascii_uppercase();
     if upper != text && METHODS.contains(&upper.as_str()) {
@@ -170,7 +183,11 @@ mod tests {
             ("/a%2e%2e", "paths are compared in their canonical form: \"/a..\""),
             ("/café", "paths are compared in their canonical form: \"/caf%C3%A9\""),
             ("/a b", "paths are compared in their canonical form: \"/a%20b\""),
-            ("/..", "paths are compared in their canonical form: \"/\""),
+            ("//a//b/", "paths are compared in their canonical form: \"/a/b/\""),
+            ("/a/..", "paths are compared in their canonical form: \"/\""),
+            ("/..", "it goes above the root"),
+            ("/a%2fb", "an escaped slash is refused in every request"),
+            ("/a;v=1", "`;` begins a parameter, and those are not matched"),
             ("/100%", "`%` needs two hex digits behind it"),
             ("api", "a path begins with a slash: \"/api\""),
             ("/api/*", "`path` is a prefix already: \"/api\" covers all below it"),

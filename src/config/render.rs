@@ -58,12 +58,19 @@ impl Diagnostic {
         let _ = writeln!(out, "{main}{name}{}{}: {}{}", paint.off(), paint.bold(), self.message, paint.off());
         let gutter = self.places().map(|p| p.line_column().0.to_string().len()).max().unwrap_or(1);
         let sheet = Sheet { paint, gutter };
-        if let Some(place) = &self.place {
-            sheet.snippet(&mut out, "-->", place, ('^', main), "");
-        }
-        for (place, note) in &self.also {
-            let arrow = if self.same_file(place) { "-->" } else { ":::" };
-            sheet.snippet(&mut out, arrow, place, ('-', paint.blue()), note);
+        let mut marks: Vec<Mark<'_>> =
+            self.place.iter().map(|place| Mark { place, sign: '^', colour: main, note: "" }).collect();
+        marks.extend(self.also.iter().map(|(place, note)| Mark {
+            place,
+            sign: '-',
+            colour: paint.blue(),
+            note,
+        }));
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            marks.into_iter().partition(|mark| self.same_file(mark.place));
+        sheet.file(&mut out, "-->", &here);
+        for mark in elsewhere {
+            sheet.file(&mut out, ":::", &[mark]);
         }
         if let Some(hint) = &self.hint {
             sheet.hint(&mut out, hint, self.place.is_some());
@@ -128,6 +135,14 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// One place to show: what it is underlined with, and what is said there.
+struct Mark<'a> {
+    place: &'a Place,
+    sign: char,
+    colour: &'a str,
+    note: &'a str,
+}
+
 /// Where the columns of one diagnostic are.
 struct Sheet {
     paint: Paint,
@@ -135,18 +150,38 @@ struct Sheet {
 }
 
 impl Sheet {
-    fn snippet(&self, out: &mut String, arrow: &str, place: &Place, mark: (char, &str), note: &str) {
+    /// Lines of one file, in their order; the first mark names the place.
+    fn file(&self, out: &mut String, arrow: &str, marks: &[Mark<'_>]) {
+        let Some(first) = marks.first() else { return };
         let (blue, off, gutter) = (self.paint.blue(), self.paint.off(), self.gutter);
-        let (line, column) = place.line_column();
-        let (text, before, marked) = excerpt(place);
-        let file = printable(&place.source.name);
+        let (line, column) = first.place.line_column();
+        let file = printable(&first.place.source.name);
         let _ = writeln!(out, "{:gutter$}{blue}{arrow}{off} {file}:{line}:{column}", "");
         let _ = writeln!(out, "{:gutter$} {blue}|{off}", "");
-        let _ = writeln!(out, "{blue}{line:>gutter$} |{off} {text}");
-        let (mark, colour) = mark;
-        let marks = mark.to_string().repeat(marked);
-        let note = if note.is_empty() { String::new() } else { format!(" {note}") };
-        let _ = writeln!(out, "{:gutter$} {blue}|{off} {:before$}{colour}{marks}{note}{off}", "", "");
+        let mut sorted: Vec<&Mark<'_>> = marks.iter().collect();
+        sorted.sort_by_key(|mark| mark.place.range.start);
+        let mut last_line = None;
+        for mark in sorted {
+            let line = mark.place.line_column().0;
+            if last_line.is_some_and(|last| line > last + 1) {
+                let _ = writeln!(out, "{blue}...{off}");
+            }
+            self.line(out, mark, last_line != Some(line));
+            last_line = Some(line);
+        }
+    }
+
+    fn line(&self, out: &mut String, mark: &Mark<'_>, with_text: bool) {
+        let (blue, off, gutter) = (self.paint.blue(), self.paint.off(), self.gutter);
+        let excerpt = excerpt(mark.place);
+        if with_text || excerpt.is_cut {
+            let line = mark.place.line_column().0;
+            let _ = writeln!(out, "{blue}{line:>gutter$} |{off} {}", excerpt.text);
+        }
+        let signs = mark.sign.to_string().repeat(excerpt.marked);
+        let note = if mark.note.is_empty() { String::new() } else { format!(" {}", mark.note) };
+        let (colour, before) = (mark.colour, excerpt.before);
+        let _ = writeln!(out, "{:gutter$} {blue}|{off} {:before$}{colour}{signs}{note}{off}", "", "");
     }
 
     fn hint(&self, out: &mut String, hint: &str, below_snippet: bool) {
@@ -163,27 +198,39 @@ impl Sheet {
     }
 }
 
-/// The first line of the place, how many columns lie before it, and how many it covers.
-fn excerpt(place: &Place) -> (String, usize, usize) {
+/// The first line of a place.
+struct Excerpt {
+    text: String,
+    /// Columns before the marked part.
+    before: usize,
+    marked: usize,
+    is_cut: bool,
+}
+
+fn excerpt(place: &Place) -> Excerpt {
     let text = &place.source.text;
     let (_, line) = place.source.line_at(place.range.start);
     let start = place.range.start.clamp(line.start, line.end);
     let end = place.range.end.clamp(start, line.end);
     let before = printable(&text[line.start..start]);
     let marked = printable(&text[start..end]);
-    let after = printable(&text[end..line.end]);
-    let columns = before.chars().count();
+    let whole = format!("{before}{marked}{}", printable(&text[end..line.end]));
+    let (columns, total) = (before.chars().count(), whole.chars().count());
     let width = marked.chars().count().clamp(1, WIDTH);
-    let cut = columns.saturating_sub(WIDTH / 2);
-    if cut == 0 && columns + width + after.chars().count() <= WIDTH {
-        return (before + &marked + &after, columns, width);
+    if total <= WIDTH {
+        return Excerpt { text: whole, before: columns, marked: width, is_cut: false };
     }
-    let (lead, cut) = if cut > 3 { ("...", cut) } else { ("", 0) };
-    let shown: String =
-        before.chars().chain(marked.chars()).chain(after.chars()).skip(cut).take(WIDTH).collect();
-    let tail =
-        if columns - cut + marked.chars().count() + after.chars().count() > WIDTH { "..." } else { "" };
-    (format!("{lead}{shown}{tail}"), lead.len() + columns - cut, width.min(WIDTH - (columns - cut)))
+    let cut = columns.saturating_sub(WIDTH / 2);
+    let lead = if cut > 0 { "..." } else { "" };
+    let shown: String = whole.chars().skip(cut).take(WIDTH).collect();
+    let tail = if total - cut > WIDTH { "..." } else { "" };
+    let before = lead.len() + columns - cut;
+    Excerpt {
+        text: format!("{lead}{shown}{tail}"),
+        before,
+        marked: width.min(WIDTH + lead.len() - before),
+        is_cut: true,
+    }
 }
 
 /// Tabs as spaces; control characters cannot reach the terminal.

@@ -54,6 +54,10 @@ fn kind_schema(kind: &Kind) -> Json {
         Kind::Integer { min, max } => {
             one_of(vec![type_of("integer").with("minimum", *min).with("maximum", *max), variable()])
         }
+        Kind::Number(numbers) => {
+            let numbers = numbers.iter().map(|number| Json::from(*number)).collect();
+            one_of(vec![Json::object([("enum", Json::Array(numbers))]), variable()])
+        }
         Kind::Duration => text("^([0-9]+(ms|s|m|h))+$"),
         Kind::Size { word } => {
             let word = word.map_or(String::new(), |word| format!("|{word}"));
@@ -159,6 +163,7 @@ fn kind_text(kind: &Kind) -> String {
     match kind {
         Kind::Boolean => "`true`, `false`".to_string(),
         Kind::Integer { min, max } => format!("{min} to {max}"),
+        Kind::Number(numbers) => numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", "),
         Kind::Duration => "duration".to_string(),
         Kind::Size { word: Some(word) } => format!("size, `\"{word}\"`"),
         Kind::Size { word: None } => "size".to_string(),

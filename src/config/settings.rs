@@ -10,7 +10,7 @@ use super::host;
 use super::matches::prefix;
 use super::pattern;
 use super::tree::Value;
-use super::values::{self, Parsed};
+use super::values::{self, Parsed, shown, wrong};
 use crate::route::{BodyMode, PathPattern, Rewrite, Timeouts};
 
 const DEFAULT_MAX_BODY: u64 = 100 << 20;
@@ -111,8 +111,8 @@ pub fn check_strip_prefix(fields: &Fields<'_>, path: &PathPattern) {
     else {
         return;
     };
-    if !covers(text, path) && !covers(path, text) {
-        let message = format!("`{text}` is never at the start of `{path}`");
+    if pattern::path(text).is_ok() && !covers(text, path) && !covers(path, text) {
+        let message = format!("{} is never at the start of `{path}`", shown(text));
         fields
             .problems
             .add(Diagnostic::warning(&entry.node.place, message).hint("nothing would be taken off"));
@@ -154,14 +154,18 @@ fn rewrite_choice(fields: &Fields<'_>) -> Option<RewriteChoice> {
 fn regex_rewrite(table: &Fields<'_>) -> Option<RewriteChoice> {
     for name in ["regex", "to"] {
         if table.key(name).is_none() {
-            table.missing(name, "write { regex = \"^/old/(.*)$\", to = \"/new/$1\" }");
+            table.missing(
+                &[name],
+                &format!("`{name}`"),
+                "write { regex = \"^/old/(.*)$\", to = \"/new/$1\" }",
+            );
         }
     }
     let to = table.text("to");
     let regex = pattern::regex(table, table.text("regex")?)?;
     let to = to?;
     if !to.value.starts_with(['/', '$']) {
-        let message = format!("`{}` is not a path", to.value);
+        let message = format!("{} is not a path", shown(to.value));
         table.problems.add(
             Diagnostic::error(to.place, message)
                 .hint(format!("a path begins with a slash: \"/{}\"", to.value)),
@@ -170,6 +174,13 @@ fn regex_rewrite(table: &Fields<'_>) -> Option<RewriteChoice> {
     }
     if to.value.bytes().any(|b| b <= b' ' || b == 0x7f) {
         table.problems.add(Diagnostic::error(to.place, "a path has no spaces").hint("write %20"));
+        return None;
+    }
+    if ["//", "/./", "/../"].iter().any(|part| to.value.contains(part)) {
+        let message = format!("{} is not a path as requests have it", shown(to.value));
+        table
+            .problems
+            .add(Diagnostic::error(to.place, message).hint("write it without `//`, `/./` and `/../`"));
         return None;
     }
     check_groups(table, &regex, to).then(|| RewriteChoice::Regex(regex, to.value.to_string()))
@@ -247,6 +258,9 @@ fn max_body_size(fields: &Fields<'_>) -> Option<u64> {
 fn size_or_unlimited(text: &str) -> Parsed<u64> {
     match text {
         "unlimited" => Ok(u64::MAX),
+        "none" | "off" | "infinite" | "no" => {
+            Err(wrong(format!("{} is not a size", shown(text)), "for no limit write \"unlimited\""))
+        }
         _ => values::size(text),
     }
 }

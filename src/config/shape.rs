@@ -3,8 +3,9 @@
 
 use super::diagnostic::{Diagnostic, Place, Problems};
 use super::keys::{Key, Kind, ROOT, SECTIONS, Section};
-use super::suggest::{alias, closest};
+use super::suggest::{self, closest};
 use super::tree::{Entry, Node, Table, Value};
+use super::values::shown;
 
 pub fn check(root: &Table, problems: &Problems) {
     for entry in &root.entries {
@@ -88,6 +89,7 @@ fn check_kind(name: &str, kind: &Kind, node: &Node, problems: &Problems) {
     }
     match (kind, &node.value) {
         (Kind::Integer { min, max }, _) => check_range(name, *min, *max, node, problems),
+        (Kind::Number(numbers), _) => check_number(name, numbers, node, problems),
         (Kind::OneOf(words), Value::Text(text)) => check_word(name, words, text, &node.place, problems),
         (Kind::ListOf(inner), Value::Array(items)) => {
             for item in items {
@@ -113,7 +115,7 @@ fn fits(kind: &Kind, node: &Node) -> bool {
     match (kind, &node.value) {
         (_, Value::Unknown) => true,
         (Kind::Boolean, _) => node.as_boolean().is_some(),
-        (Kind::Integer { .. }, _) => node.as_integer().is_some(),
+        (Kind::Integer { .. } | Kind::Number(_), _) => node.as_integer().is_some(),
         (Kind::Duration | Kind::Text(_) | Kind::OneOf(_), Value::Text(_)) => true,
         (Kind::Size { .. } | Kind::Rate, Value::Text(_) | Value::Integer(_)) => true,
         (Kind::ListOf(_), Value::Array(_)) => true,
@@ -126,8 +128,18 @@ fn fits(kind: &Kind, node: &Node) -> bool {
 fn check_range(name: &str, min: i64, max: i64, node: &Node, problems: &Problems) {
     let Some(number) = node.as_integer() else { return };
     if !(i128::from(min)..=i128::from(max)).contains(&number) {
-        let message = format!("`{name}` cannot be {}", node.place.text());
+        let message = format!("`{name}` cannot be {number}");
         problems.add(Diagnostic::error(&node.place, message).hint(format!("it is {min} to {max}")));
+    }
+}
+
+fn check_number(name: &str, numbers: &[i64], node: &Node, problems: &Problems) {
+    let Some(number) = node.as_integer() else { return };
+    if !numbers.iter().any(|allowed| i128::from(*allowed) == number) {
+        let all: Vec<String> = numbers.iter().map(i64::to_string).collect();
+        let message = format!("`{name}` cannot be {number}");
+        problems
+            .add(Diagnostic::error(&node.place, message).hint(format!("it is one of {}", all.join(", "))));
     }
 }
 
@@ -140,17 +152,21 @@ fn check_word(name: &str, words: &[&str], text: &str, place: &Place, problems: &
         Some(word) => format!("did you mean \"{word}\"?"),
         None => format!("supported: {}", all.join(", ")),
     };
-    problems.add(Diagnostic::error(place, format!("`{name}` cannot be `{text}`")).hint(hint));
+    problems.add(Diagnostic::error(place, format!("`{name}` cannot be {}", shown(text))).hint(hint));
 }
 
 fn wrong_kind(name: &str, kind: &Kind, node: &Node) -> Diagnostic {
-    let message = format!("`{name}` is {}, not {}", expected(kind), node.value.kind());
+    let found = match (kind, &node.value) {
+        (Kind::Integer { .. } | Kind::Number(_) | Kind::Boolean, Value::Text(text)) => format!("\"{text}\""),
+        _ => node.value.kind().to_string(),
+    };
+    let message = format!("`{name}` is {}, not {found}", expected(kind));
     let written = node.place.text();
     let hint = match (kind, &node.value) {
         (Kind::Duration, Value::Integer(_)) => Some(format!("add a unit: \"{written}s\" or \"{written}ms\"")),
         (Kind::Text("address"), Value::Integer(_)) => Some(format!("write \":{written}\"")),
         (Kind::Text(_), Value::Integer(_) | Value::Boolean(_)) => Some(format!("write \"{written}\"")),
-        (Kind::Integer { .. }, Value::Text(text)) => {
+        (Kind::Integer { .. } | Kind::Number(_), Value::Text(text)) => {
             text.parse::<i64>().ok().map(|number| format!("write it without quotes: {number}"))
         }
         (Kind::Boolean, Value::Text(text)) => match text.to_lowercase().as_str() {
@@ -159,71 +175,55 @@ fn wrong_kind(name: &str, kind: &Kind, node: &Node) -> Diagnostic {
             _ => Some("write true or false".to_string()),
         },
         (Kind::ListOf(inner), _) if fits(inner, node) => Some(format!("write [{written}]")),
-        (Kind::Table(keys), _) => {
-            let keys: Vec<String> = keys.iter().map(|key| format!("{} = ...", key.name)).collect();
-            Some(format!("write {{ {} }}", keys.join(", ")))
-        }
+        (Kind::Table(keys), _) => Some(table_hint(keys, node)),
         (Kind::MapOf(_), _) => Some("write { NAME = \"value\" }".to_string()),
         _ => None,
     };
     Diagnostic::error(&node.place, message).maybe_hint(hint)
 }
 
+/// A value that stands where a table should: it probably belongs in it.
+fn table_hint(keys: &[Key], node: &Node) -> String {
+    let written = node.place.text();
+    let entry = |key: &Key| match (&key.kind, fits(&key.kind, node)) {
+        (Kind::Duration | Kind::Integer { .. }, true) => format!("{} = {written}", key.name),
+        _ => format!("{} = ...", key.name),
+    };
+    let entries: Vec<String> = keys.iter().map(entry).collect();
+    format!("write {{ {} }}", entries.join(", "))
+}
+
 /// With its article.
 fn expected(kind: &Kind) -> String {
     match kind {
         Kind::Boolean => "true or false".to_string(),
-        Kind::Integer { .. } => "a number".to_string(),
+        Kind::Integer { .. } | Kind::Number(_) => "a number".to_string(),
         Kind::Duration => "a duration".to_string(),
         Kind::Size { .. } => "a size".to_string(),
         Kind::Rate => "a rate".to_string(),
         Kind::Text(_) | Kind::OneOf(_) => "a string".to_string(),
         Kind::ListOf(_) => "a list".to_string(),
         Kind::MapOf(_) | Kind::Table(_) => "a table".to_string(),
-        Kind::Either(kinds) => kinds.iter().map(expected).collect::<Vec<_>>().join(" or "),
+        Kind::Either(kinds) => {
+            let choices: Vec<String> = kinds.iter().map(expected).collect();
+            let joined = choices.join(", ").replace("true or false, ", "true, false, ");
+            match joined.rsplit_once(", ") {
+                Some((most, last)) => format!("{most} or {last}"),
+                None => joined,
+            }
+        }
     }
 }
 
 fn unknown_section(entry: &Entry) -> Diagnostic {
-    let word = &entry.key;
-    let names = || SECTIONS.iter().map(|section| section.name).chain(ROOT.iter().map(|key| key.name));
-    let hint = if let Some(instead) = alias("", word) {
-        instead.to_string()
-    } else if let Some(name) = closest(word, names()) {
-        format!("did you mean `{name}`?")
-    } else if let Some(home) = home_of(word) {
-        format!("it belongs in {home}")
-    } else {
-        let names: Vec<&str> = names().collect();
-        format!("known here: {}", names.join(", "))
-    };
     let what = if matches!(entry.node.value, Value::Table(_)) { "section" } else { "key" };
-    Diagnostic::error(&entry.place, format!("unknown {what} `{word}`")).hint(hint)
+    let message = format!("unknown {what} {}", shown(&entry.key));
+    Diagnostic::error(&entry.place, message).hint(suggest::section_hint(&entry.key))
 }
 
 fn unknown_key(context: &str, keys: &[Key], entry: &Entry) -> Diagnostic {
-    let word = &entry.key;
-    let names = || keys.iter().map(|key| key.name);
-    let hint = if let Some(instead) = alias(context, word) {
-        instead.to_string()
-    } else if let Some(name) = closest(word, names()) {
-        format!("did you mean `{name}`?")
-    } else if let Some(home) = home_of(word) {
-        format!("it belongs in {home}")
-    } else {
-        format!("known here: {}", names().collect::<Vec<_>>().join(", "))
-    };
-    Diagnostic::error(&entry.place, format!("unknown key `{word}`")).hint(hint)
-}
-
-/// The section that has this key, if only one has.
-fn home_of(word: &str) -> Option<String> {
-    let mut homes = SECTIONS.iter().filter(|section| section.keys.iter().any(|key| key.name == word));
-    let home = homes.next()?;
-    let others: Vec<&str> = homes.map(|section| section.name).filter(|name| *name != "defaults").collect();
-    let header =
-        if home.noun.is_some() { format!("`[{}.NAME]`", home.name) } else { format!("`[{}]`", home.name) };
-    others.is_empty().then_some(header)
+    let message = format!("unknown key {}", shown(&entry.key));
+    Diagnostic::error(&entry.place, message).hint(suggest::hint(context, keys, &entry.key))
 }
 
 fn example_name(section: &str) -> &'static str {

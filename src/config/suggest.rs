@@ -1,5 +1,49 @@
 //! "Did you mean ...": by edit distance, and by what other proxies call the same thing.
 
+use super::keys::{Key, ROOT, SECTIONS};
+
+/// What to write instead of the unknown key `word` in a table with these keys.
+pub fn hint(context: &str, keys: &[Key], word: &str) -> String {
+    first_hint(context, word, || keys.iter().map(|key| key.name))
+}
+
+/// The same for an unknown section, or a key outside of all.
+pub fn section_hint(word: &str) -> String {
+    first_hint("", word, || {
+        SECTIONS.iter().map(|section| section.name).chain(ROOT.iter().map(|key| key.name))
+    })
+}
+
+fn first_hint<N: Iterator<Item = &'static str>>(context: &str, word: &str, names: impl Fn() -> N) -> String {
+    if let Some(instead) = alias(context, word) {
+        instead.to_string()
+    } else if let Some(name) = closest(word, names()) {
+        format!("did you mean `{name}`?")
+    } else if let Some(home) = home_of(word) {
+        format!("it belongs in {home}")
+    } else {
+        format!("known here: {}", names().collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// The word under which aliases of a table are listed: "routes" for "routes.NAME", "pool" for
+/// "upstreams.NAME.pool".
+pub fn context(path: &str) -> &str {
+    path.trim_end_matches(".NAME").rsplit('.').next().unwrap_or(path)
+}
+
+/// The section that has this key, if only one has.
+fn home_of(word: &str) -> Option<String> {
+    let mut homes = SECTIONS.iter().filter(|section| section.keys.iter().any(|key| key.name == word));
+    let home = homes.next()?;
+    let only = homes.all(|other| other.name == "defaults");
+    let header = match home.noun {
+        Some(_) => format!("`[{}.NAME]`", home.name),
+        None => format!("`[{}]`", home.name),
+    };
+    only.then_some(header)
+}
+
 /// The most similar of `candidates`, when it is similar enough to be a slip of the fingers.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A long word is no slip, and its distance is costly.
@@ -35,7 +79,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// What to write here instead of a word from nginx, HAProxy, Caddy, Traefik or Envoy. `section` is the name
 /// of the section the word stands in, empty outside of all.
-pub fn alias(section: &str, word: &str) -> Option<&'static str> {
+fn alias(section: &str, word: &str) -> Option<&'static str> {
     let word = word.to_lowercase().replace('-', "_");
     let found = ALIASES.iter().find(|(place, words, _)| *place == section && words.contains(&word.as_str()));
     found.map(|(_, _, instead)| *instead)

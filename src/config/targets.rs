@@ -4,11 +4,11 @@ use super::diagnostic::{Diagnostic, Place};
 use super::fields::{Fields, Text};
 use super::matches::one_of;
 use super::suggest::closest;
+use super::values::shown;
 use crate::route::{FixedAnswer, RedirectOptions, TargetOptions};
 
 const TARGETS: [&str; 3] = ["upstream", "redirect", "respond"];
 const DEFAULT_REDIRECT: u16 = 308;
-const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 const VARIABLES: [&str; 4] = ["scheme", "host", "path", "query"];
 const DEFAULT_TYPE: &str = "text/plain; charset=utf-8";
 
@@ -18,7 +18,7 @@ pub fn lower(fields: &Fields<'_>, upstreams: &[&str]) -> Option<TargetOptions> {
     if TARGETS.iter().all(|name| fields.key(name).is_none()) {
         let hint =
             "add one of `upstream = \"NAME\"`, `redirect = \"https://...\"` and `respond = { status = 403 }`";
-        fields.problems.add(Diagnostic::error(fields.place, "this route has no target").hint(hint));
+        fields.missing(&TARGETS, "target", hint);
         return None;
     }
     if fields.key("upstream").is_some() {
@@ -45,7 +45,7 @@ fn upstream(fields: &Fields<'_>, upstreams: &[&str]) -> Option<TargetOptions> {
         let names: Vec<String> = upstreams.iter().take(10).map(|name| format!("`{name}`")).collect();
         format!("defined are {}", names.join(", "))
     };
-    let message = format!("there is no upstream `{}`", text.value);
+    let message = format!("there is no upstream {}", shown(text.value));
     fields.problems.add(Diagnostic::error(text.place, message).hint(hint));
     None
 }
@@ -54,7 +54,7 @@ fn redirect(fields: &Fields<'_>) -> Option<RedirectOptions> {
     let (to, status) = match fields.table("redirect") {
         Some(table) => {
             if table.key("to").is_none() {
-                table.missing("to", "write { to = \"https://{host}{path}{query}\" }");
+                table.missing(&["to"], "`to`", "write { to = \"https://{host}{path}{query}\" }");
             }
             (table.text("to"), redirect_status(&table))
         }
@@ -65,27 +65,24 @@ fn redirect(fields: &Fields<'_>) -> Option<RedirectOptions> {
 }
 
 fn redirect_status(table: &Fields<'_>) -> Option<u16> {
-    let Some(entry) = table.entry("status") else { return Some(DEFAULT_REDIRECT) };
-    let status: u16 = table.integer("status")?;
-    if REDIRECTS.contains(&status) {
-        return Some(status);
+    match table.entry("status") {
+        Some(_) => table.integer("status"),
+        None => Some(DEFAULT_REDIRECT),
     }
-    // The check of shapes told everything outside 301 to 308.
-    if (301..=308).contains(&status) {
-        let message = format!("{status} is not a redirect");
-        let hint = "use 301 or 308 for ever, 302 or 307 for now, 303 after a POST";
-        table.problems.add(Diagnostic::error(&entry.node.place, message).hint(hint));
-    }
-    None
 }
 
 /// Reports what is wrong with a redirect template.
 fn is_template(fields: &Fields<'_>, text: Text<'_>) -> bool {
-    if text.value.is_empty() || text.value.chars().any(|c| c.is_control() || c == ' ') {
-        let message = "a redirect goes to a URL";
-        fields
-            .problems
-            .add(Diagnostic::error(text.place, message).hint("write \"https://{host}{path}{query}\""));
+    if text.value.is_empty() {
+        let diagnostic = Diagnostic::error(text.place, "this redirect goes nowhere");
+        fields.problems.add(diagnostic.hint("write \"https://{host}{path}{query}\""));
+        return false;
+    }
+    if let Some(bad) = text.value.chars().find(|c| !c.is_ascii_graphic()) {
+        let escaped: String = bad.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let message = format!("a redirect cannot have `{}`", bad.escape_debug());
+        let place = text.place.part(&bad.to_string());
+        fields.problems.add(Diagnostic::error(&place, message).hint(format!("write {escaped}")));
         return false;
     }
     if let Some(diagnostic) = wrong_variable(text) {
@@ -95,9 +92,10 @@ fn is_template(fields: &Fields<'_>, text: Text<'_>) -> bool {
     let value = text.value;
     let absolute = value.contains("://") || ["/", "{path}"].iter().any(|start| value.starts_with(start));
     if !absolute {
-        let message = format!("a redirect to `{value}` depends on the path it comes from");
-        let diagnostic = Diagnostic::error(text.place, message);
-        fields.problems.add(diagnostic.hint(format!("write \"https://{value}\" or \"/{value}\"")));
+        let looks_like_host = value.split('/').next().is_some_and(|first| first.contains(['.', ':', '{']));
+        let fixed = if looks_like_host { format!("https://{value}") } else { format!("/{value}") };
+        let message = format!("a redirect to {} depends on the path it comes from", shown(value));
+        fields.problems.add(Diagnostic::error(text.place, message).hint(format!("write \"{fixed}\"")));
     }
     absolute
 }
@@ -152,13 +150,13 @@ fn variable_hint(name: &str) -> String {
 
 fn respond(table: &Fields<'_>) -> Option<FixedAnswer> {
     let status = match table.entry("status") {
-        Some(_) => table.integer("status").filter(|status| (200..=599).contains(status))?,
+        Some(_) => table.integer("status")?,
         None => 200,
     };
     let body = table.text("body");
     let content_type = table.text("content_type");
     if let Some(text) = content_type.filter(|text| !is_media_type(text.value)) {
-        let message = format!("`{}` is not a media type", text.value);
+        let message = format!("{} is not a media type", shown(text.value));
         table.problems.add(Diagnostic::error(text.place, message).hint("write \"text/html; charset=utf-8\""));
         return None;
     }

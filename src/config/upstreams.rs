@@ -24,7 +24,7 @@ fn balance(fields: &Fields<'_>) -> Balance {
 fn endpoints(fields: &Fields<'_>) -> Option<Vec<EndpointOptions>> {
     let example = "add `endpoints = [\"10.0.0.1:8080\"]`";
     let Some(entry) = fields.entry("endpoints") else {
-        fields.missing("endpoints", example);
+        fields.missing(&["endpoints"], "`endpoints`", example);
         return None;
     };
     let Value::Array(nodes) = &entry.node.value else { return None };
@@ -56,7 +56,7 @@ fn endpoint<'a>(fields: &Fields<'a>, node: &'a Node) -> Option<(EndpointOptions,
     let table = fields.table_in("endpoints", node)?;
     let weight = table.integer("weight").unwrap_or(1);
     if table.key("address").is_none() {
-        table.missing("address", "write { address = \"10.0.0.1:8080\", weight = 1 }");
+        table.missing(&["address"], "`address`", "write { address = \"10.0.0.1:8080\", weight = 1 }");
         return None;
     }
     let text = table.text("address")?;

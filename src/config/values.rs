@@ -13,6 +13,16 @@ pub fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Wrong {
     Wrong { message: message.into(), hint: Some(hint.into()) }
 }
 
+/// What the user wrote, for the middle of a message.
+pub fn shown(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        _ if text.is_empty() => "an empty string".to_string(),
+        Some((end, _)) => format!("`{}...`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}
+
 pub type Parsed<T> = Result<T, Wrong>;
 
 const DURATION_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
@@ -21,7 +31,7 @@ const MAX_MILLIS: u64 = 365 * 24 * 3_600_000;
 
 /// "250ms", "5s", "2m", "1h", and together: "1m30s".
 pub fn duration(text: &str) -> Parsed<Duration> {
-    let not = || format!("`{text}` is not a duration");
+    let not = || format!("{} is not a duration", shown(text));
     let mut rest = text;
     let mut millis: u64 = 0;
     let mut last = u64::MAX;
@@ -33,7 +43,8 @@ pub fn duration(text: &str) -> Parsed<Duration> {
             return Err(wrong(not(), "write a number and a unit: \"250ms\", \"5s\", \"2m\" or \"1h\""));
         }
         let Some((_, factor)) = DURATION_UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(wrong(not(), duration_hint(number, unit)));
+            let hint = whole(rest, &DURATION_UNITS).unwrap_or_else(|| duration_hint(number, unit));
+            return Err(wrong(not(), hint));
         };
         if *factor >= last {
             return Err(wrong(not(), "write the larger unit first, and each once: \"1m30s\""));
@@ -44,17 +55,14 @@ pub fn duration(text: &str) -> Parsed<Duration> {
         rest = after;
     }
     if millis > MAX_MILLIS {
-        return Err(wrong(format!("`{text}` is longer than a year"), "the longest is \"8760h\""));
+        return Err(wrong(format!("{} is longer than a year", shown(text)), "the longest is \"8760h\""));
     }
     Ok(Duration::from_millis(millis))
 }
 
 fn duration_hint(number: &str, unit: &str) -> String {
     let trimmed = unit.trim().to_lowercase();
-    if trimmed.starts_with(['.', ',']) {
-        return "write whole numbers: \"1500ms\" instead of \"1.5s\"".to_string();
-    }
-    let right = match trimmed.trim_end_matches('.') {
+    let right = match trimmed.as_str() {
         "" => return format!("add a unit: \"{number}s\" or \"{number}ms\""),
         "s" | "sec" | "secs" | "second" | "seconds" => "s",
         "ms" | "msec" | "millis" | "millisecond" | "milliseconds" => "ms",
@@ -93,22 +101,20 @@ pub fn size(text: &str) -> Parsed<u64> {
     let (number, unit) = split_number(text);
     if number.is_empty() {
         let hint = "write a number and a unit: \"64KiB\", \"10MiB\" or \"1GiB\"";
-        return Err(wrong(format!("`{text}` is not a size"), hint));
+        return Err(wrong(format!("{} is not a size", shown(text)), hint));
     }
     let Some((_, factor)) = SIZE_UNITS.iter().find(|(name, _)| *name == unit) else {
-        return Err(wrong(format!("`{text}` is not a size"), size_hint(number, unit)));
+        let hint = whole(text, &WHOLE_SIZES).unwrap_or_else(|| size_hint(number, unit));
+        return Err(wrong(format!("{} is not a size", shown(text)), hint));
     };
     let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor));
     bytes
         .filter(|bytes| *bytes <= i64::MAX as u64)
-        .ok_or_else(|| Wrong { message: format!("`{text}` is larger than any machine"), hint: None })
+        .ok_or_else(|| Wrong { message: format!("{} is larger than any machine", shown(text)), hint: None })
 }
 
 fn size_hint(number: &str, unit: &str) -> String {
     let lower = unit.trim().to_lowercase();
-    if lower.starts_with(['.', ',']) {
-        return "write whole numbers: \"1536KiB\" instead of \"1.5MiB\"".to_string();
-    }
     let right = match lower.trim_end_matches("ytes").trim_end_matches("yte") {
         "b" => "B",
         "k" | "kb" | "ki" | "kib" => "KiB",
@@ -120,12 +126,26 @@ fn size_hint(number: &str, unit: &str) -> String {
     format!("write \"{number}{right}\"")
 }
 
+const WHOLE_SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// The hint for "1.5GiB": the same in a unit in which it is a whole number.
+fn whole(text: &str, units: &[(&str, u64)]) -> Option<String> {
+    let (before, rest) = split_number(text);
+    let (after, unit) = split_number(rest.strip_prefix(['.', ','])?);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    let scale = 10_u64.checked_pow(u32::try_from(after.len()).ok()?)?;
+    let digits: u64 = format!("{before}{after}").parse().ok()?;
+    let amount = digits.checked_mul(*factor)? / scale;
+    let (name, factor) = units.iter().find(|(_, factor)| amount % factor == 0)?;
+    Some(format!("write a whole number: \"{}{name}\"", amount / factor))
+}
+
 /// "1KiB/s", "0"; in bytes per second.
 pub fn rate(text: &str) -> Parsed<u64> {
     if text == "0" {
         return Ok(0);
     }
-    let not = format!("`{text}` is not a rate");
+    let not = format!("{} is not a rate", shown(text));
     match text.split_once('/') {
         Some((amount, "s")) => size(amount).map_err(|wrong| Wrong { message: not, ..wrong }),
         Some(_) => Err(wrong(not, "write it per second: \"1KiB/s\"")),
@@ -161,7 +181,9 @@ mod tests {
             ("5sec", "write \"5s\""),
             ("2min", "write \"2m\""),
             ("2d", "write it in hours: \"48h\""),
-            ("1.5s", "write whole numbers: \"1500ms\" instead of \"1.5s\""),
+            ("1.5s", "write a whole number: \"1500ms\""),
+            ("1.5h", "write a whole number: \"90m\""),
+            ("1.2.3s", "the units are \"ms\", \"s\", \"m\" and \"h\""),
             ("30s1m", "write the larger unit first, and each once: \"1m30s\""),
             ("100us", "the smallest unit is \"ms\""),
             ("", "write a number and a unit: \"250ms\", \"5s\", \"2m\" or \"1h\""),
@@ -194,7 +216,8 @@ mod tests {
             ("10 MiB", "write \"10MiB\""),
             ("10mb", "write \"10MiB\""),
             ("1Gi", "write \"1GiB\""),
-            ("1.5MiB", "write whole numbers: \"1536KiB\" instead of \"1.5MiB\""),
+            ("1.5MiB", "write a whole number: \"1536KiB\""),
+            ("0.5GiB", "write a whole number: \"512MiB\""),
             ("10x", "the units are \"KiB\", \"MiB\" and \"GiB\""),
         ] {
             assert_eq!(size(text).unwrap_err().hint.as_deref(), Some(hint), "{text}");

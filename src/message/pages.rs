@@ -8,23 +8,26 @@ use super::{Failure, RequestId, Response};
 /// Seconds that a client should wait before it tries again after a 503.
 const RETRY_AFTER: &[u8] = b"5";
 
-/// The answer to a request that failed; `None` when nobody is there to read one.
-pub fn explain(failure: Failure, head: &RequestHead, id: &RequestId) -> Option<Response<'static>> {
-    let status = status(failure)?;
+/// Methods that this proxy lets through.
+pub const ALLOW: &[u8] = b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
+
+/// The answer to a request that failed.
+pub fn explain(failure: Failure, head: &RequestHead, id: &RequestId) -> Response<'static> {
+    let status = status(failure);
     let mut response = page(status, head, id);
     if status == 503 {
         response.head.fields.push(Name::Other, b"Retry-After", RETRY_AFTER);
     }
     if status == 405 {
-        response.head.fields.push(Name::Other, b"Allow", b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS");
+        response.head.fields.push(Name::Other, b"Allow", ALLOW);
     }
-    Some(response)
+    response
 }
 
-/// `None` for failures in which the client is gone or the answer has begun.
-pub fn status(failure: Failure) -> Option<u16> {
+/// 499 stands in the log for a client that did not wait for its answer.
+pub fn status(failure: Failure) -> u16 {
     use Failure::*;
-    Some(match failure {
+    match failure {
         BadHead(HeadError::TargetTooLong) => 414,
         BadHead(HeadError::FieldTooLong | HeadError::HeadTooLong | HeadError::TooManyFields) => 431,
         BadHead(HeadError::UnknownCoding) => 501,
@@ -34,18 +37,17 @@ pub fn status(failure: Failure) -> Option<u16> {
         MethodRefused => 405,
         HeadTimeout | BodyTimeout => 408,
         BodyTooLarge => 413,
-        ClientClosed | ClientTooSlow | AnswerTruncated | BadAnswerBody(_) => return None,
+        ClientClosed | ClientTooSlow => 499,
         Loop => 508,
-        ConnectRefused | ConnectFailed | ClosedBeforeAnswer | BadAnswer(_) | TooManyInterim | BadUpgrade => {
-            502
-        }
+        ConnectRefused | ConnectFailed | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_)
+        | AnswerTruncated | TooManyInterim | BadUpgrade => 502,
         ConnectTimeout | SendTimeout | ReadTimeout => 504,
         NotResolved | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles | TooManyConnections
         | ShuttingDown => 503,
         NoRoute => 404,
         OutOfSpace => 507,
         Bug => 500,
-    })
+    }
 }
 
 /// A page for any status, in the form the client prefers.

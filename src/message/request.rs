@@ -19,6 +19,13 @@ pub struct Request<'c> {
     pub watchdog: &'c Watchdog,
 }
 
+impl Request<'_> {
+    /// What the log still needs once the request is answered; the rest of the body is let go.
+    pub fn into_answered(self) -> (Recycled<RequestHead>, RequestId) {
+        (self.head, self.id)
+    }
+}
+
 /// Protocols that a connection may switch to through the proxy. A closed list: an unknown protocol
 /// behind a 101 would be a hole that no rule looks into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

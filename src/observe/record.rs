@@ -1,5 +1,6 @@
 //! The facts of one request, for log and metrics. Rooms write it; nobody decides from it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +11,8 @@ use crate::message::Failure;
 pub struct Record {
     /// When the first byte of the head was there.
     pub started: Instant,
+    /// The client's address as decisions were made on it.
+    pub client: IpAddr,
     /// Index of the route in the configuration that served it.
     pub route: Option<usize>,
     /// Index of the endpoint in the route's upstream.
@@ -28,9 +31,10 @@ pub struct Record {
 }
 
 impl Record {
-    pub fn new(started: Instant) -> Record {
+    pub fn new(started: Instant, client: IpAddr) -> Record {
         Record {
             started,
+            client,
             route: None,
             endpoint: None,
             status: 0,

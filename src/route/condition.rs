@@ -120,3 +120,78 @@ fn form_decode(text: &[u8]) -> Cow<'_, [u8]> {
     }
     Cow::Owned(decoded)
 }
+
+#[cfg(test)]
+mod tests {
+    use regex::bytes::Regex;
+
+    use super::*;
+
+    fn head(text: &str) -> RequestHead {
+        let mut head = RequestHead::default();
+        head.parse(text.as_bytes()).unwrap();
+        head
+    }
+
+    fn header(value: ValuePattern) -> RouteMatch {
+        let condition = HeaderCondition { name: "x-role".to_owned(), value };
+        RouteMatch { headers: vec![condition], ..RouteMatch::default() }
+    }
+
+    fn query(name: &str, value: ValuePattern) -> RouteMatch {
+        let condition = QueryCondition { name: name.to_owned(), value };
+        RouteMatch { query: vec![condition], ..RouteMatch::default() }
+    }
+
+    fn takes(matches: &RouteMatch, head: &RequestHead) -> bool {
+        first_mismatch(matches, head, [127, 0, 0, 1].into()).is_none()
+    }
+
+    #[test]
+    fn every_value_of_a_field_is_looked_at_on_its_own() {
+        let exact = header(ValuePattern::Exact("admin".to_owned()));
+        let regex = header(ValuePattern::Regex(Regex::new("^admin$").unwrap()));
+        let whole = header(ValuePattern::Exact("user, admin".to_owned()));
+        let twice = head("GET / HTTP/1.1\r\nHost: a\r\nX-Role: user\r\nX-ROLE: admin\r\n\r\n");
+        let one_line = head("GET / HTTP/1.1\r\nHost: a\r\nX-Role: user, admin\r\n\r\n");
+        let other = head("GET / HTTP/1.1\r\nHost: a\r\nX-Role: administrator\r\n\r\n");
+        for (request, expected) in [(&twice, true), (&one_line, true), (&other, false)] {
+            assert_eq!(takes(&exact, request), expected);
+            assert_eq!(takes(&regex, request), expected);
+        }
+        assert!(takes(&whole, &one_line), "a value with commas can be named whole");
+        assert!(!takes(&whole, &twice), "lines are not joined");
+    }
+
+    #[test]
+    fn queries_are_compared_decoded() {
+        let request = head("GET /?a+b=%31&flag&&x=1&x=2&odd=%25 HTTP/1.1\r\nHost: a\r\n\r\n");
+        let exact =
+            |name: &str, value: &str| takes(&query(name, ValuePattern::Exact(value.to_owned())), &request);
+        assert!(exact("a b", "1"));
+        assert!(exact("flag", ""));
+        assert!(exact("x", "1") && exact("x", "2"));
+        assert!(exact("odd", "%"));
+        assert!(!exact("x", "12") && !exact("a+b", "1") && !exact("", ""));
+        assert!(takes(&query("flag", ValuePattern::Present), &request));
+        assert!(takes(&query("none", ValuePattern::Absent), &request));
+        assert!(!takes(&query("flag", ValuePattern::Absent), &request));
+        assert!(!takes(&query("q", ValuePattern::Present), &head("GET / HTTP/1.1\r\nHost: a\r\n\r\n")));
+    }
+
+    #[test]
+    fn what_is_no_escape_stays() {
+        assert_eq!(form_decode(b"%zz%4").as_ref(), b"%zz%4");
+        assert_eq!(form_decode(b"%2541+").as_ref(), b"%41 ");
+    }
+
+    #[test]
+    fn an_ipv4_client_on_a_dual_stack_socket_is_an_ipv4_client() {
+        let matches = RouteMatch { clients: vec!["10.0.0.0/8".parse().unwrap()], ..RouteMatch::default() };
+        let request = head("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let mismatch = |client: &str| first_mismatch(&matches, &request, client.parse().unwrap());
+        assert_eq!(mismatch("10.1.1.1"), None);
+        assert_eq!(mismatch("::ffff:10.1.1.1"), None);
+        assert_eq!(mismatch("::ffff:11.1.1.1"), Some(Mismatch::Client));
+    }
+}

@@ -51,27 +51,24 @@ pub(super) fn normalise(pattern: &HostPattern) -> HostPattern {
 }
 
 /// A hash table from patterns to values, built once. The names in it come from the configuration and what
-/// clients send is only looked up, so a short keyed hash is enough.
+/// clients send is only looked up, so a short keyed hash is enough. The values lie in the slots: with many
+/// hosts it is the dependent reads of memory that cost.
 #[derive(Debug)]
 pub(super) struct HostIndex<V> {
     seed: u64,
-    /// A power of two of them, at most half of them taken.
-    slots: Vec<Slot>,
-    entries: Vec<Entry<V>>,
+    /// A power of two of them, at most three quarters of them taken.
+    slots: Vec<Option<Slot<V>>>,
+    /// The names.
     text: Vec<u8>,
     wildcard_lengths: Lengths,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Slot {
+struct Slot<V> {
     hash: u32,
-    entry: u32,
-}
-
-#[derive(Debug)]
-struct Entry<V> {
+    /// Of the name, in `text`.
     start: u32,
-    len: u32,
+    len: u8,
     kind: Kind,
     value: V,
 }
@@ -84,86 +81,84 @@ enum Kind {
 
 impl<V: Copy> HostIndex<V> {
     /// `patterns`: normalised, each once.
-    pub(super) fn build(patterns: impl IntoIterator<Item = (HostPattern, V)>) -> HostIndex<V> {
+    pub(super) fn build(patterns: &[(HostPattern, V)]) -> HostIndex<V> {
+        let size = (patterns.len() * 4 / 3 + 1).next_power_of_two();
         let mut index = HostIndex {
             seed: RandomState::new().hash_one(0u8),
-            slots: Vec::new(),
-            entries: Vec::new(),
+            slots: vec![None; size],
             text: Vec::new(),
             wildcard_lengths: Lengths::default(),
         };
         for (pattern, value) in patterns {
-            let (kind, name) = match &pattern {
-                HostPattern::Exact(name) => (Kind::Exact, name),
-                HostPattern::Wildcard(parent) => (Kind::Wildcard, parent),
-            };
-            if kind == Kind::Wildcard {
-                index.wildcard_lengths.insert(name.len());
+            match pattern {
+                HostPattern::Exact(name) => index.insert(Kind::Exact, name, *value),
+                HostPattern::Wildcard(parent) => index.insert(Kind::Wildcard, parent, *value),
             }
-            let (start, len) = (index.text.len() as u32, name.len() as u32);
-            index.text.extend_from_slice(name.as_bytes());
-            index.entries.push(Entry { start, len, kind, value });
         }
-        index.fill_slots();
         index
     }
 
-    fn fill_slots(&mut self) {
-        let size = (self.entries.len() * 2).next_power_of_two();
-        self.slots = vec![Slot { hash: 0, entry: EMPTY }; size];
-        for (number, entry) in self.entries.iter().enumerate() {
-            let hash = hash(self.seed, entry.kind, self.name(entry));
-            let mut at = hash as usize & (size - 1);
-            while self.slots[at].entry != EMPTY {
-                at = (at + 1) & (size - 1);
-            }
-            self.slots[at] = Slot { hash, entry: number as u32 };
+    fn insert(&mut self, kind: Kind, name: &str, value: V) {
+        let Some(len) = u8::try_from(name.len()).ok().filter(|len| *len as usize <= MAX_NAME) else {
+            return; // No request has such a name.
+        };
+        if kind == Kind::Wildcard {
+            self.wildcard_lengths.insert(len);
         }
+        let start = self.text.len() as u32;
+        self.text.extend_from_slice(name.as_bytes());
+        let hash = hash(self.seed, kind, name.as_bytes());
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        while self.slots[at].is_some() {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = Some(Slot { hash, start, len, kind, value });
     }
 
-    /// The values of the patterns that cover the name, most specific first.
-    pub(super) fn covering(&self, name: &[u8]) -> impl Iterator<Item = V> {
-        let name = if name.len() > MAX_NAME { &[] } else { name };
-        let parents = memchr::memchr_iter(b'.', name)
+    /// The value of the exact pattern for this name.
+    pub(super) fn exact(&self, name: &[u8]) -> Option<V> {
+        if name.len() > MAX_NAME { None } else { self.get(Kind::Exact, name) }
+    }
+
+    /// The values of the wildcards that cover the name, the longest first.
+    pub(super) fn wildcards(&self, name: &[u8]) -> impl Iterator<Item = V> {
+        let skip = name.len() > MAX_NAME || self.wildcard_lengths.is_empty();
+        memchr::memchr_iter(b'.', if skip { &[] } else { name })
             .filter(|dot| *dot > 0)
             .map(|dot| &name[dot + 1..])
-            .filter(|parent| self.wildcard_lengths.contains(parent.len()))
-            .filter_map(|parent| self.get(Kind::Wildcard, parent));
-        self.get(Kind::Exact, name).into_iter().chain(parents)
+            .filter(|parent| self.wildcard_lengths.contains(parent.len() as u8))
+            .filter_map(|parent| self.get(Kind::Wildcard, parent))
     }
 
     fn get(&self, kind: Kind, name: &[u8]) -> Option<V> {
         let hash = hash(self.seed, kind, name);
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
-        loop {
-            let slot = self.slots[at];
-            if slot.entry == EMPTY {
-                return None;
-            }
-            if slot.hash == hash {
-                let entry = &self.entries[slot.entry as usize];
-                if entry.kind == kind && self.name(entry) == name {
-                    return Some(entry.value);
-                }
+        while let Some(slot) = &self.slots[at] {
+            if slot.hash == hash && slot.kind == kind && self.name(slot) == name {
+                return Some(slot.value);
             }
             at = (at + 1) & mask;
         }
+        None
     }
 
-    fn name(&self, entry: &Entry<V>) -> &[u8] {
-        &self.text[entry.start as usize..entry.start as usize + entry.len as usize]
+    fn name(&self, slot: &Slot<V>) -> &[u8] {
+        &self.text[slot.start as usize..slot.start as usize + slot.len as usize]
     }
 }
 
-/// Eight bytes at a time, each time the two halves of a wide product.
+/// Eight bytes at a time, each time the two halves of a wide product; the last eight may overlap others.
 fn hash(seed: u64, kind: Kind, name: &[u8]) -> u32 {
     let mut state = seed ^ (name.len() as u64 | (kind as u64) << 32);
-    let (words, tail) = name.as_chunks::<8>();
-    for word in words {
+    for word in name.as_chunks::<8>().0 {
         state = mix(state ^ u64::from_le_bytes(*word));
     }
-    let tail = tail.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let tail = match name.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => name.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
     let state = mix(state ^ tail);
     (state ^ state >> 32) as u32
 }
@@ -173,23 +168,23 @@ fn mix(word: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// A set of lengths up to 255: most names are not under a wildcard, and this says so before a hash does.
+/// A set of lengths: most names are not under a wildcard, and this says so before a hash does.
 #[derive(Debug, Default)]
 struct Lengths([u64; 4]);
 
 impl Lengths {
-    fn insert(&mut self, length: usize) {
-        if let Some(word) = self.0.get_mut(length / 64) {
-            *word |= 1 << (length % 64);
-        }
+    fn insert(&mut self, length: u8) {
+        self.0[length as usize / 64] |= 1 << (length % 64);
     }
 
-    fn contains(&self, length: usize) -> bool {
-        self.0.get(length / 64).is_some_and(|word| word & 1 << (length % 64) != 0)
+    fn contains(&self, length: u8) -> bool {
+        self.0[length as usize / 64] & 1 << (length % 64) != 0
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0 == [0; 4]
     }
 }
-
-const EMPTY: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {
@@ -199,13 +194,16 @@ mod tests {
     fn patterns_cover_from_the_most_specific_on() {
         let exact = |name: &str| HostPattern::Exact(name.to_owned());
         let wildcard = |parent: &str| HostPattern::Wildcard(parent.to_owned());
-        let index = HostIndex::build([
+        let index = HostIndex::build(&[
             (exact("a.b.test"), 1),
             (wildcard("b.test"), 2),
             (wildcard("test"), 3),
             (exact("b.test"), 4),
         ]);
-        let covering = |name: &str| index.covering(name.as_bytes()).collect::<Vec<_>>();
+        let covering = |name: &str| {
+            let name = name.as_bytes();
+            index.exact(name).into_iter().chain(index.wildcards(name)).collect::<Vec<_>>()
+        };
         assert_eq!(covering("a.b.test"), [1, 2, 3]);
         assert_eq!(covering("x.y.b.test"), [2, 3]);
         assert_eq!(covering("b.test"), [4, 3]);
@@ -217,9 +215,9 @@ mod tests {
 
     #[test]
     fn a_name_longer_than_dns_allows_has_no_host_of_its_own() {
-        let index = HostIndex::build([(HostPattern::Wildcard("test".to_owned()), 1)]);
+        let index = HostIndex::build(&[(HostPattern::Wildcard("test".to_owned()), 1)]);
         let name = |labels: usize| [b"a.".repeat(labels), b"test".to_vec()].concat();
-        assert_eq!(index.covering(&name(124)).count(), 1);
-        assert_eq!(index.covering(&name(125)).count(), 0);
+        assert_eq!(index.wildcards(&name(124)).count(), 1);
+        assert_eq!(index.wildcards(&name(125)).count(), 0);
     }
 }

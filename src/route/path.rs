@@ -68,7 +68,7 @@ impl std::error::Error for PathError {}
 /// That is safe because the merged path is the one that is forwarded; an origin that tells `/a//b` from
 /// `/a/b` cannot be told so. `*` (of `OPTIONS *`) stays.
 ///
-/// `Same` leaves nothing to read in `out`; `Changed` replaces what `out` held.
+/// `Changed` replaces what `out` held; after `Same` or an error there is nothing to read in it.
 pub fn canonicalise(path: &[u8], out: &mut Vec<u8>) -> Result<Canonical, PathError> {
     if is_plain(path) || path == b"*" {
         return Ok(Canonical::Same);
@@ -84,13 +84,9 @@ pub fn canonicalise(path: &[u8], out: &mut Vec<u8>) -> Result<Canonical, PathErr
 
 /// The cheap answer for nearly every request: no escape, no empty segment, none that begins with a dot.
 fn is_plain(path: &[u8]) -> bool {
-    let mut found = 0;
-    let mut watched = ODD;
-    for &byte in path {
-        found |= ODD_BYTES[byte as usize] & watched;
-        watched = if byte == b'/' { ODD | ODD_AFTER_SLASH } else { ODD };
-    }
-    found == 0 && path.first() == Some(&b'/')
+    let odd =
+        path.windows(2).fold(0, |odd, pair| odd | (ODD_BYTES[pair[1] as usize] & WATCHED[pair[0] as usize]));
+    odd == 0 && path.first() == Some(&b'/')
 }
 
 fn resolve(segments: &[u8], out: &mut Vec<u8>) -> Result<(), PathError> {
@@ -270,6 +266,13 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 const ODD: u8 = 1;
 /// Odd only behind a slash.
 const ODD_AFTER_SLASH: u8 = 2;
+
+/// What is odd behind a byte.
+static WATCHED: [u8; 256] = {
+    let mut table = [ODD; 256];
+    table[b'/' as usize] = ODD | ODD_AFTER_SLASH;
+    table
+};
 
 static ODD_BYTES: [u8; 256] = {
     let mut table = [ODD; 256];

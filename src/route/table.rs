@@ -43,11 +43,12 @@ impl Table {
             [only] => only.matches.hosts.is_empty() && takes_any_path(&only.matches),
             _ => false,
         };
-        let (mut by_host, any_host) = patterns_by_host(routes);
+        let (by_host, any_host) = patterns_by_host(routes);
         let mut paths = PathIndex::default();
         let any_host = paths.add(&any_host);
-        let sites = by_host.drain().map(|(host, patterns)| (host, paths.add(&patterns)));
-        let hosts = HostIndex::build(sites);
+        let sites: Vec<_> =
+            by_host.into_iter().map(|(host, patterns)| (host, paths.add(&patterns))).collect();
+        let hosts = HostIndex::build(&sites);
         let routes = routes
             .iter()
             .map(|options| Route { name: options.name.clone(), matches: options.matches.clone() });
@@ -68,11 +69,12 @@ impl Table {
                 regex_fits(matches, path) && condition::first_mismatch(matches, head, client).is_none()
             }
         };
-        self.hosts
-            .covering(head.host())
-            .chain([self.any_host])
-            .find_map(|site| self.paths.find(site, path, takes))
-            .map(Candidate::route)
+        let find = |site| self.paths.find(site, path, takes).map(Candidate::route);
+        let host = head.host();
+        if let Some(found) = self.hosts.exact(host).and_then(find) {
+            return Some(found);
+        }
+        self.hosts.wildcards(host).find_map(find).or_else(|| find(self.any_host))
     }
 
     /// Why [`Table::find`] gives what it gives; slow, for people.

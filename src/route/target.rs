@@ -122,3 +122,117 @@ pub fn apply_rewrite(rewrite: &Rewrite, path: &[u8], out: &mut Vec<u8>) -> Resul
         Ok(Canonical::Changed) | Err(_) => Err(PathError::RewrittenPath),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use regex::bytes::Regex;
+
+    use super::*;
+
+    fn template(to: &str) -> Result<RedirectTemplate, String> {
+        RedirectTemplate::compile(&RedirectOptions { to: to.to_owned(), status: 301 })
+    }
+
+    fn head(target: &str) -> RequestHead {
+        let mut head = RequestHead::default();
+        head.parse(format!("GET {target} HTTP/1.1\r\nHost: Old.Test:8080\r\n\r\n").as_bytes()).unwrap();
+        head
+    }
+
+    fn location(to: &str, head: &RequestHead) -> String {
+        let mut out = Vec::new();
+        template(to).unwrap().location("https", head, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_location_is_filled_in() {
+        let with_query = head("/a/b?x=1&y=%20");
+        assert_eq!(location("https://new.test{path}", &with_query), "https://new.test/a/b");
+        assert_eq!(location("{scheme}://{host}{path}{query}", &with_query), "https://old.test/a/b?x=1&y=%20");
+        assert_eq!(location("/new{path}{query}", &head("/a")), "/new/a");
+        assert_eq!(location("/{query}", &head("/a?")), "/?");
+        assert!(template("https://{host}/").unwrap().needs_host());
+        assert!(!template("https://new.test{path}").unwrap().needs_host());
+    }
+
+    #[test]
+    fn what_is_no_template_is_explained() {
+        assert!(template("https://new.test{uri}").unwrap_err().contains("unknown `{uri}`"));
+        for (to, part) in [
+            ("/{path", "brace"),
+            ("/path}", "brace"),
+            ("/{{path}}", "unknown"),
+            ("", "empty"),
+            ("/a b", "percent-encoded"),
+            ("/\r\nSet-Cookie: a=b", "percent-encoded"),
+        ] {
+            let error = template(to).unwrap_err();
+            assert!(error.contains(part), "{to}: {error}");
+        }
+    }
+
+    /// The canonical path cannot hold them; should another part of the program let them in, they stay out
+    /// of the field all the same.
+    #[test]
+    fn no_line_break_gets_into_a_location() {
+        assert!(canonicalise(b"/x%0d%0aSet-Cookie:a=b", &mut Vec::new()).is_err());
+        let mut out = Vec::new();
+        let mut hostile = head("/");
+        hostile.set_path(b"/x\r\nSet-Cookie: a=b\0");
+        hostile.set_query(Some(b"q\r\n\xff"));
+        template("{path}{query}").unwrap().location("h\n", &hostile, &mut out);
+        assert_eq!(out, b"/x%0D%0ASet-Cookie:%20a=b%00?q%0D%0A%FF");
+    }
+
+    fn rewritten(rewrite: &Rewrite, path: &str) -> Result<String, PathError> {
+        let mut out = b"stale".to_vec();
+        match apply_rewrite(rewrite, path.as_bytes(), &mut out)? {
+            Canonical::Same => Ok(path.to_owned()),
+            Canonical::Changed => Ok(String::from_utf8(out).unwrap()),
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_stripped_by_whole_segments() {
+        let strip = |prefix: &str, path: &str| rewritten(&Rewrite::StripPrefix(prefix.to_owned()), path);
+        for (path, expected) in [
+            ("/api", "/"),
+            ("/api/", "/"),
+            ("/api/x/", "/x/"),
+            ("/api;v=1/x", "/x"),
+            ("/api./foo", "/api./foo"),
+            ("/api../foo", "/api../foo"),
+            ("/api%20/admin", "/api%20/admin"),
+            ("/apis", "/apis"),
+            ("*", "*"),
+        ] {
+            assert_eq!(strip("/api", path).as_deref(), Ok(expected), "{path}");
+            assert_eq!(strip("/api/", path).as_deref(), Ok(expected), "{path}");
+        }
+        assert_eq!(strip("/", "/x").as_deref(), Ok("/x"));
+        assert_eq!(strip("/%C4%B0", "/%C4%B0/x").as_deref(), Ok("/x"));
+        assert_eq!(strip("/i", "/%C4%B0/x").as_deref(), Ok("/%C4%B0/x"));
+    }
+
+    #[test]
+    fn a_regex_rewrite_gives_a_canonical_path_or_an_error() {
+        let rule =
+            |regex: &str, to: &str| Rewrite::Regex { regex: Regex::new(regex).unwrap(), to: to.to_owned() };
+        let users = rule("^/u/([0-9]+)$", "/users/$1");
+        assert_eq!(rewritten(&users, "/u/17").as_deref(), Ok("/users/17"));
+        assert_eq!(rewritten(&users, "/u/x").as_deref(), Ok("/u/x"));
+        assert_eq!(rewritten(&rule("^/old", "/new"), "/old/x").as_deref(), Ok("/new/x"));
+        assert_eq!(rewritten(&rule("^/a", ""), "/a/b").as_deref(), Ok("/b"));
+        for (regex, to) in [
+            ("^/a/(.*)$", "/$1/../$1"),
+            ("^/a/", "//"),
+            ("^/a", "/.."),
+            ("^/a", "/x?y"),
+            ("^/a", "/x\r\ny"),
+            ("^/a", "/%2e"),
+        ] {
+            assert_eq!(rewritten(&rule(regex, to), "/a/b/c%20d"), Err(PathError::RewrittenPath), "{to}");
+        }
+    }
+}

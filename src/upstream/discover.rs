@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::EndpointAddress;
 use super::endpoint::{Endpoint, Endpoints};
+use crate::observe;
 
 /// A name is asked for again when its answer's time to live is over, but not more and not less often.
 const FLOOR: Duration = Duration::from_secs(1);
@@ -73,7 +74,7 @@ async fn resolve(endpoint: &Endpoint) -> Duration {
 
 fn warn(endpoint: &Endpoint, why: &str) {
     let state = if endpoint.is_usable() { "the last addresses are kept" } else { "the endpoint is down" };
-    eprintln!("palisade: endpoint {}: name not resolved ({why}): {state}", endpoint.label);
+    observe::notice(&format!("endpoint {}: name not resolved ({why}): {state}", endpoint.label));
 }
 
 async fn look_up(host: &str, port: u16) -> Result<(Vec<SocketAddr>, Duration), String> {

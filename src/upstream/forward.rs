@@ -1,7 +1,7 @@
 //! The head of a request as the origin gets it: our start line and framing, the client's end-to-end
 //! fields, and what the proxy vouches for.
 
-use http1::connection::is_nominated;
+use http1::connection::{accepts_trailers, is_nominated};
 use http1::fields::Field;
 use http1::{BodyLength, ConnectionOptions, Method, Name, RequestHead, encode};
 
@@ -119,12 +119,4 @@ fn write_framing(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
         (None, true) => out.extend_from_slice(b"Connection: TE\r\nTE: trailers\r\n"),
         (None, false) => {}
     }
-}
-
-/// The client said `TE: trailers` (RFC 9110 section 10.1.4).
-pub fn accepts_trailers(head: &RequestHead) -> bool {
-    head.fields
-        .all(Name::Te)
-        .flat_map(|value| value.split(|byte| *byte == b','))
-        .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }

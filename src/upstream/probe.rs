@@ -11,6 +11,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use super::EndpointAddress;
 use super::endpoint::{Endpoint, Endpoints};
+use crate::observe;
 
 const TICK: Duration = Duration::from_millis(250);
 /// A probe that takes longer has failed.
@@ -42,10 +43,10 @@ async fn probe(endpoint: Arc<Endpoint>) {
     if !reached {
         endpoint.counters.probe_failures.fetch_add(1, Relaxed);
         endpoint.empty_pool();
-        eprintln!(
-            "palisade: endpoint {} does not take connections: its idle ones are closed",
+        observe::notice(&format!(
+            "endpoint {} does not take connections: its idle ones are closed",
             endpoint.label
-        );
+        ));
     }
 }
 

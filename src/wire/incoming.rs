@@ -84,6 +84,11 @@ impl Incoming {
         &self.buffer.data()[..self.data]
     }
 
+    /// Bytes are here that were not looked at yet.
+    pub fn has_raw(&self) -> bool {
+        self.buffer.len() > self.data + self.gap
+    }
+
     pub fn has_data(&self) -> bool {
         self.data > 0
     }
@@ -108,27 +113,22 @@ impl Incoming {
         self.data == 0 && self.is_ended()
     }
 
-    /// All of the body was received and decoded; some of it may still wait to be consumed.
-    pub fn is_received(&self) -> bool {
-        self.is_ended()
-    }
-
     fn is_ended(&self) -> bool {
         self.ended || self.reader.is_done()
     }
 
-    /// Bytes still to come, when the message says so.
-    pub fn bytes_left(&self) -> Option<u64> {
+    /// Body bytes that were not received yet; `None` when only its end will tell.
+    pub fn bytes_to_receive(&self) -> Option<u64> {
         match &self.reader {
-            BodyReader::Exact(left) => Some(*left + self.data as u64),
-            _ if self.is_ended() => Some(self.data as u64),
+            BodyReader::Exact(left) => Some(*left),
+            _ if self.is_ended() => Some(0),
             _ => None,
         }
     }
 
     /// Bytes that belong to no body: behind its end.
     pub fn has_surplus(&self) -> bool {
-        self.is_ended() && self.buffer.len() > self.data + self.gap
+        self.is_ended() && self.has_raw()
     }
 
     pub fn trailers(&self) -> Option<Fields> {

@@ -1,6 +1,7 @@
 //! What moves: sockets, buffers, deadlines. Nothing here knows HTTP semantics.
 
 mod buffer;
+pub mod clock;
 mod incoming;
 mod socket;
 mod watchdog;

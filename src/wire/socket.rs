@@ -69,6 +69,15 @@ impl Socket {
         on_stream!(self, stream => Pin::new(stream).poll_write_vectored(cx, parts))
     }
 
+    /// Writes what the socket takes at once, if anything.
+    pub fn try_write(&self, bytes: &[u8]) {
+        let _ = match &*self.stream.borrow() {
+            // A socket that was just accepted is writable, which the runtime does not know yet: so past it.
+            Stream::Tcp(stream) => rustix::net::send(stream, bytes, rustix::net::SendFlags::DONTWAIT),
+            Stream::Unix(stream) => rustix::net::send(stream, bytes, rustix::net::SendFlags::DONTWAIT),
+        };
+    }
+
     /// Ready when there is something to read, the end of the stream included.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         on_stream!(self, stream => stream.poll_read_ready(cx))

@@ -26,9 +26,7 @@ pub fn parse(text: &[u8]) -> Option<Authority<'_>> {
             Some(colon) => (&text[..colon], Some(&text[colon + 1..])),
         }
     };
-    let is_name =
-        || host.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'));
-    if host.is_empty() || (host[0] != b'[' && !is_name()) || host == b"." {
+    if host.first() != Some(&b'[') && !is_name(host) {
         return None;
     }
     let port = match port {
@@ -36,6 +34,19 @@ pub fn parse(text: &[u8]) -> Option<Authority<'_>> {
         Some(digits) => Some(parse_port(digits)?),
     };
     Some(Authority { host, port })
+}
+
+/// Labels of letters, digits, `-`, `_` and `~` with one dot between them, and maybe one behind the last.
+fn is_name(host: &[u8]) -> bool {
+    let mut before = b'.';
+    for &byte in host {
+        let is_label = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~');
+        if !is_label && (byte != b'.' || before == b'.') {
+            return false;
+        }
+        before = byte;
+    }
+    !host.is_empty()
 }
 
 fn parse_port(digits: &[u8]) -> Option<u16> {
@@ -58,7 +69,7 @@ mod tests {
         assert_eq!(parts("[::1]:80"), Some((&b"[::1]"[..], Some(80))));
         for bad in [
             "", "a:", "a:0", "a:65536", "a:99999", "a/x@b", "a,b", "a b", "[::1", "[::1]x", "u@a", ":80",
-            "a:8 0", "[g::]", ".",
+            "a:8 0", "[g::]", ".", "..", "a..b", ".a", "a..",
         ] {
             assert_eq!(parts(bad), None, "{bad}");
         }

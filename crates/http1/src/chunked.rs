@@ -3,8 +3,8 @@
 
 use crate::body::Decoded;
 use crate::error::BodyError;
-use crate::fields::Fields;
-use crate::name::Name;
+use crate::fields::{Fields, is_token_byte};
+use crate::name::{Name, is_allowed_in_trailers};
 use crate::scan::MAX_FIELDS;
 
 /// Extension bytes of one message. They are dropped, so their only use is to waste our time.
@@ -13,19 +13,32 @@ const MAX_TRAILERS: usize = 16 << 10;
 const MAX_SIZE_DIGITS: u8 = 16;
 
 /// ```text
-/// Size ─┬─────────────> SizeLf ─┬─> Data ─> DataCr ─> DataLf ─> Size
-///       └─> Extension ────┘     └─> Trailers ─> Done      (after size 0)
+/// Size ─┬────────────────> SizeLf ─┬─> Data ─> DataCr ─> DataLf ─> Size
+///       └─> Extension(..) ───┘     └─> Trailers ─> LastLf ─> Done      (after size 0)
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Size { digits: u8 },
-    Extension,
+    Extension(Extension),
     SizeLf,
     Data,
     DataCr,
     DataLf,
     Trailers,
+    LastLf,
     Done,
+}
+
+/// Where in `;name`, `;name=token` or `;name="text"` the reader is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extension {
+    NameStart,
+    Name,
+    ValueStart,
+    Value,
+    Quoted,
+    Escaped,
+    QuoteEnd,
 }
 
 /// One chunked body.
@@ -35,7 +48,7 @@ pub struct ChunkedReader {
     /// Of the chunk: its size while that is read, then what is left of it.
     left: u64,
     extensions: u32,
-    /// The trailer section as received, its final empty line included once it is there.
+    /// The trailer section as received; empty when there are no trailer fields.
     trailers: Vec<u8>,
 }
 
@@ -55,6 +68,7 @@ impl ChunkedReader {
     }
 
     /// Reads what is in `buffer`: all of it, or up to the end of the body. The data is then at its start.
+    /// After an error the reader is of no more use, nor is the connection.
     pub fn decode(&mut self, buffer: &mut [u8]) -> Result<Decoded, BodyError> {
         let (mut at, mut data) = (0, 0);
         while at < buffer.len() && self.state != State::Done {
@@ -80,7 +94,7 @@ impl ChunkedReader {
     fn step(&mut self, byte: u8) -> Result<State, BodyError> {
         match self.state {
             State::Size { digits } => self.size(byte, digits),
-            State::Extension => self.extension(byte),
+            State::Extension(place) => self.extension(byte, place),
             State::SizeLf if byte != b'\n' => Err(BodyError::BadChunkSize),
             State::SizeLf if self.left == 0 => Ok(State::Trailers),
             State::SizeLf => Ok(State::Data),
@@ -88,6 +102,7 @@ impl ChunkedReader {
             State::DataLf if byte == b'\n' => Ok(State::Size { digits: 0 }),
             State::DataCr | State::DataLf => Err(BodyError::BadChunkEnd),
             State::Trailers => self.trailer(byte),
+            State::LastLf => self.last_lf(byte),
             State::Data | State::Done => Ok(self.state),
         }
     }
@@ -98,7 +113,7 @@ impl ChunkedReader {
             b'a'..=b'f' => byte - b'a' + 10,
             b'A'..=b'F' => byte - b'A' + 10,
             b'\r' if digits > 0 => return Ok(State::SizeLf),
-            b';' if digits > 0 => return self.extension(byte),
+            b';' if digits > 0 => return self.extension(byte, Extension::QuoteEnd),
             _ => return Err(BodyError::BadChunkSize),
         };
         if digits == MAX_SIZE_DIGITS {
@@ -108,38 +123,59 @@ impl ChunkedReader {
         Ok(State::Size { digits: digits + 1 })
     }
 
-    fn extension(&mut self, byte: u8) -> Result<State, BodyError> {
-        self.extensions += 1;
-        match byte {
-            b'\r' => Ok(State::SizeLf),
-            b'\t' | b' '..=b'~' | 0x80.. if self.extensions <= MAX_EXTENSIONS => Ok(State::Extension),
-            _ => Err(BodyError::BadExtension),
+    /// RFC 9112 section 7.1.1, without the white space that its grammar tolerates between the parts:
+    /// no sender needs it, and readers differ in what they take for it.
+    fn extension(&mut self, byte: u8, place: Extension) -> Result<State, BodyError> {
+        if self.extensions == MAX_EXTENSIONS {
+            return Err(BodyError::BadExtension);
         }
+        self.extensions += 1;
+        let next = match (place, byte) {
+            (Extension::Name | Extension::Value | Extension::QuoteEnd, b'\r') => return Ok(State::SizeLf),
+            (Extension::Name | Extension::Value | Extension::QuoteEnd, b';') => Extension::NameStart,
+            (Extension::Name, b'=') => Extension::ValueStart,
+            (Extension::NameStart | Extension::Name, _) if is_token_byte(byte) => Extension::Name,
+            (Extension::ValueStart, b'"') => Extension::Quoted,
+            (Extension::ValueStart | Extension::Value, _) if is_token_byte(byte) => Extension::Value,
+            (Extension::Quoted, b'"') => Extension::QuoteEnd,
+            (Extension::Quoted, b'\\') => Extension::Escaped,
+            (Extension::Quoted | Extension::Escaped, b'\t' | b' '..=b'~' | 0x80..) => Extension::Quoted,
+            _ => return Err(BodyError::BadExtension),
+        };
+        Ok(State::Extension(next))
     }
 
     fn trailer(&mut self, byte: u8) -> Result<State, BodyError> {
+        let at_line_start = self.trailers.last().is_none_or(|last| *last == b'\n');
+        if at_line_start && byte == b'\r' {
+            return Ok(State::LastLf);
+        }
         if self.trailers.len() == MAX_TRAILERS {
             return Err(BodyError::BadTrailers);
         }
         self.trailers.push(byte);
+        if byte == b'\n' && !self.trailers.ends_with(b"\r\n") {
+            return Err(BodyError::BadTrailers);
+        }
+        Ok(State::Trailers)
+    }
+
+    /// The last byte of the body. Without trailer fields, as nearly always, nothing was kept of them.
+    fn last_lf(&mut self, byte: u8) -> Result<State, BodyError> {
         if byte != b'\n' {
-            return Ok(State::Trailers);
+            return Err(BodyError::BadTrailers);
         }
-        match self.trailers.as_slice() {
-            b"\r\n" => Ok(State::Done),
-            section if section.ends_with(b"\r\n\r\n") => {
-                parse_trailers(section, &mut Fields::new())?;
-                Ok(State::Done)
-            }
-            section if section.ends_with(b"\r\n") => Ok(State::Trailers),
-            _ => Err(BodyError::BadTrailers),
+        if !self.trailers.is_empty() {
+            self.trailers.extend_from_slice(b"\r\n");
+            parse_trailers(&self.trailers, &mut Fields::new())?;
         }
+        Ok(State::Done)
     }
 
     /// The trailer fields that may be passed on; empty before the end of the body.
     pub fn trailers(&self) -> Fields {
         let mut fields = Fields::new();
-        if self.is_done() && self.trailers.len() > 2 {
+        if self.is_done() && !self.trailers.is_empty() {
             // The section was checked when it was read.
             let _ = parse_trailers(&self.trailers, &mut fields);
         }
@@ -156,9 +192,9 @@ fn parse_trailers(section: &[u8], into: &mut Fields) -> Result<(), BodyError> {
         return Err(BodyError::BadTrailers);
     }
     for header in headers {
-        let known = Name::classify(header.name.as_bytes());
-        if !known.is_forbidden_in_trailers() && !header.name.contains('_') {
-            into.push(known, header.name.as_bytes(), header.value);
+        let name = header.name.as_bytes();
+        if is_allowed_in_trailers(name) && !name.contains(&b'_') {
+            into.push(Name::classify(name), name, header.value);
         }
     }
     Ok(())

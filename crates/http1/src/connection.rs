@@ -9,6 +9,10 @@ use crate::name::{Name, same_name};
 /// More nominations than this are an attack, not a need.
 const MAX_NOMINATIONS: u8 = 10;
 
+/// Bytes of all `Connection` values. They are gone through for each field that is passed on, so what is
+/// long there - empty elements and spaces count as no nomination - is paid for up to a hundred times.
+const MAX_LEN: usize = 1024;
+
 /// What the `Connection` fields of a message say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ConnectionOptions {
@@ -22,6 +26,10 @@ pub struct ConnectionOptions {
 impl ConnectionOptions {
     pub fn parse(fields: &Fields) -> Result<ConnectionOptions, HeadError> {
         let mut options = ConnectionOptions::default();
+        let len: usize = fields.all(Name::Connection).map(<[u8]>::len).sum();
+        if len > MAX_LEN {
+            return Err(HeadError::BadConnection);
+        }
         for token in tokens(fields) {
             if !is_token(token) {
                 return Err(HeadError::BadConnection);
@@ -74,6 +82,14 @@ pub fn requested_upgrade<'h>(
 pub fn is_nominated(fields: &Fields, known: Name, name: &[u8]) -> bool {
     let protected = known.is_forbidden_in_trailers() && !known.is_hop_by_hop();
     !protected && tokens(fields).any(|token| token.eq_ignore_ascii_case(name))
+}
+
+/// The sender said `TE: trailers`: it will look at trailer fields (RFC 9110 section 10.1.4).
+pub fn accepts_trailers(head: &RequestHead) -> bool {
+    head.fields
+        .all(Name::Te)
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Empty list elements are skipped, as RFC 9110 section 5.6.1.2 asks of a recipient.

@@ -3,12 +3,15 @@
 use crate::fields::Fields;
 use crate::framing::BodyLength;
 use crate::head::{RequestHead, ResponseHead};
+use crate::name::is_allowed_in_trailers;
+use crate::target::TargetForm;
 
-/// `GET /path?query HTTP/1.1`; the canonical path, never the received target.
+/// `GET /path?query HTTP/1.1`; the canonical path, never the received target. Only CONNECT names its
+/// authority there, which was checked as a whole.
 pub fn request_line(out: &mut Vec<u8>, head: &RequestHead) {
     out.extend_from_slice(head.method_name());
     out.push(b' ');
-    out.extend_from_slice(head.path());
+    out.extend_from_slice(if head.form == TargetForm::Authority { head.target() } else { head.path() });
     if let Some(query) = head.query() {
         out.push(b'?');
         out.extend_from_slice(query);
@@ -59,7 +62,7 @@ pub fn chunk_line(len: usize) -> ([u8; 18], usize) {
 pub fn last_chunk(out: &mut Vec<u8>, trailers: Option<&Fields>) {
     out.extend_from_slice(b"0\r\n");
     if let Some(trailers) = trailers {
-        trailers.write_lines(out, |field| !field.known.is_forbidden_in_trailers());
+        trailers.write_lines(out, |field| is_allowed_in_trailers(field.name));
     }
     out.extend_from_slice(b"\r\n");
 }

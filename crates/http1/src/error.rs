@@ -32,6 +32,8 @@ pub enum HeadError {
     BadCoding,
     /// A transfer coding other than `chunked`.
     UnknownCoding,
+    /// A name like `Content_Length` or `'Transfer-Encoding`.
+    DisguisedFraming,
     /// `Transfer-Encoding` in HTTP/1.0.
     CodingInOldVersion,
     /// More than ten nominations in `Connection`, or one that is not a token.
@@ -65,6 +67,7 @@ impl HeadError {
             HeadError::BadLength => "bad_length",
             HeadError::BadCoding => "bad_coding",
             HeadError::UnknownCoding => "unknown_coding",
+            HeadError::DisguisedFraming => "disguised_framing",
             HeadError::CodingInOldVersion => "coding_in_old_version",
             HeadError::BadConnection => "bad_connection",
             HeadError::BadExpectation => "bad_expectation",

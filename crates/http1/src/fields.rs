@@ -141,6 +141,14 @@ impl Fields {
         Span { start, len: bytes.len() as u32 }
     }
 
+    /// Appends a copy of `span` in lower case.
+    pub(crate) fn append_lower(&mut self, span: Span) -> Span {
+        let start = self.text.len();
+        self.text.extend_from_within(span.start as usize..span.end() as usize);
+        self.text[start..].make_ascii_lowercase();
+        Span { start: start as u32, len: span.len }
+    }
+
     pub(crate) fn at(&self, span: Span) -> &[u8] {
         &self.text[span.start as usize..span.end() as usize]
     }
@@ -175,7 +183,11 @@ pub fn is_safe_value(value: &[u8]) -> bool {
 
 /// True for a token (RFC 9110 section 5.6.2): at least one byte, all of them `tchar`.
 pub fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN[byte as usize])
+    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
+}
+
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    TOKEN[byte as usize]
 }
 
 static TOKEN: [bool; 256] = {

@@ -24,14 +24,17 @@ impl BodyLength {
 /// Length of a request's body. Without `Content-Length` and `Transfer-Encoding` there is none, whatever
 /// the version (RFC 9112 section 6.3, rule 7).
 pub fn request_length(head: &RequestHead) -> Result<BodyLength, HeadError> {
-    let coding = transfer_coding(&head.fields)?;
-    let length = content_length(&head.fields)?;
-    match (coding, length) {
-        (false, length) => Ok(BodyLength::Exact(length.unwrap_or(0))),
-        (true, _) if head.version == Version::Http10 => Err(HeadError::CodingInOldVersion),
-        (true, Some(_)) => Err(HeadError::LengthAndCoding),
-        (true, None) => Ok(BodyLength::Chunked),
+    if !head.fields.contains(Name::TransferEncoding) {
+        return Ok(BodyLength::Exact(content_length(&head.fields)?.unwrap_or(0)));
     }
+    if head.version == Version::Http10 {
+        return Err(HeadError::CodingInOldVersion);
+    }
+    if head.fields.contains(Name::ContentLength) {
+        return Err(HeadError::LengthAndCoding);
+    }
+    transfer_coding(&head.fields)?;
+    Ok(BodyLength::Chunked)
 }
 
 /// Length of an answer's body, and whether the connection may be used again as far as framing goes.
@@ -46,21 +49,27 @@ pub struct ResponseLength {
 /// RFC 9112 section 6.3 for the answer to a request with `method`.
 pub fn response_length(head: &ResponseHead, method: Method) -> Result<ResponseLength, HeadError> {
     let coding = transfer_coding(&head.fields)?;
-    let announced = content_length(&head.fields)?;
-    let whole = |length, reusable| Ok(ResponseLength { length, reusable, announced });
+    let length = content_length(&head.fields)?;
+    let body = |length, reusable| Ok(ResponseLength { length, reusable, announced: None });
     match head.status {
+        // What follows are the bytes of the tunnel.
+        200..=299 if method == Method::Connect => body(BodyLength::NONE, false),
         // No body whatever the fields say; one that announces a body all the same is not trusted to
         // keep it to itself.
-        100..=199 | 204 => whole(BodyLength::NONE, !coding && announced.unwrap_or(0) == 0),
-        304 => whole(BodyLength::NONE, true),
-        _ if method == Method::Head => whole(BodyLength::NONE, true),
+        100..=199 | 204 => body(BodyLength::NONE, !coding && length.unwrap_or(0) == 0),
+        // The same of two contradicting announcements.
+        _ if method == Method::Head || head.status == 304 => Ok(ResponseLength {
+            length: BodyLength::NONE,
+            reusable: !coding || length.is_none(),
+            announced: length.filter(|_| !coding),
+        }),
         // A coding from a 1.0 server may be a leftover of somebody before it: only the close tells.
-        _ if coding && head.version == Version::Http10 => whole(BodyLength::UntilClose, false),
+        _ if coding && head.version == Version::Http10 => body(BodyLength::UntilClose, false),
         // The coding wins, and the connection ends (RFC 9112 section 6.3, rule 3).
-        _ if coding => whole(BodyLength::Chunked, announced.is_none()),
-        _ => match announced {
-            Some(length) => whole(BodyLength::Exact(length), true),
-            None => whole(BodyLength::UntilClose, false),
+        _ if coding => body(BodyLength::Chunked, length.is_none()),
+        _ => match length {
+            Some(length) => body(BodyLength::Exact(length), true),
+            None => body(BodyLength::UntilClose, false),
         },
     }
 }

@@ -6,9 +6,9 @@ use crate::authority;
 use crate::error::HeadError;
 use crate::fields::{Fields, Slot, Span};
 use crate::method::Method;
-use crate::name::{Name, same_name};
+use crate::name::{Name, imitates_framing, same_name};
 use crate::scan::MAX_FIELDS;
-use crate::target::{self, TargetForm};
+use crate::target::{self, Scheme, TargetForm};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
@@ -70,6 +70,7 @@ impl RequestHead {
     pub fn parse(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
         self.fields.clear();
         self.dropped_fields = 0;
+        self.form = TargetForm::Origin;
         self.method_name = Span::default();
         (self.target, self.path, self.query) = (Span::default(), Span::default(), None);
         (self.host, self.authority, self.port) = (Span::default(), Span::default(), None);
@@ -87,7 +88,10 @@ impl RequestHead {
         self.fields.text.extend_from_slice(bytes);
         self.method_name = span_of(bytes, method.as_bytes());
         self.target = span_of(bytes, target.as_bytes());
-        self.dropped_fields = index(&mut self.fields, bytes, parsed.headers, Underscores::Drop);
+        if self.method_name.start != 0 {
+            return Err(HeadError::LeadingEmptyLine);
+        }
+        self.dropped_fields = index(&mut self.fields, bytes, parsed.headers, Sender::Client)?;
         self.split_target()?;
         self.find_host()
     }
@@ -123,11 +127,13 @@ impl RequestHead {
             (Some(field), false) => field,
             (_, true) => self.authority,
         };
-        let error = if field.is_some() { HeadError::BadHost } else { HeadError::BadTarget };
+        let error = if in_target { HeadError::BadTarget } else { HeadError::BadHost };
         let found = authority::parse(self.fields.at(chosen)).ok_or(error)?;
         if let (Some(field), true) = (field, in_target) {
             let named = authority::parse(self.fields.at(field)).ok_or(HeadError::BadHost)?;
-            let same_port = named.port.unwrap_or(80) == found.port.unwrap_or(80);
+            // `CONNECT a:443` with `Host: a` is what RFC 9112 section 3.2.3 itself shows.
+            let default = if self.form == TargetForm::Authority { found.port } else { self.default_port() };
+            let same_port = named.port.or(default) == found.port.or(default);
             if !named.host.eq_ignore_ascii_case(found.host) || !same_port {
                 return Err(HeadError::HostMismatch);
             }
@@ -140,6 +146,10 @@ impl RequestHead {
         Ok(())
     }
 
+    fn default_port(&self) -> Option<u16> {
+        Some(if self.target_scheme() == Some(Scheme::Https) { 443 } else { 80 })
+    }
+
     /// Lower case and without the dot of a fully qualified name, so that one name has one spelling.
     fn normalise_host(&mut self) {
         let host = self.fields.at(self.host);
@@ -147,8 +157,8 @@ impl RequestHead {
         if trimmed.len() == host.len() && !host.iter().any(u8::is_ascii_uppercase) {
             return;
         }
-        let lower = trimmed.to_ascii_lowercase();
-        self.host = self.fields.append(&lower);
+        let host = Span { len: trimmed.len() as u32, ..self.host };
+        self.host = self.fields.append_lower(host);
     }
 
     /// The method as received.
@@ -179,6 +189,15 @@ impl RequestHead {
     /// `host[:port]` as received.
     pub fn authority(&self) -> &[u8] {
         self.fields.at(self.authority)
+    }
+
+    /// The scheme that an absolute target names. Whether it fits the connection is for the listener to say.
+    pub fn target_scheme(&self) -> Option<Scheme> {
+        match (self.form, self.fields.at(self.target).get(4)) {
+            (TargetForm::Absolute, Some(b':')) => Some(Scheme::Http),
+            (TargetForm::Absolute, _) => Some(Scheme::Https),
+            _ => None,
+        }
     }
 
     pub fn port(&self) -> Option<u16> {
@@ -237,6 +256,7 @@ impl ResponseHead {
     /// Reads a whole head, its end found by [`crate::HeadScanner`]; what was in `self` is gone.
     pub fn parse(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
         self.fields.clear();
+        self.reason = Span::default();
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut parsed = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
@@ -245,6 +265,9 @@ impl ResponseHead {
             Ok(_) => return Err(HeadError::BadSyntax),
             Err(error) => return Err(syntax_error(error, bytes)),
         }
+        if !bytes.starts_with(b"HTTP/") {
+            return Err(HeadError::LeadingEmptyLine);
+        }
         self.status = parsed.code.unwrap_or_default();
         if !(100..=599).contains(&self.status) {
             return Err(HeadError::BadStatus);
@@ -252,8 +275,10 @@ impl ResponseHead {
         self.version = version(parsed.version);
         self.fields.text.extend_from_slice(bytes);
         let reason = parsed.reason.unwrap_or_default().as_bytes();
-        self.reason = if reason.is_empty() { Span::default() } else { span_of(bytes, reason) };
-        index(&mut self.fields, bytes, parsed.headers, Underscores::Keep);
+        if !reason.is_empty() {
+            self.reason = span_of(bytes, reason);
+        }
+        index(&mut self.fields, bytes, parsed.headers, Sender::Origin)?;
         Ok(())
     }
 
@@ -273,42 +298,49 @@ fn keep_alive(version: Version, options: crate::ConnectionOptions) -> bool {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Underscores {
-    Keep,
-    Drop,
+enum Sender {
+    Client,
+    Origin,
 }
 
 /// Fills the index from httparse's slices into `bytes`, which `fields.text` starts with. Returns how many
-/// fields were left out.
+/// fields were left out. httparse lets lines end in LF alone, so their ends are looked at here.
 fn index(
     fields: &mut Fields,
     bytes: &[u8],
     headers: &[httparse::Header<'_>],
-    underscores: Underscores,
-) -> u32 {
+    sender: Sender,
+) -> Result<u32, HeadError> {
+    if !bytes.ends_with(b"\r\n\r\n") {
+        return Err(HeadError::BareLf);
+    }
     let mut dropped = 0;
     fields.slots.reserve(headers.len() + 8);
     for header in headers {
-        let name = header.name.as_bytes();
-        let known = Name::classify(name);
-        if known == Name::Other && underscores == Underscores::Drop && name.contains(&b'_') {
-            dropped += 1;
-            continue;
+        let known = Name::classify(header.name.as_bytes());
+        let name = span_of(bytes, header.name.as_bytes());
+        if bytes.get((name.start as usize).wrapping_sub(2)) != Some(&b'\r') {
+            return Err(HeadError::BareLf);
         }
-        let name = span_of(bytes, name);
-        let value = if header.value.is_empty() {
-            Span { start: name.end() + 2, len: 0 }
-        } else {
-            span_of(bytes, header.value)
+        if sender == Sender::Client && known == Name::Other {
+            if imitates_framing(header.name.as_bytes()) {
+                return Err(HeadError::DisguisedFraming);
+            }
+            if header.name.contains('_') {
+                dropped += 1;
+                continue;
+            }
+        }
+        let value = match header.value {
+            [] => Span { start: name.end(), len: 0 },
+            value => span_of(bytes, value),
         };
-        let end = value.end() as usize;
         let plain = value.start == name.end() + 2
-            && bytes.get(value.start as usize - 1) == Some(&b' ')
-            && bytes.get(end..end + 2) == Some(b"\r\n");
-        let value = if value.len == 0 { Span { start: name.end(), len: 0 } } else { value };
-        fields.slots.push(Slot { name, value, known, plain: plain && value.len > 0 });
+            && bytes.get(name.end() as usize + 1) == Some(&b' ')
+            && bytes.get(value.end() as usize) == Some(&b'\r');
+        fields.slots.push(Slot { name, value, known, plain });
     }
-    dropped
+    Ok(dropped)
 }
 
 /// Where a slice that httparse cut out of `bytes` lies in it.
@@ -330,12 +362,19 @@ fn syntax_error(error: httparse::Error, bytes: &[u8]) -> HeadError {
     }
 }
 
-/// The start line ends in `HTTP/d.d`: a well-formed version that we do not speak.
+/// The start line has an `HTTP/d.d` where the version belongs: well-formed, but none that we speak.
 fn names_other_version(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
+    let version = match words.next() {
+        Some(first) if first.starts_with(b"HTTP/") => first,
+        _ => match (words.nth(1), words.next()) {
+            (Some(third), None) => third,
+            _ => return false,
+        },
+    };
     matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-        if major.is_ascii_digit() && minor.is_ascii_digit())
+        if major.is_ascii_digit() && minor.is_ascii_digit() && (*major != b'1' || *minor > b'1'))
 }
 
 /// Reason phrases of RFC 9110 and its companions; empty for a status without one.

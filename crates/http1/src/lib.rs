@@ -28,4 +28,4 @@ pub use head::{RequestHead, ResponseHead, Version};
 pub use method::Method;
 pub use name::Name;
 pub use scan::{HeadLimits, HeadScanner};
-pub use target::TargetForm;
+pub use target::{Scheme, TargetForm};

@@ -151,6 +151,51 @@ impl Name {
     }
 }
 
+/// True for a name that differs from `Content-Length` or `Transfer-Encoding` only in its marks, such as
+/// `Content_Length` or `'Transfer-Encoding`: noise to us, and the framing to an origin that cleans names up.
+pub(crate) fn imitates_framing(name: &[u8]) -> bool {
+    let is_spelled = |plain: &[u8]| {
+        let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+        name.len() > plain.len() && letters.map(u8::to_ascii_lowercase).eq(plain.iter().copied())
+    };
+    !matches!(Name::classify(name), Name::ContentLength | Name::TransferEncoding)
+        && (is_spelled(b"contentlength") || is_spelled(b"transferencoding"))
+}
+
+/// True for a field that may come in a trailer section, by its name in any case: beside the names that
+/// [`Name`] knows, those that change how the message is cached, selected or authenticated, and those that
+/// say who the client is (RFC 9110 section 6.5.1).
+pub fn is_allowed_in_trailers(name: &[u8]) -> bool {
+    let starts_with = |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| same_name(start, prefix));
+    !Name::classify(name).is_forbidden_in_trailers()
+        && !imitates_framing(name)
+        && !FORBIDDEN_PREFIXES.iter().any(|prefix| starts_with(prefix))
+        && !FORBIDDEN_IN_TRAILERS.iter().any(|forbidden| same_name(name, forbidden))
+}
+
+const FORBIDDEN_PREFIXES: [&[u8]; 4] = [b"if-", b"proxy-", b"x-forwarded-", b"x-original-"];
+
+const FORBIDDEN_IN_TRAILERS: [&[u8]; 18] = [
+    b"age",
+    b"client-ip",
+    b"content-disposition",
+    b"content-location",
+    b"content-range",
+    b"expires",
+    b"pragma",
+    b"range",
+    b"retry-after",
+    b"set-cookie2",
+    b"strict-transport-security",
+    b"true-client-ip",
+    b"vary",
+    b"warning",
+    b"www-authenticate",
+    b"x-client-ip",
+    b"x-http-method-override",
+    b"x-rewrite-url",
+];
+
 /// Compares two names without regard to case; `lower` is in lower case. Both have the same length when
 /// this is hot, so the loop is short.
 pub fn same_name(name: &[u8], lower: &[u8]) -> bool {

@@ -32,30 +32,30 @@ pub struct HeadScanner {
 
 impl HeadScanner {
     /// Where the head ends (the index after its empty line), or `None` when more bytes are needed.
+    ///
+    /// The verdict does not depend on how the bytes were cut on their way: rules are checked in the order
+    /// of the bytes, and nothing behind the limit of the head is looked at.
     pub fn find_end(&mut self, buffer: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
-        for offset in memchr::memchr_iter(b'\n', &buffer[self.scanned..]) {
+        let seen = &buffer[..buffer.len().min(limits.head)];
+        for offset in memchr::memchr_iter(b'\n', &seen[self.scanned..]) {
             let lf = self.scanned + offset;
-            if lf == self.line_start || buffer[lf - 1] != b'\r' {
+            let line = &seen[self.line_start..lf];
+            let text = line.strip_suffix(b"\r").unwrap_or(line);
+            self.check_line(text.len(), limits)?;
+            if text.len() == line.len() {
                 return Err(HeadError::BareLf);
             }
-            self.check_line(lf - 1 - self.line_start, limits)?;
-            if lf - 1 == self.line_start {
-                let end = lf + 1;
-                return match self.lines {
-                    0 => Err(HeadError::LeadingEmptyLine),
-                    _ if end > limits.head => Err(HeadError::HeadTooLong),
-                    _ => Ok(Some(end)),
-                };
+            if text.is_empty() {
+                return if self.lines == 0 { Err(HeadError::LeadingEmptyLine) } else { Ok(Some(lf + 1)) };
             }
             self.lines += 1;
             self.line_start = lf + 1;
         }
-        self.scanned = buffer.len();
-        self.check_line(buffer.len() - self.line_start, limits)?;
-        if buffer.len() > limits.head {
-            return Err(HeadError::HeadTooLong);
-        }
-        Ok(None)
+        self.scanned = seen.len();
+        // The CR of a line end whose LF is still on its way does not count.
+        let line = &seen[self.line_start..];
+        self.check_line(line.strip_suffix(b"\r").unwrap_or(line).len(), limits)?;
+        if buffer.len() > limits.head { Err(HeadError::HeadTooLong) } else { Ok(None) }
     }
 
     fn check_line(&self, len: usize, limits: &HeadLimits) -> Result<(), HeadError> {

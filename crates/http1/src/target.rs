@@ -17,6 +17,13 @@ pub enum TargetForm {
     Asterisk,
 }
 
+/// What an absolute target names before its `://`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
 /// Byte ranges of a target's parts, relative to the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TargetParts {
@@ -56,8 +63,12 @@ fn absolute(target: &[u8]) -> Result<TargetParts, HeadError> {
         .map(|scheme| scheme.len())
         .ok_or(HeadError::BadTarget)?;
     let rest = &target[scheme_len..];
-    let end =
-        scheme_len + rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let len = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    if len == 0 {
+        // An empty host is not to be taken for `Host` (RFC 9110 section 4.2.1).
+        return Err(HeadError::BadTarget);
+    }
+    let end = scheme_len + len;
     origin(target, TargetForm::Absolute, (scheme_len, end), end)
 }
 

@@ -2,7 +2,9 @@
 
 mod shared;
 
-use http1::Method;
+use std::collections::BTreeSet;
+
+use http1::{Method, RequestHead, ResponseHead};
 use shared::checks::{self, Outcome};
 use shared::corpus::{Accept, Case, Expect, escape};
 
@@ -21,6 +23,36 @@ fn responses_are_read_as_expected() {
 #[test]
 fn chunked_bodies_are_read_as_expected() {
     check(&shared::cases("chunked"), |case| checks::chunked(&case.input, &[]));
+}
+
+/// The scanner is the first to see a head, but not the only one to know these rules.
+#[test]
+fn line_ends_are_checked_without_the_scanner_too() {
+    let is_about_line_ends = |case: &&Case| match &case.expect {
+        Expect::Reject(reason) => reason == "bare_lf" || reason == "leading_empty_line",
+        _ => false,
+    };
+    let requests = shared::cases("request");
+    let responses = shared::cases("response");
+    assert!(requests.iter().any(|case| is_about_line_ends(&case)));
+    for case in requests.iter().filter(is_about_line_ends) {
+        assert!(RequestHead::default().parse(&case.input).is_err(), "{}", case.name);
+    }
+    for case in responses.iter().filter(is_about_line_ends) {
+        assert!(ResponseHead::default().parse(&case.input).is_err(), "{}", case.name);
+    }
+}
+
+#[test]
+fn the_corpus_is_large_and_covers_the_security_table() {
+    let cases = [shared::cases("request"), shared::cases("response"), shared::cases("chunked")].concat();
+    assert!(cases.len() >= 250, "only {} cases", cases.len());
+    let names: BTreeSet<_> = cases.iter().map(|case| &case.name).collect();
+    assert_eq!(names.len(), cases.len(), "two cases have one name");
+    let rows: BTreeSet<u32> = cases.iter().flat_map(|case| case.rows.iter().copied()).collect();
+    let wanted = (1..=24).chain([26, 28, 42]).chain(89..=93);
+    let missing: Vec<u32> = wanted.filter(|row| !rows.contains(row)).collect();
+    assert_eq!(missing, [0; 0], "rows without a case");
 }
 
 /// Reports all cases that differ, not only the first.

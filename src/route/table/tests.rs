@@ -311,3 +311,79 @@ proptest! {
         agree(&with_fillers(routes, 10_000), &requests)?;
     }
 }
+
+#[test]
+fn an_explanation_names_the_first_thing_that_did_not_fit() {
+    let exact = |host: &str| vec![HostPattern::Exact(host.to_owned())];
+    let prefix = |prefix: &str| PathPattern::Prefix(prefix.to_owned());
+    let beta = HeaderCondition { name: "x-beta".to_owned(), value: ValuePattern::Present };
+    let routes = [
+        ("all", RouteMatch::default()),
+        ("site", RouteMatch { hosts: exact("a.test"), ..RouteMatch::default() }),
+        ("beta", RouteMatch { hosts: exact("a.test"), headers: vec![beta], ..RouteMatch::default() }),
+        ("admin", RouteMatch { hosts: exact("a.test"), path: prefix("/admin"), ..RouteMatch::default() }),
+        (
+            "upload",
+            RouteMatch {
+                hosts: exact("a.test"),
+                path: prefix("/up"),
+                methods: vec!["PUT".to_owned(), "POST".to_owned()],
+                ..RouteMatch::default()
+            },
+        ),
+        ("other", RouteMatch { hosts: exact("b.test"), ..RouteMatch::default() }),
+    ]
+    .map(|(name, matches)| route(name.to_owned(), matches));
+    let head = head_of("GET /up/x HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    let client = IpAddr::from([127, 0, 0, 1]);
+
+    let explanation = Table::build(&routes).explain(&head, client);
+    assert_eq!(explanation.winner, Some(1));
+    assert_eq!(
+        explanation.to_string(),
+        "  no   admin   the path is not under /admin\n  \
+           no   upload  the method GET is not PUT or POST\n  \
+           no   beta    the header x-beta does not fit\n  \
+           yes  site    everything fits\n  \
+           (other is for another host)\n\
+         The request takes the route site."
+    );
+    let nothing = Table::build(&routes[4..]).explain(&head, client);
+    assert_eq!(nothing.winner, None);
+    assert!(nothing.to_string().ends_with("No route takes the request: the answer is 404."));
+}
+
+#[test]
+fn one_route_for_everything_takes_even_a_request_without_a_host() {
+    let table = Table::build(&[route("all".to_owned(), RouteMatch::default())]);
+    let client = IpAddr::from([127, 0, 0, 1]);
+    for text in ["GET / HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        assert_eq!(table.find(&head_of(text), client), Some(0));
+    }
+    assert_eq!(Table::build(&[]).find(&head_of("GET / HTTP/1.0\r\n\r\n"), client), None);
+}
+
+#[test]
+fn a_prefix_of_root_is_not_for_asterisk() {
+    let root = RouteMatch { path: PathPattern::Prefix("/".to_owned()), ..RouteMatch::default() };
+    let table = Table::build(&[route("root".to_owned(), root)]);
+    let client = IpAddr::from([127, 0, 0, 1]);
+    assert_eq!(table.find(&head_of("GET / HTTP/1.0\r\n\r\n"), client), Some(0));
+    assert_eq!(table.find(&head_of("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), client), None);
+}
+
+/// A host of nothing but dots and labels, and a query of nothing but ampersands, end.
+#[test]
+fn hostile_names_find_the_route_for_any_host() {
+    let wildcard =
+        RouteMatch { hosts: vec![HostPattern::Wildcard("a.a".to_owned())], ..RouteMatch::default() };
+    let routes = [route("any".to_owned(), RouteMatch::default()), route("wild".to_owned(), wildcard)];
+    let table = Table::build(&routes);
+    let client = IpAddr::from([127, 0, 0, 1]);
+    let find = |host: String| {
+        table.find(&head_of(&format!("GET /?{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "&".repeat(999))), client)
+    };
+    assert_eq!(find("a.".repeat(126) + "a"), Some(1));
+    assert_eq!(find("a.".repeat(2000) + "a"), Some(0));
+    assert_eq!(find(".".repeat(250)), Some(0));
+}

@@ -61,7 +61,9 @@ pub fn read_folder(folder: &Path) -> Vec<Case> {
     let mut cases = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        read_text(&file.file_stem().unwrap().to_string_lossy(), &text, &mut cases);
+        let kind = folder.file_name().unwrap_or_default().to_string_lossy();
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        read_text(&format!("{kind}/{stem}.txt"), &text, &mut cases);
     }
     cases
 }
@@ -69,7 +71,7 @@ pub fn read_folder(folder: &Path) -> Vec<Case> {
 fn read_text(file: &str, text: &str, cases: &mut Vec<Case>) {
     let mut draft: Option<Draft> = None;
     for (number, line) in text.lines().enumerate() {
-        let place = || format!("{file}.txt:{}", number + 1);
+        let place = || format!("{file}:{}", number + 1);
         if let Some(name) = line.strip_prefix("## ") {
             cases.extend(draft.replace(Draft::new(format!("{file}: {name}"))).map(Draft::finish));
         } else if !line.is_empty() && !line.starts_with('#') {
@@ -110,7 +112,7 @@ impl Draft {
             "method" => self.case.method = value.to_owned(),
             "in" => self.case.input.extend(unescape(value)?),
             "accept" => {
-                self.accept.summary = value.to_owned();
+                self.accept.summary = escape(&unescape(value)?);
                 self.verdict = Some(Expect::Accept(Accept::default()));
             }
             "reject" => self.verdict = Some(Expect::Reject(value.to_owned())),

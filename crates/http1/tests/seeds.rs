@@ -1,0 +1,47 @@
+//! Seeds for the fuzz targets, made from the corpus, and the inputs that they found, replayed.
+
+mod shared;
+
+use std::fs;
+use std::path::PathBuf;
+
+use shared::checks;
+
+const TARGETS: [(&str, &str, fn(&[u8], &[usize])); 3] = [
+    ("request_head", "request", checks::every_request),
+    ("response_head", "response", checks::every_response),
+    ("chunked", "chunked", checks::every_chunked),
+];
+
+fn fuzz_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
+}
+
+/// Writes `fuzz/corpus`, which is not kept: `cargo test -p http1 --test seeds -- --ignored`.
+#[test]
+#[ignore = "writes files, only for those who fuzz"]
+fn write_seeds() {
+    for (target, kind, _) in TARGETS {
+        let folder = fuzz_folder().join("corpus").join(target);
+        fs::create_dir_all(&folder).unwrap();
+        let cases = shared::cases(kind);
+        for (number, case) in cases.iter().filter(|case| case.input.len() < 4000).enumerate() {
+            // No cuts: the fuzzer finds its own.
+            fs::write(folder.join(format!("case-{number}")), [&[0], case.input.as_slice()].concat()).unwrap();
+        }
+        assert!(fs::read_dir(&folder).unwrap().count() > 0);
+    }
+}
+
+/// What once was wrong, in `fuzz/regressions/<target>`, and stays right.
+#[test]
+fn regressions_stay_fixed() {
+    for (target, _, check) in TARGETS {
+        let Ok(folder) = fs::read_dir(fuzz_folder().join("regressions").join(target)) else { continue };
+        for file in folder {
+            let data = fs::read(file.unwrap().path()).unwrap();
+            let (cuts, message) = shared::split_cuts(&data).expect("a whole input");
+            check(message, &cuts);
+        }
+    }
+}
