@@ -14,4 +14,6 @@ pub mod route;
 pub mod upstream;
 
 // Nouns: everybody's words.
+pub mod message;
 pub mod observe;
+pub mod wire;

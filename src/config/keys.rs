@@ -1,5 +1,6 @@
 //! Every key a user can type: the one description behind the check of unknown keys and of types, the JSON
 //! Schema and the reference in docs/configuration.md. A key that is not read fails a test.
+//! Long, because it is one flat table.
 
 /// `[name]`, or `[name.NAME]` when it has a noun.
 pub struct Section {

@@ -1,0 +1,101 @@
+//! Writers: start lines and framing, always made anew from what was understood.
+
+use crate::fields::Fields;
+use crate::framing::BodyLength;
+use crate::head::{RequestHead, ResponseHead};
+
+/// `GET /path?query HTTP/1.1`; the canonical path, never the received target.
+pub fn request_line(out: &mut Vec<u8>, head: &RequestHead) {
+    out.extend_from_slice(head.method_name());
+    out.push(b' ');
+    out.extend_from_slice(head.path());
+    if let Some(query) = head.query() {
+        out.push(b'?');
+        out.extend_from_slice(query);
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+}
+
+/// `HTTP/1.1 200 OK`. We always speak 1.1 (RFC 9112 section 2.3).
+pub fn status_line(out: &mut Vec<u8>, head: &ResponseHead) {
+    if head.status == 200 && head.reason() == b"OK" {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    out.extend_from_slice(b"HTTP/1.1 ");
+    decimal(out, u64::from(head.status));
+    out.push(b' ');
+    out.extend_from_slice(head.reason());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The one field that frames the body; nothing for a body that lasts until the close.
+pub fn framing(out: &mut Vec<u8>, length: BodyLength) {
+    match length {
+        BodyLength::Exact(length) => {
+            out.extend_from_slice(b"Content-Length: ");
+            decimal(out, length);
+            out.extend_from_slice(b"\r\n");
+        }
+        BodyLength::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        BodyLength::UntilClose => {}
+    }
+}
+
+/// The line in front of a chunk of `len` bytes, which must not be 0. CRLF follows the data.
+pub fn chunk_line(len: usize) -> ([u8; 18], usize) {
+    let mut line = [0u8; 18];
+    let digits = (usize::BITS - len.leading_zeros()).div_ceil(4).max(1) as usize;
+    for (index, place) in line[..digits].iter_mut().enumerate() {
+        let nibble = (len >> (4 * (digits - 1 - index))) & 0xf;
+        *place = b"0123456789abcdef"[nibble];
+    }
+    line[digits] = b'\r';
+    line[digits + 1] = b'\n';
+    (line, digits + 2)
+}
+
+/// The end of a chunked body, with trailers when there are some.
+pub fn last_chunk(out: &mut Vec<u8>, trailers: Option<&Fields>) {
+    out.extend_from_slice(b"0\r\n");
+    if let Some(trailers) = trailers {
+        trailers.write_lines(out, |field| !field.known.is_forbidden_in_trailers());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+pub fn decimal(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0u8; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunk_lines_are_hex_without_leading_zeros() {
+        for len in [1usize, 9, 10, 15, 16, 255, 256, 65_535, 65_536, usize::MAX] {
+            let (line, end) = chunk_line(len);
+            assert_eq!(&line[..end], format!("{len:x}\r\n").as_bytes());
+        }
+    }
+
+    #[test]
+    fn decimals_are_written_whole() {
+        for number in [0, 7, 10, 99, 100, u64::MAX] {
+            let mut out = Vec::new();
+            decimal(&mut out, number);
+            assert_eq!(out, number.to_string().as_bytes());
+        }
+    }
+}

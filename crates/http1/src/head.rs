@@ -1,0 +1,401 @@
+//! Heads: start line and fields. `httparse` cuts the tokens; every rule beyond its grammar is here.
+
+use std::mem::MaybeUninit;
+
+use crate::authority;
+use crate::error::HeadError;
+use crate::fields::{Fields, Slot, Span};
+use crate::method::Method;
+use crate::name::{Name, same_name};
+use crate::scan::MAX_FIELDS;
+use crate::target::{self, TargetForm};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Version {
+    Http10,
+    #[default]
+    Http11,
+}
+
+impl Version {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Version::Http10 => "HTTP/1.0",
+            Version::Http11 => "HTTP/1.1",
+        }
+    }
+}
+
+/// The head of a request that follows every rule. Used again for the next request on a connection.
+#[derive(Debug, Clone)]
+pub struct RequestHead {
+    pub method: Method,
+    pub version: Version,
+    pub form: TargetForm,
+    pub fields: Fields,
+    /// Fields with `_` in their names, left out: behind the proxy many origins take `_` for `-`, and so
+    /// would take such a field for one that the proxy vouches for.
+    pub dropped_fields: u32,
+    method_name: Span,
+    target: Span,
+    path: Span,
+    query: Option<Span>,
+    host: Span,
+    authority: Span,
+    port: Option<u16>,
+}
+
+impl Default for RequestHead {
+    fn default() -> Self {
+        RequestHead {
+            method: Method::Get,
+            version: Version::Http11,
+            form: TargetForm::Origin,
+            fields: Fields::new(),
+            dropped_fields: 0,
+            method_name: Span::default(),
+            target: Span::default(),
+            path: Span::default(),
+            query: None,
+            host: Span::default(),
+            authority: Span::default(),
+            port: None,
+        }
+    }
+}
+
+impl RequestHead {
+    /// Reads a whole head, its end found by [`crate::HeadScanner`]; what was in `self` is gone. After an
+    /// error `self` holds what was understood so far: good for a log line, not for forwarding.
+    pub fn parse(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
+        self.fields.clear();
+        self.dropped_fields = 0;
+        self.method_name = Span::default();
+        (self.target, self.path, self.query) = (Span::default(), Span::default(), None);
+        (self.host, self.authority, self.port) = (Span::default(), Span::default(), None);
+
+        let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let mut parsed = httparse::Request::new(&mut []);
+        match parsed.parse_with_uninit_headers(bytes, &mut slots) {
+            Ok(httparse::Status::Complete(end)) if end == bytes.len() => {}
+            Ok(_) => return Err(HeadError::BadSyntax),
+            Err(error) => return Err(syntax_error(error, bytes)),
+        }
+        let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
+        self.version = version(parsed.version);
+        self.method = Method::classify(method.as_bytes());
+        self.fields.text.extend_from_slice(bytes);
+        self.method_name = span_of(bytes, method.as_bytes());
+        self.target = span_of(bytes, target.as_bytes());
+        self.dropped_fields = index(&mut self.fields, bytes, parsed.headers, Underscores::Drop);
+        self.split_target()?;
+        self.find_host()
+    }
+
+    fn split_target(&mut self) -> Result<(), HeadError> {
+        let start = self.target.start;
+        let parts = target::parse(self.method, self.fields.at(self.target))?;
+        let span = |(from, to): (usize, usize)| Span { start: start + from as u32, len: (to - from) as u32 };
+        self.form = parts.form;
+        self.authority = span(parts.authority);
+        self.path = span(parts.path);
+        self.query = parts.query.map(span);
+        if self.path.len == 0 && self.form == TargetForm::Absolute {
+            // `http://host` means `/`, and for OPTIONS `*` (RFC 9112 section 3.2.4); both have one byte.
+            let path: &[u8] =
+                if self.method == Method::Options && self.query.is_none() { b"*" } else { b"/" };
+            self.path = self.fields.append(path);
+        }
+        Ok(())
+    }
+
+    /// Exactly one valid `Host` in HTTP/1.1, at most one in 1.0, and the same as the target's authority.
+    fn find_host(&mut self) -> Result<(), HeadError> {
+        let mut hosts = self.fields.slots.iter().filter(|slot| slot.known == Name::Host);
+        let field = hosts.next().map(|slot| slot.value);
+        if hosts.next().is_some() {
+            return Err(HeadError::RepeatedHost);
+        }
+        let in_target = self.authority.len > 0;
+        let chosen = match (field, in_target) {
+            (None, _) if self.version == Version::Http11 => return Err(HeadError::MissingHost),
+            (None, false) => return Ok(()),
+            (Some(field), false) => field,
+            (_, true) => self.authority,
+        };
+        let error = if field.is_some() { HeadError::BadHost } else { HeadError::BadTarget };
+        let found = authority::parse(self.fields.at(chosen)).ok_or(error)?;
+        if let (Some(field), true) = (field, in_target) {
+            let named = authority::parse(self.fields.at(field)).ok_or(HeadError::BadHost)?;
+            let same_port = named.port.unwrap_or(80) == found.port.unwrap_or(80);
+            if !named.host.eq_ignore_ascii_case(found.host) || !same_port {
+                return Err(HeadError::HostMismatch);
+            }
+        }
+        let (host_len, port) = (found.host.len(), found.port);
+        self.port = port;
+        self.authority = chosen;
+        self.host = Span { start: chosen.start, len: host_len as u32 };
+        self.normalise_host();
+        Ok(())
+    }
+
+    /// Lower case and without the dot of a fully qualified name, so that one name has one spelling.
+    fn normalise_host(&mut self) {
+        let host = self.fields.at(self.host);
+        let trimmed = host.strip_suffix(b".").unwrap_or(host);
+        if trimmed.len() == host.len() && !host.iter().any(u8::is_ascii_uppercase) {
+            return;
+        }
+        let lower = trimmed.to_ascii_lowercase();
+        self.host = self.fields.append(&lower);
+    }
+
+    /// The method as received.
+    pub fn method_name(&self) -> &[u8] {
+        self.fields.at(self.method_name)
+    }
+
+    /// The target as received.
+    pub fn target(&self) -> &[u8] {
+        self.fields.at(self.target)
+    }
+
+    /// The path, `/` for an absolute target without one; canonical after [`RequestHead::set_path`].
+    pub fn path(&self) -> &[u8] {
+        self.fields.at(self.path)
+    }
+
+    /// The query without its question mark.
+    pub fn query(&self) -> Option<&[u8]> {
+        self.query.map(|query| self.fields.at(query))
+    }
+
+    /// The host that is asked for: lower case, no port, no trailing dot; empty when the client named none.
+    pub fn host(&self) -> &[u8] {
+        self.fields.at(self.host)
+    }
+
+    /// `host[:port]` as received.
+    pub fn authority(&self) -> &[u8] {
+        self.fields.at(self.authority)
+    }
+
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    pub fn set_path(&mut self, path: &[u8]) {
+        self.path = self.fields.append(path);
+    }
+
+    pub fn set_query(&mut self, query: Option<&[u8]>) {
+        self.query = query.map(|query| self.fields.append(query));
+    }
+
+    /// The client waits for a 100 before it sends the body. Ignored in HTTP/1.0 (RFC 9110 section 10.1.1).
+    pub fn expects_continue(&self) -> Result<bool, HeadError> {
+        let mut values = self.fields.all(Name::Expect);
+        match (self.version, values.next(), values.next()) {
+            (Version::Http10, ..) | (_, None, _) => Ok(false),
+            (_, Some(value), None) if same_name(value, b"100-continue") => Ok(true),
+            _ => Err(HeadError::BadExpectation),
+        }
+    }
+
+    /// True when the connection may carry another request, as far as the client's wish goes.
+    pub fn wants_keep_alive(&self, options: crate::ConnectionOptions) -> bool {
+        keep_alive(self.version, options)
+    }
+}
+
+/// The head of an answer that follows every rule.
+#[derive(Debug, Clone, Default)]
+pub struct ResponseHead {
+    pub status: u16,
+    pub version: Version,
+    pub fields: Fields,
+    reason: Span,
+}
+
+impl ResponseHead {
+    /// A head of our own, without fields.
+    pub fn new(status: u16) -> ResponseHead {
+        let mut head = ResponseHead::default();
+        head.set_status(status);
+        head
+    }
+
+    /// Makes it a head of our own, without fields, and keeps its memory.
+    pub fn set_status(&mut self, status: u16) {
+        self.fields.clear();
+        self.status = status;
+        self.version = Version::Http11;
+        self.reason = self.fields.append(standard_reason(status).as_bytes());
+    }
+
+    /// Reads a whole head, its end found by [`crate::HeadScanner`]; what was in `self` is gone.
+    pub fn parse(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
+        self.fields.clear();
+        let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let mut parsed = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut slots) {
+            Ok(httparse::Status::Complete(end)) if end == bytes.len() => {}
+            Ok(_) => return Err(HeadError::BadSyntax),
+            Err(error) => return Err(syntax_error(error, bytes)),
+        }
+        self.status = parsed.code.unwrap_or_default();
+        if !(100..=599).contains(&self.status) {
+            return Err(HeadError::BadStatus);
+        }
+        self.version = version(parsed.version);
+        self.fields.text.extend_from_slice(bytes);
+        let reason = parsed.reason.unwrap_or_default().as_bytes();
+        self.reason = if reason.is_empty() { Span::default() } else { span_of(bytes, reason) };
+        index(&mut self.fields, bytes, parsed.headers, Underscores::Keep);
+        Ok(())
+    }
+
+    pub fn reason(&self) -> &[u8] {
+        self.fields.at(self.reason)
+    }
+
+    /// True when the origin will take another request on this connection.
+    pub fn allows_keep_alive(&self, options: crate::ConnectionOptions) -> bool {
+        keep_alive(self.version, options)
+    }
+}
+
+/// RFC 9112 section 9.3.
+fn keep_alive(version: Version, options: crate::ConnectionOptions) -> bool {
+    !options.close && (version == Version::Http11 || options.keep_alive)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Underscores {
+    Keep,
+    Drop,
+}
+
+/// Fills the index from httparse's slices into `bytes`, which `fields.text` starts with. Returns how many
+/// fields were left out.
+fn index(
+    fields: &mut Fields,
+    bytes: &[u8],
+    headers: &[httparse::Header<'_>],
+    underscores: Underscores,
+) -> u32 {
+    let mut dropped = 0;
+    fields.slots.reserve(headers.len() + 8);
+    for header in headers {
+        let name = header.name.as_bytes();
+        let known = Name::classify(name);
+        if known == Name::Other && underscores == Underscores::Drop && name.contains(&b'_') {
+            dropped += 1;
+            continue;
+        }
+        let name = span_of(bytes, name);
+        let value = if header.value.is_empty() {
+            Span { start: name.end() + 2, len: 0 }
+        } else {
+            span_of(bytes, header.value)
+        };
+        let end = value.end() as usize;
+        let plain = value.start == name.end() + 2
+            && bytes.get(value.start as usize - 1) == Some(&b' ')
+            && bytes.get(end..end + 2) == Some(b"\r\n");
+        let value = if value.len == 0 { Span { start: name.end(), len: 0 } } else { value };
+        fields.slots.push(Slot { name, value, known, plain: plain && value.len > 0 });
+    }
+    dropped
+}
+
+/// Where a slice that httparse cut out of `bytes` lies in it.
+fn span_of(bytes: &[u8], part: &[u8]) -> Span {
+    let start = part.as_ptr() as usize - bytes.as_ptr() as usize;
+    debug_assert!(start + part.len() <= bytes.len());
+    Span { start: start as u32, len: part.len() as u32 }
+}
+
+fn version(minor: Option<u8>) -> Version {
+    if minor == Some(0) { Version::Http10 } else { Version::Http11 }
+}
+
+fn syntax_error(error: httparse::Error, bytes: &[u8]) -> HeadError {
+    match error {
+        httparse::Error::TooManyHeaders => HeadError::TooManyFields,
+        httparse::Error::Version if names_other_version(bytes) => HeadError::BadVersion,
+        _ => HeadError::BadSyntax,
+    }
+}
+
+/// The start line ends in `HTTP/d.d`: a well-formed version that we do not speak.
+fn names_other_version(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+/// Reason phrases of RFC 9110 and its companions; empty for a status without one.
+pub fn standard_reason(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        101 => "Switching Protocols",
+        102 => "Processing",
+        103 => "Early Hints",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
+        204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        423 => "Locked",
+        424 => "Failed Dependency",
+        425 => "Too Early",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        507 => "Insufficient Storage",
+        508 => "Loop Detected",
+        511 => "Network Authentication Required",
+        _ => "",
+    }
+}

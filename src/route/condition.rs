@@ -1,0 +1,122 @@
+//! Everything about a request but host and path: method, header fields, query, client address.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use http1::RequestHead;
+
+use super::options::{HeaderCondition, QueryCondition, RouteMatch, ValuePattern};
+
+/// The first thing that does not fit; borrows the names from the route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mismatch<'r> {
+    Path,
+    Method,
+    Header(&'r str),
+    Query(&'r str),
+    Client,
+}
+
+/// True when the route asks for nothing but host and path.
+pub(super) fn is_empty(matches: &RouteMatch) -> bool {
+    matches.methods.is_empty() && count(matches) == 0
+}
+
+/// Conditions that count for specificity. The client addresses are alternatives: one condition.
+pub(super) fn count(matches: &RouteMatch) -> usize {
+    matches.headers.len() + matches.query.len() + usize::from(!matches.clients.is_empty())
+}
+
+/// The first condition that does not hold; `None` when all hold.
+pub(super) fn first_mismatch<'r>(
+    matches: &'r RouteMatch,
+    head: &RequestHead,
+    client: IpAddr,
+) -> Option<Mismatch<'r>> {
+    let methods = &matches.methods;
+    if !methods.is_empty() && !methods.iter().any(|method| method.as_bytes() == head.method_name()) {
+        return Some(Mismatch::Method);
+    }
+    if let Some(failed) = matches.headers.iter().find(|condition| !header_holds(condition, head)) {
+        return Some(Mismatch::Header(&failed.name));
+    }
+    let query = head.query().unwrap_or_default();
+    if let Some(failed) = matches.query.iter().find(|condition| !query_holds(condition, query)) {
+        return Some(Mismatch::Query(&failed.name));
+    }
+    // A dual-stack socket shows IPv4 clients as ::ffff:a.b.c.d.
+    let client = client.to_canonical();
+    if !matches.clients.is_empty() && !matches.clients.iter().any(|net| net.contains(&client)) {
+        return Some(Mismatch::Client);
+    }
+    None
+}
+
+/// Every field line, and every member of a comma-separated one (RFC 9110 section 5.3), is looked at on
+/// its own; one that fits is enough. Joined values would hide `admin` in `user, admin`.
+fn header_holds(condition: &HeaderCondition, head: &RequestHead) -> bool {
+    holds(&condition.value, head.fields.all_named(condition.name.as_bytes()), |pattern, line| {
+        value_fits(pattern, line)
+            || line
+                .split(|byte| *byte == b',')
+                .any(|member| member.len() < line.len() && value_fits(pattern, member.trim_ascii()))
+    })
+}
+
+/// One pass over the query, which the limit on heads bounds; a repeated name holds if one value fits.
+fn query_holds(condition: &QueryCondition, query: &[u8]) -> bool {
+    let pairs = query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let equals = memchr::memchr(b'=', pair);
+        (&pair[..equals.unwrap_or(pair.len())], &pair[equals.map_or(pair.len(), |at| at + 1)..])
+    });
+    let values =
+        pairs.filter(|(name, _)| form_decode(name) == condition.name.as_bytes()).map(|(_, value)| value);
+    holds(&condition.value, values, |pattern, value| value_fits(pattern, &form_decode(value)))
+}
+
+fn holds<'v>(
+    pattern: &ValuePattern,
+    mut values: impl Iterator<Item = &'v [u8]>,
+    fits: impl Fn(&ValuePattern, &[u8]) -> bool,
+) -> bool {
+    match pattern {
+        ValuePattern::Present => values.next().is_some(),
+        ValuePattern::Absent => values.next().is_none(),
+        ValuePattern::Exact(_) | ValuePattern::Regex(_) => values.any(|value| fits(pattern, value)),
+    }
+}
+
+fn value_fits(pattern: &ValuePattern, value: &[u8]) -> bool {
+    match pattern {
+        ValuePattern::Present => true,
+        ValuePattern::Absent => false,
+        ValuePattern::Exact(wanted) => value == wanted.as_bytes(),
+        ValuePattern::Regex(regex) => regex.is_match(value),
+    }
+}
+
+/// Percent escapes decoded, `+` is a space. What is no escape stays.
+fn form_decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr2(b'%', b'+', text).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        match (byte, tail) {
+            (b'+', _) => decoded.push(b' '),
+            (b'%', [high, low, after @ ..]) => {
+                match (super::path::hex_value(*high), super::path::hex_value(*low)) {
+                    (Some(high), Some(low)) => {
+                        decoded.push(high << 4 | low);
+                        rest = after;
+                    }
+                    _ => decoded.push(b'%'),
+                }
+            }
+            _ => decoded.push(*byte),
+        }
+    }
+    Cow::Owned(decoded)
+}
