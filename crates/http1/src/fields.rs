@@ -101,6 +101,7 @@ impl Fields {
         self.text.extend_from_slice(b": ");
         let start = self.text.len();
         write(&mut self.text);
+        debug_assert!(is_token(self.at(name)) && is_safe_value(&self.text[start..]));
         let value = Span { start: start as u32, len: (self.text.len() - start) as u32 };
         self.text.extend_from_slice(b"\r\n");
         self.slots.push(Slot { name, value, known, plain: true });
