@@ -9,9 +9,15 @@ pub mod config;
 pub mod control;
 
 // Rooms: the way of a request.
+pub mod admin;
+pub mod connection;
 pub mod listen;
+pub mod proxy;
 pub mod route;
+pub mod tunnel;
 pub mod upstream;
 
 // Nouns: everybody's words.
+pub mod message;
 pub mod observe;
+pub mod wire;

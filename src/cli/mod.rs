@@ -1,1 +1,43 @@
 //! The commands: one file each.
+
+mod check;
+mod run;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A reverse proxy: strict, cheap per request, complete.
+#[derive(Debug, Parser)]
+#[command(name = "palisade", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Check(check::Args),
+    Schema(schema::Args),
+}
+
+impl Cli {
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Run(args) => run::run(&args),
+            Command::Check(args) => check::run(&args),
+            Command::Schema(args) => schema::run(&args),
+        }
+    }
+}
+
+const CONFIG_PATHS: [&str; 2] = ["palisade.toml", "/etc/palisade/palisade.toml"];
+
+/// The file that was asked for, or the first of the usual ones that is there.
+pub fn config_path(asked: Option<&Path>) -> PathBuf {
+    let usual = || CONFIG_PATHS.iter().map(Path::new).find(|path| path.exists());
+    asked.or_else(usual).unwrap_or(Path::new(CONFIG_PATHS[0])).to_path_buf()
+}

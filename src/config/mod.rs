@@ -1,15 +1,82 @@
 //! The configuration: `ConfigFile` as the user wrote it becomes `Config`, which cannot be wrong.
+//!
+//! The way: `file` reads and merges the trees that `tree` makes of each text; `check` walks the merged tree:
+//! `shape` for unknown keys and wrong kinds against the table in `keys`, then one file per section for the
+//! values, then what only several sections together show. Every mistake becomes a `Diagnostic`; one run
+//! reports them all.
+
+mod address;
+mod check;
+mod diagnostic;
+mod environment;
+mod fields;
+mod file;
+mod glob;
+mod host;
+mod json;
+mod keys;
+mod listeners;
+mod matches;
+mod pattern;
+mod render;
+mod routes;
+pub mod schema;
+mod server;
+mod settings;
+mod shadow;
+mod shape;
+mod suggest;
+mod syntax;
+mod targets;
+mod tree;
+mod upstreams;
+mod values;
+
+pub use diagnostic::{Diagnostic, Place, Report, Severity, Source};
+pub use json::Json;
+pub(crate) use render::counted;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use self::diagnostic::Problems;
+use self::file::ConfigFile;
 use crate::listen::{ClientLimits, ListenerOptions};
 use crate::observe::AccessLogOptions;
 use crate::route::RouteOptions;
 use crate::upstream::UpstreamOptions;
+
+/// A sound configuration, and what was noticed on the way to it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Vec<Diagnostic>,
+    /// Everything that was read, the first file first.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads and checks a file and all it includes.
+pub fn load(path: &Path) -> Result<Loaded, Report> {
+    finish(|problems| file::read(path, &environment::of_the_process, problems))
+}
+
+/// Checks a text; `name` stands for the file in messages.
+pub fn parse(name: &str, text: &str) -> Result<Loaded, Report> {
+    finish(|problems| file::read_str(name, text, &environment::of_the_process, problems))
+}
+
+fn finish(read: impl FnOnce(&Problems) -> Option<ConfigFile>) -> Result<Loaded, Report> {
+    let problems = Problems::default();
+    let Some(file) = read(&problems) else { return Err(problems.into_report()) };
+    let config = check::lower(&file, &problems);
+    if problems.has_errors() {
+        return Err(problems.into_report());
+    }
+    Ok(Loaded { config, warnings: problems.into_report().diagnostics, files: file.files })
+}
 
 /// A configuration that passed every check. Names that refer to something refer to something that is there.
 #[derive(Debug, Clone)]

@@ -1,1 +1,8 @@
 //! The life of the process: start, reload, drain, stop.
+
+mod build;
+mod resources;
+mod start;
+mod workers;
+
+pub use start::{Start, run};

@@ -1,5 +1,13 @@
 //! Sockets in: where clients connect, and how many may.
 
+mod accept;
+mod bind;
+mod limits;
 mod options;
+mod roster;
 
+pub use accept::{Handed, Loads, Neighbours, accept_from, serve_connection};
+pub use bind::{BoundListener, Listening, bind};
+pub use limits::{ConnectionLimits, Ticket};
 pub use options::{ClientLimits, ListenAddress, ListenerOptions};
+pub use roster::Roster;

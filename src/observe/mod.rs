@@ -1,5 +1,43 @@
-//! Facts of requests for logs, metrics and traces.
+//! Facts of requests for logs and metrics. Rooms hand them in; nothing is decided here.
 
+mod access_log;
+mod json;
+pub mod metrics;
 mod options;
+mod record;
 
+use http1::RequestHead;
+
+pub use access_log::{AccessLog, flush_worker};
 pub use options::{AccessLogFormat, AccessLogOptions, LogDestination};
+pub use record::Record;
+
+use crate::message::RequestId;
+
+/// One request that is over.
+#[derive(Debug)]
+pub struct Line<'l> {
+    pub record: &'l Record,
+    pub head: &'l RequestHead,
+    pub id: &'l RequestId,
+    /// Name of the route; empty when none was found.
+    pub route: &'l str,
+    /// Number of the route in the metrics; 0 when none was found.
+    pub series: usize,
+    /// Address of the endpoint; empty when none was asked.
+    pub endpoint: &'l str,
+}
+
+/// Counts a request and writes its log line. Touches only what belongs to this worker.
+pub fn note(line: &Line<'_>) {
+    let duration = line.record.started.elapsed();
+    metrics::count(line, duration);
+    access_log::write(line, duration);
+}
+
+/// A line for the operator on standard error. It never fails and never panics, whoever closed the other
+/// end.
+pub fn notice(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "palisade: {text}");
+}

@@ -1,8 +1,19 @@
 //! Which route, and what answers.
 
+mod condition;
+mod explain;
+mod host;
 mod options;
+pub mod path;
+mod path_index;
+pub mod table;
+pub mod target;
 
+pub use explain::{Explanation, Step};
 pub use options::{
     BodyMode, FixedAnswer, HeaderCondition, HostPattern, PathPattern, QueryCondition, RedirectOptions,
     Rewrite, RouteMatch, RouteOptions, TargetOptions, Timeouts, ValuePattern,
 };
+pub use path::{Canonical, PathError};
+pub use table::Table;
+pub use target::RedirectTemplate;

@@ -43,7 +43,7 @@ pub enum HostPattern {
     Wildcard(String),
 }
 
-/// Paths are compared in canonical form, byte for byte.
+/// Paths are compared in canonical form, without the `;parameters` of their segments, byte for byte.
 #[derive(Debug, Clone, Default)]
 pub enum PathPattern {
     #[default]
@@ -113,8 +113,8 @@ pub struct FixedAnswer {
 pub enum Rewrite {
     /// `strip_prefix = "/api"`: `/api/x` becomes `/x`, `/api` becomes `/`.
     StripPrefix(String),
-    /// `rewrite = { regex = "^/u/([0-9]+)$", to = "/users/$1" }`; a path that the regex does not match
-    /// stays as it is.
+    /// `rewrite = { regex = "^/u/([0-9]+)$", to = "/users/$1" }`; what the regex matches is replaced, and a
+    /// path that it does not match stays as it is.
     Regex { regex: Regex, to: String },
 }
 

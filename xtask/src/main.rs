@@ -1,1 +1,51 @@
-fn main() {}
+//! Development commands of Palisade, one file per command. `cargo xtask` lists them.
+
+mod bench;
+mod fuzz;
+mod packages;
+mod test;
+
+use std::process::ExitCode;
+use std::{env, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    env::set_current_dir(workspace_root()?).context("enter the workspace")?;
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.split_first() {
+        Some((&"test", [])) => test::run(),
+        Some((&"bench", options)) => bench::run(options),
+        Some((&"bench-origin", [])) => bench::origin::run(),
+        Some((&"fuzz", options)) => fuzz::run(options),
+        None => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        Some(_) => bail!("do not know `{}`\n\n{USAGE}", words.join(" ")),
+    }
+}
+
+/// `cargo xtask` may be called from any folder of the workspace.
+fn workspace_root() -> Result<PathBuf> {
+    let xtask = env::var_os("CARGO_MANIFEST_DIR").context("call this as `cargo xtask`")?;
+    let root = PathBuf::from(xtask).parent().map(PathBuf::from);
+    root.context("xtask lies in a folder of the workspace")
+}
+
+const USAGE: &str = "\
+cargo xtask test                      format, lints and all tests; what CI runs
+cargo xtask bench [--quick] [--peers all] [--only NAME,...]
+                                      compares with other proxies; writes docs/benchmarks.md and .svg
+cargo xtask fuzz TARGET [--seconds N] runs a target of fuzz/ with cargo-fuzz";

@@ -84,6 +84,14 @@ pub fn is_nominated(fields: &Fields, known: Name, name: &[u8]) -> bool {
     !protected && tokens(fields).any(|token| token.eq_ignore_ascii_case(name))
 }
 
+/// The sender said `TE: trailers`: it will look at trailer fields (RFC 9110 section 10.1.4).
+pub fn accepts_trailers(head: &RequestHead) -> bool {
+    head.fields
+        .all(Name::Te)
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+}
+
 /// Empty list elements are skipped, as RFC 9110 section 5.6.1.2 asks of a recipient.
 fn tokens(fields: &Fields) -> impl Iterator<Item = &[u8]> {
     fields

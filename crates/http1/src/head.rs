@@ -240,9 +240,17 @@ pub struct ResponseHead {
 impl ResponseHead {
     /// A head of our own, without fields.
     pub fn new(status: u16) -> ResponseHead {
-        let mut head = ResponseHead { status, ..ResponseHead::default() };
-        head.reason = head.fields.append(standard_reason(status).as_bytes());
+        let mut head = ResponseHead::default();
+        head.set_status(status);
         head
+    }
+
+    /// Makes it a head of our own, without fields, and keeps its memory.
+    pub fn set_status(&mut self, status: u16) {
+        self.fields.clear();
+        self.status = status;
+        self.version = Version::Http11;
+        self.reason = self.fields.append(standard_reason(status).as_bytes());
     }
 
     /// Reads a whole head, its end found by [`crate::HeadScanner`]; what was in `self` is gone.

@@ -1,1 +1,45 @@
-//! What the tests use.
+//! What the tests of Palisade use: a raw client, a recording origin and a launcher of the real binary.
+//!
+//! Everything here is blocking sockets and threads, and parses HTTP/1 with its own strict code. That is on
+//! purpose: a test that shared the runtime or the codec of the proxy would share its mistakes.
+//!
+//! ```no_run
+//! use testkit::{Client, Origin, Palisade};
+//!
+//! let origin = Origin::echo();
+//! let palisade = Palisade::start(
+//!     "target/debug/palisade",
+//!     &format!(
+//!         r#"
+//!         listeners.http.address = "127.0.0.1:0"
+//!         upstreams.origin.endpoints = ["{}"]
+//!         routes.all.upstream = "origin"
+//!         "#,
+//!         origin.address()
+//!     ),
+//! );
+//! let mut client = Client::connect(palisade.address("http"));
+//! assert_eq!(client.get("/canary-7").text(), "7");
+//! ```
+
+mod address;
+mod canary;
+mod client;
+mod origin;
+mod palisade;
+mod parse;
+mod script;
+mod stream;
+mod temp;
+mod wait;
+
+pub use address::Address;
+pub use canary::{canary, canary_on};
+pub use client::{Client, Response};
+pub use origin::{Behaviour, Origin, OriginConnection, RawFn, RecordedRequest, ScriptFn};
+pub use palisade::{Launch, NotReady, Palisade};
+pub use parse::Headers;
+pub use script::{Script, Step, pattern};
+pub use stream::Stream;
+pub use temp::{TempDir, temp_dir};
+pub use wait::poll_until;

@@ -1,0 +1,148 @@
+//! From `ConfigFile` to `Config`: every section in turn, then what only several of them together show.
+
+use super::diagnostic::{Diagnostic, Place, Problems, Severity};
+use super::fields::Fields;
+use super::file::ConfigFile;
+use super::keys::{self, Section};
+use super::listeners::{self, Listener};
+use super::settings::Settings;
+use super::shadow;
+use super::suggest;
+use super::tree::{Entry, Table, Value};
+use super::{AdminOptions, Config, routes, server, settings, shape, upstreams};
+use crate::listen::{ListenAddress, ListenerOptions};
+use crate::observe::AccessLogOptions;
+use crate::route::RouteOptions;
+use crate::upstream::UpstreamOptions;
+
+/// Reports all mistakes; the value is worth something only if there are none.
+pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
+    let root = &file.root;
+    shape::check(root, problems);
+    let server =
+        single(root, "server", problems).map_or_else(server::default_server, |f| server::lower_server(&f));
+    let admin =
+        single(root, "admin", problems).map_or_else(AdminOptions::default, |f| server::lower_admin(&f));
+    let log = single(root, "log", problems).map_or_else(AccessLogOptions::default, |f| server::lower_log(&f));
+    let listeners = lower_listeners(root, &admin, problems);
+    let upstreams = lower_upstreams(root, server.workers, problems);
+    let defaults = single(root, "defaults", problems).map_or_else(Settings::default, |f| settings::lower(&f));
+    let routes = lower_routes(root, &defaults, problems);
+    for (section, hint) in [
+        ("listeners", "add `[listeners.http]` with `address = \":80\"`"),
+        ("routes", "add `[routes.all]` with `upstream = \"NAME\"`"),
+    ] {
+        if named(root, section).is_empty() && !is_misspelt(root, section) {
+            let mut diagnostic = Diagnostic::everywhere(
+                Severity::Error,
+                format!("`{}` has no {section}", file.start.source.name),
+            );
+            diagnostic.hint = Some(hint.to_string());
+            problems.add(diagnostic);
+        }
+    }
+    warn_unused(root, problems);
+    Config { listeners, upstreams, routes, server, admin, log }
+}
+
+/// A section with names that has none, or is not a table: that was reported, or is as good as absent.
+fn named<'a>(root: &'a Table, section: &str) -> Vec<&'a Entry> {
+    match root.get(section).map(|entry| &entry.node.value) {
+        Some(Value::Table(table)) => {
+            table.entries.iter().filter(|entry| matches!(entry.node.value, Value::Table(_))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Some other mistake already tells why the section is not there.
+fn is_misspelt(root: &Table, section: &str) -> bool {
+    let reported = root.get(section).is_some_and(|entry| match &entry.node.value {
+        Value::Table(table) => !table.entries.is_empty(),
+        _ => true,
+    });
+    let leads_here = |entry: &Entry| {
+        let hint = suggest::section_hint(&entry.key);
+        keys::section(&entry.key).is_none() && !hint.starts_with("known") && hint.contains(section)
+    };
+    reported || root.entries.iter().any(leads_here)
+}
+
+fn single<'a>(root: &'a Table, name: &str, problems: &'a Problems) -> Option<Fields<'a>> {
+    let entry = root.get(name)?;
+    let Value::Table(table) = &entry.node.value else { return None };
+    Some(Fields::new(name, keys::section(name)?.keys, table, &entry.place, problems))
+}
+
+fn each<'a>(
+    root: &'a Table,
+    section: &'static str,
+    problems: &'a Problems,
+) -> impl Iterator<Item = (&'a Entry, Fields<'a>)> {
+    let keys = keys::section(section).map_or(&[][..], |section: &Section| section.keys);
+    named(root, section).into_iter().filter_map(move |entry| {
+        let Value::Table(table) = &entry.node.value else { return None };
+        Some((entry, Fields::new(format!("{section}.NAME"), keys, table, &entry.place, problems)))
+    })
+}
+
+fn lower_listeners(root: &Table, admin: &AdminOptions, problems: &Problems) -> Vec<ListenerOptions> {
+    let mut all: Vec<Listener<'_>> = Vec::new();
+    for (entry, fields) in each(root, "listeners", problems) {
+        all.extend(listeners::lower(&entry.key, &fields));
+    }
+    for diagnostic in listeners::conflicts(&all) {
+        problems.add(diagnostic);
+    }
+    if let Some(address) = admin.address.filter(|address| address.port() != 0) {
+        for listener in all.iter().filter(|l| l.options.address == ListenAddress::Tcp(address)) {
+            let message =
+                format!("the listener `{}` and `[admin]` have the same address", listener.options.name);
+            problems.add(Diagnostic::error(listener.place, message).hint("give `[admin]` a port of its own"));
+        }
+    }
+    all.into_iter().map(|listener| listener.options).collect()
+}
+
+fn lower_upstreams(root: &Table, workers: usize, problems: &Problems) -> Vec<UpstreamOptions> {
+    let lowered = each(root, "upstreams", problems);
+    lowered.filter_map(|(entry, fields)| upstreams::lower(&entry.key, &fields, workers)).collect()
+}
+
+fn lower_routes(root: &Table, defaults: &Settings, problems: &Problems) -> Vec<RouteOptions> {
+    let upstreams: Vec<&str> = named(root, "upstreams").iter().map(|entry| entry.key.as_str()).collect();
+    let mut lowered: Vec<(RouteOptions, &Place)> = Vec::new();
+    for (entry, fields) in each(root, "routes", problems) {
+        let route = routes::lower(&entry.key, &fields, defaults, &upstreams);
+        lowered.extend(route.map(|route| (route, &entry.place)));
+    }
+    // A wrong host or path reads as "any", so comparing would accuse the innocent.
+    if !problems.has_errors() {
+        shadow::check(&lowered, problems);
+    }
+    lowered.into_iter().map(|(route, _)| route).collect()
+}
+
+fn warn_unused(root: &Table, problems: &Problems) {
+    let routes = named(root, "routes");
+    let used = |name: &str| {
+        routes.iter().any(|route| match &route.node.value {
+            Value::Table(table) => table.get("upstream").is_some_and(|entry| match entry.node.as_text() {
+                Some(text) => text == name,
+                None => true,
+            }),
+            _ => true,
+        })
+    };
+    // With a misspelt reference it may be this one that is meant.
+    if problems.has_errors() {
+        return;
+    }
+    for upstream in named(root, "upstreams") {
+        if !used(&upstream.key) {
+            let message = format!("no route uses the upstream `{}`", upstream.key);
+            let hint = format!("add a route with `upstream = \"{}\"`, or remove it", upstream.key);
+            problems.add(Diagnostic::warning(&upstream.place, message).hint(hint));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `[routes.NAME]`: match, target and the rest put together.
+
+use super::fields::Fields;
+use super::settings::{self, Settings};
+use super::{matches, targets};
+use crate::route::RouteOptions;
+
+/// `None` when the target is wrong; that was reported.
+pub fn lower(
+    name: &str,
+    fields: &Fields<'_>,
+    defaults: &Settings,
+    upstreams: &[&str],
+) -> Option<RouteOptions> {
+    let matches = matches::lower(fields);
+    let own = settings::lower(fields);
+    settings::check_strip_prefix(fields, &matches.path);
+    for target in ["redirect", "respond"] {
+        if fields.key(target).is_some() && fields.key("upstream").is_none() {
+            settings::refuse_without_upstream(fields, target);
+        }
+    }
+    let target = targets::lower(fields, upstreams)?;
+    let complete = own.complete(defaults, &matches.path);
+    Some(RouteOptions {
+        name: name.to_string(),
+        matches,
+        target,
+        rewrite: complete.rewrite,
+        upstream_host: complete.upstream_host,
+        forwarded: complete.forwarded,
+        timeouts: complete.timeouts,
+        request_body: complete.request_body,
+        max_body_size: complete.max_body_size,
+    })
+}

@@ -1,0 +1,342 @@
+//! "Did you mean ...": by edit distance, and by what other proxies call the same thing.
+
+use super::keys::{Key, ROOT, SECTIONS};
+
+/// What to write instead of the unknown key `word` in a table with these keys.
+pub fn hint(context: &str, keys: &[Key], word: &str) -> String {
+    first_hint(context, word, || keys.iter().map(|key| key.name))
+}
+
+/// The same for an unknown section, or a key outside of all.
+pub fn section_hint(word: &str) -> String {
+    first_hint("", word, || {
+        SECTIONS.iter().map(|section| section.name).chain(ROOT.iter().map(|key| key.name))
+    })
+}
+
+fn first_hint<N: Iterator<Item = &'static str>>(context: &str, word: &str, names: impl Fn() -> N) -> String {
+    if let Some(instead) = alias(context, word) {
+        instead.to_string()
+    } else if let Some(name) = closest(word, names()) {
+        format!("did you mean `{name}`?")
+    } else if let Some(home) = home_of(word) {
+        format!("it belongs in {home}")
+    } else {
+        format!("known here: {}", names().collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// The word under which aliases of a table are listed: "routes" for "routes.NAME", "pool" for
+/// "upstreams.NAME.pool".
+pub fn context(path: &str) -> &str {
+    path.trim_end_matches(".NAME").rsplit('.').next().unwrap_or(path)
+}
+
+/// The section that has this key, if only one has.
+fn home_of(word: &str) -> Option<String> {
+    let mut homes = SECTIONS.iter().filter(|section| section.keys.iter().any(|key| key.name == word));
+    let home = homes.next()?;
+    let only = homes.all(|other| other.name == "defaults");
+    let header = match home.noun {
+        Some(_) => format!("`[{}.NAME]`", home.name),
+        None => format!("`[{}]`", home.name),
+    };
+    only.then_some(header)
+}
+
+/// The most similar of `candidates`, when it is similar enough to be a slip of the fingers.
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A long word is no slip, and its distance is costly.
+    if word.len() > 64 {
+        return None;
+    }
+    let limit = (word.chars().count() / 3).clamp(1, 3);
+    let scored = candidates.into_iter().map(|candidate| (distance(word, candidate), candidate));
+    scored.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, c)| c)
+}
+
+/// Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment), without case.
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.to_lowercase().chars().collect();
+    let b: Vec<char> = b.to_lowercase().chars().collect();
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    rows[0] = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let substitute = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = substitute.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+/// What to write here instead of a word from nginx, HAProxy, Caddy, Traefik or Envoy. `section` is the name
+/// of the section the word stands in, empty outside of all.
+fn alias(section: &str, word: &str) -> Option<&'static str> {
+    let word = word.to_lowercase().replace('-', "_");
+    let found = ALIASES.iter().find(|(place, words, _)| *place == section && words.contains(&word.as_str()));
+    found.map(|(_, _, instead)| *instead)
+}
+
+type Alias = (&'static str, &'static [&'static str], &'static str);
+
+const ALIASES: &[Alias] = &[
+    (
+        "",
+        &["listen", "listener", "bind", "frontend", "frontends", "entrypoints", "port"],
+        "write a section `[listeners.NAME]` with `address = \":80\"`",
+    ),
+    (
+        "",
+        &[
+            "upstream",
+            "backend",
+            "backends",
+            "cluster",
+            "clusters",
+            "service",
+            "services",
+            "proxy_pass",
+            "reverse_proxy",
+        ],
+        "write a section `[upstreams.NAME]` with `endpoints = [\"10.0.0.1:8080\"]`",
+    ),
+    (
+        "",
+        &[
+            "route",
+            "router",
+            "routers",
+            "location",
+            "locations",
+            "site",
+            "sites",
+            "host",
+            "hosts",
+            "virtual_hosts",
+            "vhosts",
+        ],
+        "write a section `[routes.NAME]`",
+    ),
+    (
+        "",
+        &["global", "main", "servers", "worker_processes", "workers", "threads"],
+        "write a section `[server]`",
+    ),
+    ("", &["default"], "write a section `[defaults]`"),
+    ("", &["stats", "metrics", "api"], "write a section `[admin]` with `address = \"127.0.0.1:9900\"`"),
+    (
+        "",
+        &["access_log", "logs", "logging", "accesslog"],
+        "write a section `[log]` with `access = \"stdout\"`",
+    ),
+    ("", &["includes", "import"], "write `include = [\"conf.d/*.toml\"]`"),
+    (
+        "listeners",
+        &["listen", "bind", "addr", "port", "host", "socket_address", "on"],
+        "write `address = \":80\"`",
+    ),
+    (
+        "listeners",
+        &["server_name", "routes", "location", "upstream", "proxy_pass", "path"],
+        "a listener only listens: hosts, paths and upstreams belong in `[routes.NAME]`",
+    ),
+    (
+        "upstreams",
+        &[
+            "server",
+            "servers",
+            "backend",
+            "backends",
+            "endpoint",
+            "hosts",
+            "host",
+            "targets",
+            "target",
+            "url",
+            "urls",
+            "address",
+            "addresses",
+            "to",
+            "load_assignment",
+        ],
+        "write `endpoints = [\"10.0.0.1:8080\"]`",
+    ),
+    (
+        "upstreams",
+        &["lb_policy", "algorithm", "policy", "strategy", "load_balancing", "load_balancer", "method", "lb"],
+        "write `balance = \"round_robin\"`",
+    ),
+    (
+        "upstreams",
+        &[
+            "keepalive",
+            "max_conns",
+            "maxconn",
+            "max_connections",
+            "idle_timeout",
+            "queue_timeout",
+            "max_queue",
+            "probe_interval",
+        ],
+        "it belongs in the pool: `pool = { max_connections = 100, idle_timeout = \"60s\" }`",
+    ),
+    (
+        "upstreams",
+        &["timeout", "timeouts", "connect_timeout", "read_timeout", "send_timeout"],
+        "it belongs to the route: `timeouts = { connect = \"5s\", read = \"60s\" }` in `[routes.NAME]`",
+    ),
+    ("pool", &["max_conns", "maxconn", "size", "limit", "max"], "write `max_connections = 100`"),
+    ("pool", &["timeout", "keepalive_timeout", "idle"], "write `idle_timeout = \"60s\"`"),
+    (
+        "routes",
+        &[
+            "proxy_pass",
+            "backend",
+            "backends",
+            "service",
+            "server",
+            "servers",
+            "reverse_proxy",
+            "use_backend",
+            "cluster",
+            "upstreams",
+            "to",
+            "target",
+            "proxy",
+            "endpoints",
+        ],
+        "write `upstream = \"NAME\"`, the name of an `[upstreams.NAME]`",
+    ),
+    (
+        "routes",
+        &["client_max_body_size", "body_limit", "max_body", "max_request_size"],
+        "write `max_body_size = \"10MiB\"`",
+    ),
+    (
+        "routes",
+        &[
+            "timeout",
+            "proxy_read_timeout",
+            "proxy_send_timeout",
+            "proxy_connect_timeout",
+            "read_timeout",
+            "connect_timeout",
+            "send_timeout",
+            "connect",
+            "send",
+            "read",
+        ],
+        "write `timeouts = { connect = \"5s\", send = \"60s\", read = \"60s\" }`",
+    ),
+    (
+        "routes",
+        &["server_name", "hostname", "domain", "domains", "server_names"],
+        "write `host = \"example.com\"`",
+    ),
+    (
+        "routes",
+        &["location", "path_prefix", "prefix", "uri", "url", "paths", "match"],
+        "write `path = \"/api\"`",
+    ),
+    ("routes", &["regex", "path_regexp"], "write `path_regex = \"^/u/[0-9]+$\"`"),
+    (
+        "routes",
+        &["return", "answer", "fixed", "status", "body", "deny"],
+        "write `respond = { status = 403, body = \"no\" }`",
+    ),
+    ("routes", &["redir", "redirects"], "write `redirect = \"https://{host}{path}{query}\"`"),
+    ("routes", &["method"], "write `methods = [\"GET\"]`"),
+    ("routes", &["header"], "write `headers = { X-Version = \"2\" }`"),
+    (
+        "routes",
+        &["allow", "source_ip", "remote_ip", "client_ip", "client", "from"],
+        "write `clients = [\"10.0.0.0/8\"]`",
+    ),
+    (
+        "routes",
+        &["proxy_request_buffering", "buffering", "buffer"],
+        "write `request_body = \"buffer\"` or `\"stream\"`",
+    ),
+    ("routes", &["stripprefix", "handle_path", "strip"], "write `strip_prefix = \"/api\"`"),
+    (
+        "routes",
+        &["proxy_set_header", "host_header", "preserve_host"],
+        "for the `Host` field write `upstream_host = \"app.internal\"`",
+    ),
+    ("timeouts", &["response", "header", "server", "proxy_read_timeout"], "write `read = \"60s\"`"),
+    ("timeouts", &["write", "client", "request"], "write `send = \"60s\"`"),
+    ("timeouts", &["dial"], "write `connect = \"5s\"`"),
+    ("redirect", &["url", "location", "target"], "write `to = \"https://{host}{path}{query}\"`"),
+    ("redirect", &["code", "permanent"], "write `status = 308`"),
+    ("respond", &["code"], "write `status = 403`"),
+    ("respond", &["text", "content"], "write `body = \"text\"`"),
+    ("respond", &["type"], "write `content_type = \"text/plain\"`"),
+    ("rewrite", &["from", "pattern", "match"], "write `regex = \"^/old/(.*)$\"`"),
+    ("rewrite", &["replacement", "with"], "write `to = \"/new/$1\"`"),
+    ("endpoints", &["server", "url", "host", "port"], "write `address = \"10.0.0.1:8080\"`"),
+    ("server", &["worker_processes", "threads", "nbthread", "worker"], "write `workers = 2`"),
+    ("server", &["worker_connections", "maxconn", "max_conns"], "write `max_connections = 20000`"),
+    ("server", &["keepalive_timeout", "timeout"], "write `idle_timeout = \"60s\"`"),
+    (
+        "server",
+        &["client_header_timeout", "header_timeout", "read_timeout"],
+        "write `head_timeout = \"10s\"`",
+    ),
+    ("server", &["write_timeout", "client_send_timeout"], "write `send_timeout = \"60s\"`"),
+    ("server", &["set_real_ip_from", "trusted_ips", "real_ip"], "write `trusted_proxies = [\"10.0.0.0/8\"]`"),
+    (
+        "server",
+        &["shutdown_timeout", "grace_timeout", "grace_period", "worker_shutdown_timeout"],
+        "write `drain_timeout = \"30s\"`",
+    ),
+    (
+        "server",
+        &["listen", "bind", "port", "address"],
+        "write a section `[listeners.NAME]` with `address = \":80\"`",
+    ),
+    (
+        "server",
+        &["server_name", "location", "root", "proxy_pass"],
+        "hosts and paths belong in `[routes.NAME]`",
+    ),
+    (
+        "server",
+        &["client_max_body_size"],
+        "write `max_body_size = \"10MiB\"` in `[routes.NAME]` or `[defaults]`",
+    ),
+    ("defaults", &["timeout", "proxy_read_timeout", "read_timeout"], "write `timeouts = { read = \"60s\" }`"),
+    ("defaults", &["client_max_body_size", "body_limit"], "write `max_body_size = \"10MiB\"`"),
+    ("defaults", &["upstream", "redirect", "respond"], "a target belongs to each `[routes.NAME]`"),
+    (
+        "defaults",
+        &["host", "hosts", "path", "path_exact", "path_regex", "methods", "headers", "query", "clients"],
+        "what a route matches belongs to each `[routes.NAME]`",
+    ),
+    ("admin", &["listen", "bind", "port", "addr"], "write `address = \"127.0.0.1:9900\"`"),
+    ("admin", &["unix", "socket_path"], "write `socket = \"/run/palisade/admin.sock\"`"),
+    ("log", &["access_log", "file", "path", "output"], "write `access = \"stdout\"`"),
+    ("log", &["log_format", "encoding"], "write `format = \"json\"`"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_found_and_other_words_are_not() {
+        let keys = ["address", "backlog", "max_body_size"];
+        assert_eq!(closest("adress", keys), Some("address"));
+        assert_eq!(closest("bakclog", keys), Some("backlog"));
+        assert_eq!(closest("max-body-size", keys), Some("max_body_size"));
+        assert_eq!(closest("tls", keys), None);
+        assert_eq!(closest("", keys), None);
+    }
+}

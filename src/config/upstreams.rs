@@ -1,0 +1,91 @@
+//! `[upstreams.NAME]`, with its endpoints and its pool.
+
+use super::address;
+use super::diagnostic::{Diagnostic, Place};
+use super::fields::{Fields, Text, Zero};
+use super::keys::BALANCES;
+use super::tree::{Node, Value};
+use crate::upstream::{Balance, EndpointOptions, PoolOptions, UpstreamOptions};
+
+pub fn lower(name: &str, fields: &Fields<'_>, workers: usize) -> Option<UpstreamOptions> {
+    let balance = balance(fields);
+    let pool = fields.table("pool").map(|pool| lower_pool(&pool, workers)).unwrap_or_default();
+    let endpoints = endpoints(fields)?;
+    Some(UpstreamOptions { name: name.to_string(), balance, endpoints, pool })
+}
+
+/// The check of shapes has refused every other word.
+fn balance(fields: &Fields<'_>) -> Balance {
+    let _ = fields.text("balance");
+    const { assert!(BALANCES.len() == 1, "a new balance must be told apart here") };
+    Balance::RoundRobin
+}
+
+fn endpoints(fields: &Fields<'_>) -> Option<Vec<EndpointOptions>> {
+    let example = "add `endpoints = [\"10.0.0.1:8080\"]`";
+    let Some(entry) = fields.entry("endpoints") else {
+        fields.missing(&["endpoints"], "`endpoints`", example);
+        return None;
+    };
+    let Value::Array(nodes) = &entry.node.value else { return None };
+    if nodes.is_empty() {
+        let message = "an upstream needs at least one endpoint";
+        fields.problems.add(Diagnostic::error(&entry.node.place, message).hint(example));
+        return None;
+    }
+    let mut all: Vec<(EndpointOptions, &Place)> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let Some((endpoint, place)) = endpoint(fields, node) else { continue };
+        match all.iter().find(|(other, _)| other.address == endpoint.address) {
+            Some((_, first)) => {
+                let message = format!("the endpoint `{}` is there twice", endpoint.address);
+                let hint = "for a larger share of the requests write { address = \"...\", weight = 2 }";
+                fields.problems.add(Diagnostic::error(place, message).also(first, "first here").hint(hint));
+            }
+            None => all.push((endpoint, place)),
+        }
+    }
+    Some(all.into_iter().map(|(endpoint, _)| endpoint).collect())
+}
+
+fn endpoint<'a>(fields: &Fields<'a>, node: &'a Node) -> Option<(EndpointOptions, &'a Place)> {
+    if let Some(value) = node.as_text() {
+        let address = fields.parsed(Text { value, place: &node.place }, address::endpoint)?;
+        return Some((EndpointOptions { address, weight: 1 }, &node.place));
+    }
+    let table = fields.table_in("endpoints", node)?;
+    let weight = table.integer("weight").unwrap_or(1);
+    if table.key("address").is_none() {
+        table.missing(&["address"], "`address`", "write { address = \"10.0.0.1:8080\", weight = 1 }");
+        return None;
+    }
+    let text = table.text("address")?;
+    let address = table.parsed(text, address::endpoint)?;
+    Some((EndpointOptions { address, weight }, text.place))
+}
+
+fn lower_pool(fields: &Fields<'_>, workers: usize) -> PoolOptions {
+    let default = PoolOptions::default();
+    let pool = PoolOptions {
+        max_connections: fields.integer("max_connections").unwrap_or(default.max_connections),
+        idle_timeout: fields.duration("idle_timeout", Zero::Refused).unwrap_or(default.idle_timeout),
+        probe_interval: fields.duration("probe_interval", Zero::Allowed).unwrap_or(default.probe_interval),
+        queue_timeout: fields.duration("queue_timeout", Zero::Allowed).unwrap_or(default.queue_timeout),
+        max_queue: fields.integer("max_queue").unwrap_or(default.max_queue),
+    };
+    if (pool.max_connections as usize) < workers {
+        warn_few_connections(fields, pool.max_connections, workers);
+    }
+    pool
+}
+
+fn warn_few_connections(fields: &Fields<'_>, connections: u32, workers: usize) {
+    let Some(entry) = fields.entry("max_connections") else { return };
+    if entry.node.as_integer() != Some(i128::from(connections)) {
+        return;
+    }
+    let message = format!("`max_connections` is {connections}, with {workers} workers");
+    let hint =
+        "an idle connection belongs to a worker: fewer than one each means that they wait for each other";
+    fields.problems.add(Diagnostic::warning(&entry.node.place, message).hint(hint));
+}

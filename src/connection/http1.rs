@@ -1,0 +1,402 @@
+//! HTTP/1 towards clients: one connection, request after request.
+
+use std::cell::{Cell, RefCell};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use ::http1::connection::requested_upgrade;
+use ::http1::fields::is_token;
+use ::http1::framing::request_length;
+use ::http1::{BodyLength, ConnectionOptions, HeadError, HeadLimits, HeadScanner, RequestHead, Version};
+use tokio::time::Instant;
+
+use super::answer::{self, Asked, Form, Writer};
+use super::interim_writer::with_interim;
+use super::pace::Pace;
+use super::request_body::{BodyState, RequestBody};
+use crate::listen::ClientLimits;
+use crate::message::{
+    Body, BodyStream, Client, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade, Upgraded,
+    pages,
+};
+use crate::observe::{self, Record};
+use crate::proxy::Proxy;
+use crate::tunnel;
+use crate::wire::{Buffer, Scratch, Socket, Watchdog};
+
+/// Bytes of an unread request body that are read and thrown away to keep a connection, and the time for
+/// it and for a lingering close.
+const DRAIN_BYTES: u64 = 64 << 10;
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+/// A client that goes on sending after the last answer is read so long before the connection is cut.
+const LINGER_BYTES: usize = 1 << 20;
+
+/// What the connections of one worker and one listener share.
+#[derive(Debug)]
+pub struct Serving {
+    /// Counted per worker: a clone for each request touches no memory that workers share.
+    current: RefCell<Rc<Current>>,
+    /// Connections end after the request that they are at.
+    draining: Cell<bool>,
+}
+
+/// The configuration of now.
+#[derive(Debug)]
+pub struct Current {
+    pub proxy: Arc<Proxy>,
+    pub limits: Arc<ClientLimits>,
+}
+
+impl Serving {
+    pub fn new(current: Rc<Current>) -> Serving {
+        Serving { current: RefCell::new(current), draining: Cell::new(false) }
+    }
+
+    /// Each request asks anew.
+    pub fn current(&self) -> Rc<Current> {
+        self.current.borrow().clone()
+    }
+
+    pub fn change(&self, current: Rc<Current>) {
+        *self.current.borrow_mut() = current;
+    }
+
+    pub fn drain(&self) {
+        self.draining.set(true);
+    }
+}
+
+/// What becomes of a connection after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Wait for the next request.
+    Idle,
+    /// The next one is here, at least its beginning.
+    Again,
+    Close,
+}
+
+/// Serves a connection to its end. While it is idle nothing but this function's own state is kept for
+/// it: `idle` says so to whoever looks for connections to close.
+pub async fn serve(socket: Socket, client: Client, serving: Rc<Serving>, idle: Rc<Cell<bool>>) {
+    let watchdog = Watchdog::new();
+    let mut patience = serving.current().limits.head_timeout;
+    loop {
+        idle.set(true);
+        if serving.draining.get() {
+            return;
+        }
+        let deadline = Instant::now() + patience;
+        let readable = watchdog.limit(deadline, |cx| socket.poll_readable(cx)).await;
+        if !matches!(readable, Ok(Ok(()))) {
+            return;
+        }
+        idle.set(false);
+        // In a box of its own, so that an idle connection does not carry the room for a busy one.
+        let busy = Busy { socket: &socket, client: &client, serving: &serving, watchdog: &watchdog };
+        if Box::pin(busy.run()).await == Next::Close {
+            return;
+        }
+        patience = serving.current().limits.idle_timeout;
+    }
+}
+
+/// A connection with a request on it.
+struct Busy<'c> {
+    socket: &'c Socket,
+    client: &'c Client,
+    serving: &'c Serving,
+    watchdog: &'c Watchdog,
+}
+
+/// What a head says about its connection and body.
+#[derive(Debug, Clone, Copy)]
+struct Wishes {
+    keep_alive: bool,
+    length: BodyLength,
+    expects_continue: bool,
+    upgrade: Option<Upgrade>,
+}
+
+impl Wishes {
+    fn of(head: &RequestHead) -> Result<Wishes, HeadError> {
+        let options = ConnectionOptions::parse(&head.fields)?;
+        let length = request_length(head)?;
+        let upgrade = match requested_upgrade(head, options, length)? {
+            Some(protocol) if protocol.eq_ignore_ascii_case(b"websocket") => Some(Upgrade::WebSocket),
+            // A server may always stay with HTTP (RFC 9110 section 7.8).
+            _ => None,
+        };
+        let expects_continue = head.expects_continue()?;
+        Ok(Wishes { keep_alive: head.wants_keep_alive(options), length, expects_continue, upgrade })
+    }
+}
+
+impl Busy<'_> {
+    /// Serves requests until none is at hand.
+    async fn run(self) -> Next {
+        let mut buffer = Buffer::new();
+        loop {
+            match self.one(&mut buffer).await {
+                Next::Again => {}
+                next => return next,
+            }
+        }
+    }
+
+    /// One request: read its head, let the proxy handle it, write the answer, clean up behind it.
+    async fn one(&self, buffer: &mut Buffer) -> Next {
+        let started = Instant::now();
+        let current = self.serving.current();
+        let mut record = Record::new(started, self.client.address);
+        let mut head = Recycled::<RequestHead>::take();
+        let wishes = match self.read_head(buffer, &mut head, started + current.limits.head_timeout).await {
+            Ok(true) => Wishes::of(&head).map_err(Failure::BadHead),
+            Ok(false) => return Next::Close,
+            Err(failure) => Err(failure),
+        };
+        match wishes {
+            Ok(wishes) => self.exchange(&current, buffer, head, wishes, &mut record).await,
+            Err(failure) => self.refuse(&current, failure, &head, &mut record).await,
+        }
+    }
+
+    /// False when the client closed instead of asking.
+    async fn read_head(
+        &self,
+        buffer: &mut Buffer,
+        head: &mut RequestHead,
+        deadline: Instant,
+    ) -> Result<bool, Failure> {
+        let mut scanner = HeadScanner::default();
+        let read = self.watchdog.limit(deadline, |cx| self.poll_head(buffer, &mut scanner, cx)).await;
+        let outcome = match read {
+            Ok(Ok(Some(end))) => {
+                let parsed = head.parse(&buffer.data()[..end]).map(|()| true).map_err(Failure::BadHead);
+                buffer.consume(end);
+                return parsed;
+            }
+            Ok(Ok(None)) => Ok(false),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(Failure::HeadTimeout),
+        };
+        // What an earlier request left in it must not be taken for this one's.
+        *head = RequestHead::default();
+        outcome
+    }
+
+    /// Where the head in the buffer ends; `None` when the client closed before its first byte.
+    fn poll_head(
+        &self,
+        buffer: &mut Buffer,
+        scanner: &mut HeadScanner,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<usize>, Failure>> {
+        let limits = HeadLimits::default();
+        loop {
+            if let Some(end) = scanner.find_end(buffer.data(), &limits).map_err(Failure::BadHead)? {
+                return Poll::Ready(Ok(Some(end)));
+            }
+            if begins_badly(buffer.data()) {
+                return Poll::Ready(Err(Failure::BadHead(HeadError::BadSyntax)));
+            }
+            if buffer.room().is_empty() && !buffer.enlarge() {
+                return Poll::Ready(Err(Failure::BadHead(HeadError::HeadTooLong)));
+            }
+            match ready!(self.socket.poll_read(cx, buffer.room())) {
+                Ok(0) if buffer.is_empty() => return Poll::Ready(Ok(None)),
+                Ok(0) => return Poll::Ready(Err(Failure::ClientClosed)),
+                Ok(count) => buffer.filled(count),
+                Err(_) if buffer.is_empty() => return Poll::Ready(Ok(None)),
+                Err(_) => return Poll::Ready(Err(Failure::ClientClosed)),
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        current: &Current,
+        buffer: &mut Buffer,
+        head: Recycled<RequestHead>,
+        wishes: Wishes,
+        record: &mut Record,
+    ) -> Next {
+        let state = BodyState::new(wishes.length, wishes.expects_continue);
+        let interim = Interim::default();
+        let mut unsent = Scratch::take();
+        let received = std::mem::take(buffer);
+        let pace = pace(&current.limits);
+        let mut body =
+            RequestBody::new(self.socket, self.watchdog, received, wishes.length, pace.clone(), &state);
+        let asked = Asked::of(&head);
+        let mut request = Request {
+            head,
+            body: Body::Empty,
+            id: RequestId::make(),
+            upgrade: wishes.upgrade,
+            interim: &interim,
+            watchdog: self.watchdog,
+        };
+        if wishes.length != BodyLength::NONE {
+            request.body = Body::Stream(Box::new(&mut body));
+        }
+        let mut response = {
+            let handling = pin!(current.proxy.handle(self.client, &mut request, record));
+            with_interim(handling, &interim, asked.version, self.socket, &mut unsent).await
+        };
+        state.answered.set(true);
+        let (head, id) = request.into_answered();
+
+        let keep = wishes.keep_alive && !self.serving.draining.get();
+        let close = !keep || !state.is_drainable(DRAIN_BYTES);
+        let form = answer::form(asked, &response, close);
+        let upgraded = take_upgraded(&mut response);
+        record.status = response.head.status;
+        let mut broken = matches!(record.failure, Some(Failure::ClientClosed));
+        if !broken {
+            let writer = Writer { socket: self.socket, watchdog: self.watchdog, pace };
+            let (sent, outcome) = writer.write(unsent, asked, form, response).await;
+            record.sent = sent;
+            if let Err(failure) = outcome {
+                record.failure = Some(failure);
+                broken = true;
+                self.cut(form);
+            }
+        } else {
+            drop(response);
+        }
+        record.received = state.received.get();
+        if let (Some(upgraded), None) = (upgraded, record.failure) {
+            self.tunnel(&current.limits, body.into_buffer(), *upgraded, record).await;
+            observe::note(&current.proxy.line(record, &head, &id));
+            return Next::Close;
+        }
+        observe::note(&current.proxy.line(record, &head, &id));
+        if broken {
+            return Next::Close;
+        }
+        if form.close {
+            let leftover = !state.is_complete() || body.has_surplus();
+            return self.close(leftover).await;
+        }
+        if !state.is_complete() && !self.drain(&mut body).await {
+            return Next::Close;
+        }
+        *buffer = body.into_buffer();
+        if buffer.is_empty() { Next::Idle } else { Next::Again }
+    }
+
+    /// An answer that broke off in its middle: the client must not take what it has for the whole.
+    fn cut(&self, form: Form) {
+        if form.length != BodyLength::Chunked {
+            self.socket.reset_on_close();
+        }
+    }
+
+    async fn tunnel(
+        &self,
+        limits: &ClientLimits,
+        from_client: Buffer,
+        upgraded: Upgraded,
+        record: &mut Record,
+    ) {
+        let Upgraded { socket, buffer, held } = upgraded;
+        let idle = limits.tunnel_idle_timeout;
+        let moved = tunnel::join(self.socket, from_client, &socket, buffer, idle, self.watchdog).await;
+        record.received += moved.from_client;
+        record.sent += moved.to_client;
+        drop(held);
+    }
+
+    /// Reads the rest of a body that nobody wanted; false when it takes too long.
+    async fn drain(&self, body: &mut RequestBody<'_>) -> bool {
+        let deadline = Instant::now() + DRAIN_TIME;
+        let drained = self
+            .watchdog
+            .limit(deadline, |cx| {
+                loop {
+                    match ready!(body.poll_data(cx)) {
+                        Ok(b"") => return Poll::Ready(true),
+                        Ok(data) => {
+                            let count = data.len();
+                            body.consume(count);
+                        }
+                        Err(_) => return Poll::Ready(false),
+                    }
+                }
+            })
+            .await;
+        drained.unwrap_or(false)
+    }
+
+    /// Answers a request that cannot be read on from: the connection ends.
+    async fn refuse(
+        &self,
+        current: &Current,
+        failure: Failure,
+        head: &RequestHead,
+        record: &mut Record,
+    ) -> Next {
+        record.failure = Some(failure);
+        let id = RequestId::make();
+        let response = pages::explain(failure, head, &id);
+        record.status = response.head.status;
+        let answers = failure != Failure::ClientClosed;
+        if answers {
+            let asked = Asked { version: Version::Http11, ..Asked::of(head) };
+            let form = answer::form(asked, &response, true);
+            let writer = Writer { socket: self.socket, watchdog: self.watchdog, pace: pace(&current.limits) };
+            (record.sent, _) = writer.write(Scratch::take(), asked, form, response).await;
+        }
+        observe::note(&current.proxy.line(record, head, &id));
+        if answers { self.close(true).await } else { Next::Close }
+    }
+
+    /// Ends the connection. When the client may still be sending, what it sends is read for a while: a
+    /// close with unread bytes is a reset, which can destroy the answer on its way (RFC 9112 section 9.6).
+    async fn close(&self, still_sending: bool) -> Next {
+        if !still_sending {
+            return Next::Close;
+        }
+        let deadline = Instant::now() + DRAIN_TIME;
+        let mut buffer = Buffer::new();
+        let mut left = LINGER_BYTES;
+        let _ = self
+            .watchdog
+            .limit(deadline, |cx| {
+                let _ = ready!(self.socket.poll_shutdown(cx));
+                loop {
+                    let count = ready!(self.socket.poll_read(cx, buffer.room())).unwrap_or(0);
+                    left = left.saturating_sub(count);
+                    if count == 0 || left == 0 {
+                        return Poll::Ready(());
+                    }
+                }
+            })
+            .await;
+        Next::Close
+    }
+}
+
+fn pace(limits: &ClientLimits) -> Pace {
+    Pace::new(limits.min_rate, limits.rate_grace, limits.send_timeout)
+}
+
+/// No method begins like this: a TLS hello, an empty line, a binary protocol. Said at once, not after the
+/// time-out for a head.
+fn begins_badly(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| !is_token(std::slice::from_ref(first)))
+}
+
+fn take_upgraded(response: &mut Response<'_>) -> Option<Box<Upgraded>> {
+    match std::mem::take(&mut response.body) {
+        Body::Upgraded(upgraded) => Some(upgraded),
+        body => {
+            response.body = body;
+            None
+        }
+    }
+}

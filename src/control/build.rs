@@ -1,0 +1,117 @@
+//! From a configuration to a proxy that is ready to serve.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use tokio::sync::mpsc;
+
+use crate::admin::{Admin, Command, Facts};
+use crate::config::Config;
+use crate::listen::{ClientLimits, ConnectionLimits, Loads};
+use crate::observe::{AccessLog, metrics};
+use crate::proxy::{Proxy, Route, Target};
+use crate::route::{RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
+use crate::upstream::{Endpoint, Endpoints, Sending, SpoolSpace, Upstream};
+
+/// What survives a reload.
+#[derive(Debug)]
+pub struct Shared {
+    pub workers: usize,
+    pub endpoints: Arc<Endpoints>,
+    pub space: Arc<SpoolSpace>,
+    pub connections: Arc<ConnectionLimits>,
+    pub admin_connections: Arc<ConnectionLimits>,
+    pub loads: Arc<Loads>,
+    pub ready: Arc<AtomicBool>,
+    pub commands: mpsc::Sender<Command>,
+}
+
+/// One configuration, ready: the proxy itself and the two admin ones.
+#[derive(Debug, Clone)]
+pub struct Built {
+    pub public: Arc<Proxy>,
+    pub admin: Arc<Proxy>,
+    pub operator: Arc<Proxy>,
+    pub limits: Arc<ClientLimits>,
+    pub log: Option<Arc<AccessLog>>,
+    pub used_endpoints: Vec<Arc<Endpoint>>,
+}
+
+/// Builds all of it; nothing can fail, since the configuration was checked.
+pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> Built {
+    let upstreams: Vec<Arc<Upstream>> = config
+        .upstreams
+        .iter()
+        .map(|options| {
+            Arc::new(Upstream::build(options, &shared.endpoints, shared.space.clone(), shared.workers))
+        })
+        .collect();
+    let routes = config.routes.iter().map(|options| route(options, &upstreams)).collect();
+    let public = Proxy::new(Table::build(&config.routes), routes, config.server.trusted_proxies.clone());
+    let facts = Facts {
+        upstreams: upstreams.clone(),
+        ready: shared.ready.clone(),
+        log: log.clone(),
+        space: shared.space.clone(),
+    };
+    let used_endpoints = upstreams.iter().flat_map(|upstream| upstream.endpoints().to_vec()).collect();
+    Built {
+        public: Arc::new(public),
+        admin: admin(Admin { facts: facts.clone(), commands: None }),
+        operator: admin(Admin { facts, commands: Some(shared.commands.clone()) }),
+        limits: Arc::new(config.server.clients.clone()),
+        log,
+        used_endpoints,
+    }
+}
+
+fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
+    let target = match &options.target {
+        TargetOptions::Upstream(name) => {
+            let upstream = upstreams.iter().find(|upstream| upstream.name == *name);
+            let upstream = upstream.expect("a checked configuration names upstreams that exist").clone();
+            Target::Upstream(upstream, sending(options))
+        }
+        TargetOptions::Redirect(redirect) => {
+            let template = RedirectTemplate::compile(redirect).expect("checked with the configuration");
+            Target::Redirect(template, redirect.status)
+        }
+        TargetOptions::Fixed(fixed) => Target::Fixed(fixed.clone()),
+    };
+    Route {
+        name: options.name.clone(),
+        series: metrics::series_of(&options.name),
+        rewrite: options.rewrite.clone(),
+        target,
+    }
+}
+
+fn sending(options: &RouteOptions) -> Sending {
+    Sending {
+        timeouts: options.timeouts,
+        request_body: options.request_body,
+        max_body_size: options.max_body_size,
+        host: options.upstream_host.clone(),
+        forwarded: options.forwarded,
+    }
+}
+
+/// A proxy whose one route is the admin target.
+fn admin(admin: Admin) -> Arc<Proxy> {
+    let name = "admin".to_owned();
+    let options = RouteOptions {
+        name: name.clone(),
+        matches: RouteMatch::default(),
+        // Only the table looks at these options, and it does not look at the target.
+        target: TargetOptions::Upstream(name.clone()),
+        rewrite: None,
+        upstream_host: None,
+        forwarded: false,
+        timeouts: crate::route::Timeouts::default(),
+        request_body: crate::route::BodyMode::Buffer,
+        max_body_size: 0,
+    };
+    let route =
+        Route { series: metrics::series_of(&name), name, rewrite: None, target: Target::Admin(admin) };
+    Arc::new(Proxy::new(Table::build(&[options]), vec![route], Vec::new()))
+}

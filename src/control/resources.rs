@@ -1,0 +1,36 @@
+//! What the system lets the process have.
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use crate::config::Config;
+use crate::observe::notice;
+
+/// Raises the limit of file descriptors to what is allowed, and warns when the configuration may need
+/// more: a client's connection and one to its origin each take one.
+pub fn raise_descriptor_limit(config: &Config) {
+    let mut limits = getrlimit(Resource::Nofile);
+    if limits.current != limits.maximum {
+        limits.current = limits.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limits) {
+            notice(&format!("cannot raise the limit of open files: {error}"));
+        }
+    }
+    let have = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let wanted = descriptors_wanted(config);
+    if have < wanted {
+        notice(&format!(
+            "warning: {have} open files are allowed, but max_connections and the pools may need {wanted}: \
+             raise the limit (ulimit -n, LimitNOFILE=) or lower server.max_connections"
+        ));
+    }
+}
+
+fn descriptors_wanted(config: &Config) -> u64 {
+    let clients = config.server.clients.max_connections as u64;
+    let pools: u64 = config
+        .upstreams
+        .iter()
+        .map(|upstream| upstream.endpoints.len() as u64 * u64::from(upstream.pool.max_connections))
+        .sum();
+    clients.saturating_add(pools.min(clients)).saturating_add(64)
+}

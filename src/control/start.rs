@@ -1,0 +1,348 @@
+//! The life of the process: load, bind, build, serve; then signals and commands until the end.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::build::{Built, Shared, build};
+use super::resources::raise_descriptor_limit;
+use super::workers::{self, Door, Order, Worker};
+use crate::admin::Command;
+use crate::config::{self, Config, Loaded};
+use crate::listen::{BoundListener, ConnectionLimits, ListenAddress, ListenerOptions, Loads, bind};
+use crate::observe::metrics::PROCESS;
+use crate::observe::{AccessLog, notice};
+use crate::upstream::{Endpoints, SpoolSpace, discover, probe_idle_pools};
+
+/// How often the end of the workers is looked for.
+const TICK: Duration = Duration::from_millis(20);
+/// Workers that were told to cut their connections need no longer than this.
+const LAST_MOMENT: Duration = Duration::from_secs(5);
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone)]
+pub enum Start {
+    File(PathBuf),
+    /// Text that a command made; it cannot be reloaded.
+    Text(String),
+}
+
+impl Start {
+    fn load(&self) -> Result<Loaded, config::Report> {
+        match self {
+            Start::File(path) => config::load(path),
+            Start::Text(text) => config::parse("(built in)", text),
+        }
+    }
+}
+
+/// Serves until a signal ends it. `announce` is called once all listeners are bound, with the address of
+/// each by name.
+pub fn run(start: Start, announce: impl FnOnce(&[(String, String)])) -> ExitCode {
+    let loaded = match start.load() {
+        Ok(loaded) => loaded,
+        Err(report) => {
+            eprint!("{}", report.render(std::io::IsTerminal::is_terminal(&io::stderr())));
+            return ExitCode::FAILURE;
+        }
+    };
+    raise_descriptor_limit(&loaded.config);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("control")
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            notice(&format!("cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let served = runtime.block_on(async {
+        let (control, signals, commands) = Control::start(start, loaded).await?;
+        announce(&control.addresses());
+        Ok::<_, String>(control.attend(signals, commands).await)
+    });
+    match served {
+        Ok(code) => code,
+        Err(error) => {
+            notice(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The signals that mean something to us.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    user1: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            user1: signal(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+/// A listener that is open.
+struct Open {
+    number: usize,
+    name: String,
+    bound: String,
+    door: Door,
+}
+
+struct Control {
+    start: Start,
+    shared: Arc<Shared>,
+    config: Config,
+    built: Built,
+    workers: Vec<Worker>,
+    open: HashMap<ListenAddress, Open>,
+    /// Number of the next listener.
+    next: usize,
+}
+
+impl Control {
+    async fn start(
+        start: Start,
+        loaded: Loaded,
+    ) -> Result<(Control, Signals, mpsc::Receiver<Command>), String> {
+        let Loaded { config, .. } = loaded;
+        let signals = Signals::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+        let log = open_log(&config)?;
+        let count = config.server.workers;
+        let (endpoints, pool_mailboxes) = Endpoints::new(count);
+        let (commands, inbox) = mpsc::channel(16);
+        let clients = &config.server.clients;
+        let shared = Arc::new(Shared {
+            workers: count,
+            endpoints: Arc::new(endpoints),
+            space: Arc::new(SpoolSpace::new(
+                clients.body_memory,
+                clients.body_disk,
+                clients.body_folder.clone(),
+            )),
+            connections: Arc::new(ConnectionLimits::default()),
+            admin_connections: Arc::new(ConnectionLimits::default()),
+            loads: Arc::new(Loads::new(count)),
+            ready: Arc::new(AtomicBool::new(false)),
+            commands,
+        });
+        let fresh = bind_missing(&config, &HashMap::new(), count)?;
+        let built = build(&config, &shared, log);
+        discover::resolve_all(&shared.endpoints).await;
+        let workers = workers::start(&shared, &built, pool_mailboxes)
+            .map_err(|error| format!("cannot start the workers: {error}"))?;
+        tokio::spawn(discover::keep_resolving(shared.endpoints.clone()));
+        tokio::spawn(probe_idle_pools(shared.endpoints.clone()));
+        let mut control = Control { start, shared, config, built, workers, open: HashMap::new(), next: 0 };
+        control.open(fresh);
+        control.shared.ready.store(true, Relaxed);
+        Ok((control, signals, inbox))
+    }
+
+    /// Gives new listening sockets to the workers.
+    fn open(&mut self, fresh: Vec<(Door, BoundListener)>) {
+        for (door, bound) in fresh {
+            let number = self.next;
+            self.next += 1;
+            notice(&format!("listener {} on {}", bound.name, bound.bound));
+            for (worker, listening) in self.workers.iter().zip(bound.sockets) {
+                let _ = worker.orders.send(Order::Listen { number, door, listening });
+            }
+            let open = Open { number, name: bound.name, bound: bound.bound, door };
+            self.open.insert(bound.address, open);
+        }
+    }
+
+    fn addresses(&self) -> Vec<(String, String)> {
+        let mut open: Vec<&Open> = self.open.values().collect();
+        open.sort_by_key(|open| open.number);
+        open.into_iter().map(|open| (open.name.clone(), open.bound.clone())).collect()
+    }
+
+    async fn attend(mut self, mut signals: Signals, mut commands: mpsc::Receiver<Command>) -> ExitCode {
+        notice("ready");
+        loop {
+            tokio::select! {
+                _ = signals.hangup.recv() => match self.reload() {
+                    Ok(said) => notice(said.trim_end()),
+                    Err(report) => notice(&format!("reload refused, nothing was changed:\n{report}")),
+                },
+                _ = signals.user1.recv() => self.reopen_log(),
+                command = commands.recv() => match command {
+                    Some(Command::Reload(done)) => drop(done.send(self.reload())),
+                    Some(Command::Stop) | None => break,
+                },
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv() => break,
+            }
+        }
+        self.stop(signals).await
+    }
+
+    fn reopen_log(&self) {
+        if let Some(log) = &self.built.log {
+            log.reopen();
+        }
+    }
+
+    /// Reads, checks, builds and swaps. An error changes nothing.
+    fn reload(&mut self) -> Result<String, String> {
+        let outcome = self.try_reload();
+        let counter = if outcome.is_ok() { &PROCESS.reloads } else { &PROCESS.failed_reloads };
+        counter.fetch_add(1, Relaxed);
+        outcome
+    }
+
+    fn try_reload(&mut self) -> Result<String, String> {
+        let Start::File(path) = self.start.clone() else {
+            return Err("this proxy was started without a file, there is nothing to read again\n".to_owned());
+        };
+        let Loaded { config, warnings, .. } = config::load(&path).map_err(|report| report.render(false))?;
+        let fresh = bind_missing(&config, &self.open, self.shared.workers)?;
+        let log = if config.log == self.config.log { self.built.log.clone() } else { open_log(&config)? };
+        let built = build(&config, &self.shared, log);
+        // From here on nothing can fail.
+        self.shared.endpoints.retire_all_but(&built.used_endpoints);
+        for worker in &self.workers {
+            let _ = worker.orders.send(Order::Change(built.clone()));
+        }
+        let gone: Vec<ListenAddress> = self.removed(&config);
+        self.open(fresh);
+        for address in &gone {
+            if let Some(open) = self.open.remove(address) {
+                notice(&format!("listener {} on {} closed", open.name, open.bound));
+                for worker in &self.workers {
+                    let _ = worker.orders.send(Order::Close { number: open.number });
+                }
+                remove_socket_file(address);
+            }
+        }
+        let mut said = format!("reloaded {}\n", path.display());
+        if !warnings.is_empty() {
+            said.push_str(&format!("{} warnings, see palisade check\n", warnings.len()));
+        }
+        if config.server.workers != self.config.server.workers {
+            said.push_str("server.workers changes with a restart only\n");
+        }
+        (self.config, self.built) = (config, built);
+        Ok(said)
+    }
+
+    fn removed(&self, config: &Config) -> Vec<ListenAddress> {
+        let wanted = wanted_listeners(config);
+        let stays = |address: &ListenAddress, open: &Open| {
+            wanted.iter().any(|(door, options)| options.address == *address && *door == open.door)
+        };
+        let gone = self.open.iter().filter(|(address, open)| !stays(address, open));
+        gone.map(|(address, _)| address.clone()).collect()
+    }
+
+    /// Readiness goes first, then accepting stops, requests in flight finish, and the process ends with 0.
+    /// A second signal ends at once.
+    async fn stop(self, mut signals: Signals) -> ExitCode {
+        let patience = self.config.server.drain_timeout;
+        self.shared.ready.store(false, Relaxed);
+        notice(&format!("stopping: requests in flight have {} s to finish", patience.as_secs()));
+        for address in self.open.keys() {
+            remove_socket_file(address);
+        }
+        for worker in &self.workers {
+            let _ = worker.orders.send(Order::Drain(patience));
+        }
+        let drained = async {
+            while self.workers.iter().any(Worker::is_running) {
+                tokio::time::sleep(TICK).await;
+            }
+        };
+        tokio::select! {
+            _ = tokio::time::timeout(patience + LAST_MOMENT, drained) => {}
+            _ = signals.terminate.recv() => notice("stopped at once"),
+            _ = signals.interrupt.recv() => notice("stopped at once"),
+        }
+        if let Some(log) = &self.built.log {
+            log.flush(LAST_MOMENT);
+        }
+        // Not by return: workers that were told to end at once are still in their loops.
+        std::process::exit(0)
+    }
+}
+
+/// Every listener that a configuration asks for, the admin ones among them.
+fn wanted_listeners(config: &Config) -> Vec<(Door, ListenerOptions)> {
+    let mut wanted: Vec<_> = config.listeners.iter().map(|options| (Door::Public, options.clone())).collect();
+    let own = |name: &str, address| ListenerOptions { name: name.to_owned(), address, backlog: 128 };
+    if let Some(address) = config.admin.address {
+        wanted.push((Door::Admin, own("admin", ListenAddress::Tcp(address))));
+    }
+    if let Some(path) = &config.admin.socket {
+        wanted.push((Door::Operator, own("admin-socket", ListenAddress::Unix(path.clone()))));
+    }
+    wanted
+}
+
+/// Binds what is wanted and not open. Nothing is left bound when one of them cannot be.
+fn bind_missing(
+    config: &Config,
+    open: &HashMap<ListenAddress, Open>,
+    workers: usize,
+) -> Result<Vec<(Door, BoundListener)>, String> {
+    let mut fresh = Vec::new();
+    for (door, options) in wanted_listeners(config) {
+        if open.get(&options.address).is_some_and(|open| open.door == door) {
+            continue;
+        }
+        let sockets = if door == Door::Public { workers } else { 1 };
+        let bound = bind(&options, sockets).map_err(|error| {
+            format!("listener {} cannot be bound to {}: {error}", options.name, shown(&options.address))
+        })?;
+        if door == Door::Operator {
+            protect(&options.address).map_err(|error| format!("admin socket: {error}"))?;
+        }
+        fresh.push((door, bound));
+    }
+    Ok(fresh)
+}
+
+/// Who can open the socket can stop the proxy.
+fn protect(address: &ListenAddress) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    match address {
+        ListenAddress::Unix(path) => std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)),
+        ListenAddress::Tcp(_) => Ok(()),
+    }
+}
+
+fn remove_socket_file(address: &ListenAddress) {
+    if let ListenAddress::Unix(path) = address {
+        let _ = std::fs::remove_file(path as &Path);
+    }
+}
+
+fn shown(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Tcp(address) => address.to_string(),
+        ListenAddress::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+fn open_log(config: &Config) -> Result<Option<Arc<AccessLog>>, String> {
+    AccessLog::open(&config.log).map_err(|error| format!("access log {:?}: {error}", config.log.access))
+}

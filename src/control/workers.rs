@@ -1,0 +1,213 @@
+//! Worker threads: one per core, each with a runtime of its own, its own listening sockets and pools.
+
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::LocalRuntime;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::AbortHandle;
+
+use super::build::{Built, Shared};
+use crate::connection::{Current, Serving};
+use crate::listen::{Handed, Listening, Neighbours, Roster, accept_from, serve_connection};
+use crate::observe::{AccessLog, notice};
+use crate::upstream::{Endpoint, pool};
+use crate::wire::{Socket, worker};
+
+/// Which proxy answers on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    Public,
+    /// Metrics and readiness over TCP.
+    Admin,
+    /// The unix socket of the operator.
+    Operator,
+}
+
+/// What a worker is told to do.
+#[derive(Debug)]
+pub enum Order {
+    Listen {
+        number: usize,
+        door: Door,
+        listening: Listening,
+    },
+    /// Stop accepting there; connections end after the request that they are at.
+    Close {
+        number: usize,
+    },
+    /// Serve by this from the next request on.
+    Change(Built),
+    /// Close everything but the admin listeners, wait for the requests in flight, then end.
+    Drain(Duration),
+}
+
+/// The control's end of a worker.
+#[derive(Debug)]
+pub struct Worker {
+    pub orders: UnboundedSender<Order>,
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    pub fn is_running(&self) -> bool {
+        !self.thread.is_finished()
+    }
+}
+
+/// Starts all workers, with the pool mailbox of each.
+pub fn start(
+    shared: &Arc<Shared>,
+    built: &Built,
+    pool_mailboxes: Vec<UnboundedReceiver<Arc<Endpoint>>>,
+) -> io::Result<Vec<Worker>> {
+    let (senders, receivers): (Vec<_>, Vec<_>) =
+        (0..shared.workers).map(|_| unbounded_channel::<Handed>()).unzip();
+    let mut workers = Vec::with_capacity(shared.workers);
+    for (index, (handed, pool_mailbox)) in receivers.into_iter().zip(pool_mailboxes).enumerate() {
+        let (orders, inbox) = unbounded_channel();
+        let (shared, built, senders) = (shared.clone(), built.clone(), senders.clone());
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            worker::set_index(index);
+            let outcome = LocalRuntime::new().map(|runtime| {
+                runtime.block_on(async {
+                    tokio::task::spawn_local(pool::attend(pool_mailbox));
+                    Floor::new(shared, built, senders).work(inbox, handed).await;
+                });
+            });
+            if let Err(error) = outcome {
+                notice(&format!("worker {index} cannot start: {error}"));
+            }
+        })?;
+        workers.push(Worker { orders, thread });
+    }
+    Ok(workers)
+}
+
+/// What one worker has.
+struct Floor {
+    shared: Arc<Shared>,
+    built: Built,
+    roster: Rc<Roster>,
+    neighbours: Rc<Neighbours>,
+    listeners: HashMap<usize, Listener>,
+}
+
+struct Listener {
+    door: Door,
+    serving: Rc<Serving>,
+    accepting: AbortHandle,
+}
+
+impl Floor {
+    fn new(shared: Arc<Shared>, built: Built, mailboxes: Vec<UnboundedSender<Handed>>) -> Floor {
+        AccessLog::attach(built.log.clone());
+        let neighbours = Rc::new(Neighbours { loads: shared.loads.clone(), mailboxes });
+        Floor { shared, built, roster: Rc::default(), neighbours, listeners: HashMap::new() }
+    }
+
+    async fn work(mut self, mut inbox: UnboundedReceiver<Order>, mut handed: UnboundedReceiver<Handed>) {
+        loop {
+            tokio::select! {
+                order = inbox.recv() => match order {
+                    Some(Order::Listen { number, door, listening }) => self.listen(number, door, listening),
+                    Some(Order::Close { number }) => self.close(number),
+                    Some(Order::Change(built)) => self.change(built),
+                    Some(Order::Drain(patience)) => return self.drain(patience).await,
+                    None => return,
+                },
+                Some(handed) = handed.recv() => self.take(handed),
+            }
+        }
+    }
+
+    fn listen(&mut self, number: usize, door: Door, listening: Listening) {
+        let serving = Rc::new(Serving::new(self.current(door)));
+        let limits = match door {
+            Door::Public => self.shared.connections.clone(),
+            Door::Admin | Door::Operator => self.shared.admin_connections.clone(),
+        };
+        let accepting = tokio::task::spawn_local({
+            let (serving, roster, neighbours) =
+                (serving.clone(), self.roster.clone(), self.neighbours.clone());
+            let neighbours = match door {
+                Door::Public => neighbours,
+                // Only one worker has the admin listeners.
+                _ => Rc::new(Neighbours { loads: neighbours.loads.clone(), mailboxes: Vec::new() }),
+            };
+            async move {
+                if let Err(error) = accept_from(listening, number, serving, roster, limits, neighbours).await
+                {
+                    notice(&format!("listener cannot be served: {error}"));
+                }
+            }
+        });
+        self.listeners.insert(number, Listener { door, serving, accepting: accepting.abort_handle() });
+    }
+
+    fn close(&mut self, number: usize) {
+        if let Some(listener) = self.listeners.remove(&number) {
+            listener.accepting.abort();
+            listener.serving.drain();
+            self.roster.close_idle(Some(number));
+        }
+    }
+
+    fn change(&mut self, built: Built) {
+        AccessLog::attach(built.log.clone());
+        self.built = built;
+        for listener in self.listeners.values() {
+            listener.serving.change(self.current(listener.door));
+        }
+    }
+
+    fn current(&self, door: Door) -> Rc<Current> {
+        let proxy = match door {
+            Door::Public => &self.built.public,
+            Door::Admin => &self.built.admin,
+            Door::Operator => &self.built.operator,
+        };
+        Rc::new(Current { proxy: proxy.clone(), limits: self.built.limits.clone() })
+    }
+
+    /// A connection from a more loaded worker. When its listener was closed meanwhile it is dropped, as it
+    /// would have been in the queue of that.
+    fn take(&self, handed: Handed) {
+        let Handed { socket, peer, listener: number } = handed;
+        let Some(listener) = self.listeners.get(&number) else { return };
+        if let Ok(socket) = Socket::from_portable(socket) {
+            let connections = &self.shared.connections;
+            serve_connection(socket, peer, number, &listener.serving, &self.roster, connections);
+            self.neighbours.note(self.roster.open());
+        }
+    }
+
+    async fn drain(mut self, patience: Duration) {
+        let public: Vec<usize> = self
+            .listeners
+            .iter()
+            .filter(|(_, listener)| listener.door == Door::Public)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in public {
+            self.close(number);
+        }
+        let waiting = async {
+            // Admin connections do not hold the end up.
+            for listener in self.listeners.values() {
+                listener.serving.drain();
+            }
+            self.roster.close_idle(None);
+            self.roster.emptied().await;
+        };
+        if tokio::time::timeout(patience, waiting).await.is_err() {
+            notice(&format!("{} connections did not finish in time and are cut", self.roster.open()));
+            self.roster.close_all();
+        }
+        crate::observe::flush_worker();
+    }
+}

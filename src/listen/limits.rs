@@ -1,0 +1,113 @@
+//! How many connections may be open, over all workers: in all, and of one client.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use crate::observe::metrics::PROCESS;
+
+/// Counts open connections. The maxima come with each question, since a reload may change them.
+#[derive(Debug, Default)]
+pub struct ConnectionLimits {
+    open: AtomicUsize,
+    /// By client; kept only while a limit per client is set.
+    clients: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// The place of one open connection.
+#[derive(Debug)]
+pub struct Ticket {
+    limits: Arc<ConnectionLimits>,
+    client: Option<IpAddr>,
+}
+
+/// Which limit was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    Process,
+    Client,
+}
+
+impl ConnectionLimits {
+    /// A place for a connection of `client`; a maximum of 0 per client is none.
+    pub fn enter(
+        self: &Arc<Self>,
+        client: IpAddr,
+        max: usize,
+        max_per_client: usize,
+    ) -> Result<Ticket, Full> {
+        let open = self.open.fetch_add(1, Relaxed) + 1;
+        // The ticket counts from here on: dropping it takes the place back.
+        let mut ticket = Ticket { limits: self.clone(), client: None };
+        if open > max {
+            return Err(Full::Process);
+        }
+        if max_per_client > 0 {
+            let key = network(client);
+            let mut clients = self.clients.lock().expect("no panic while held");
+            let count = clients.entry(key).or_default();
+            if *count >= max_per_client {
+                return Err(Full::Client);
+            }
+            *count += 1;
+            ticket.client = Some(key);
+        }
+        PROCESS.open_connections.store(open, Relaxed);
+        Ok(ticket)
+    }
+
+    pub fn open(&self) -> usize {
+        self.open.load(Relaxed)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let open = self.limits.open.fetch_sub(1, Relaxed) - 1;
+        PROCESS.open_connections.store(open, Relaxed);
+        let Some(client) = self.client else { return };
+        let mut clients = self.limits.clients.lock().expect("no panic while held");
+        if let Some(count) = clients.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&client);
+            }
+        }
+    }
+}
+
+/// One IPv6 subscriber has a /64 at least, so its addresses count as one client.
+fn network(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_and_given_back() {
+        let limits = Arc::new(ConnectionLimits::default());
+        let client: IpAddr = "192.0.2.1".parse().unwrap();
+        let other: IpAddr = "192.0.2.2".parse().unwrap();
+        let first = limits.enter(client, 3, 1).unwrap();
+        assert_eq!(limits.enter(client, 3, 1).unwrap_err(), Full::Client);
+        let _second = limits.enter(other, 2, 1).unwrap();
+        assert_eq!(limits.enter("192.0.2.3".parse().unwrap(), 2, 1).unwrap_err(), Full::Process);
+        drop(first);
+        assert_eq!(limits.open(), 1);
+        assert!(limits.enter(client, 3, 1).is_ok());
+    }
+
+    #[test]
+    fn an_ipv6_client_counts_by_its_network() {
+        let limits = Arc::new(ConnectionLimits::default());
+        let _first = limits.enter("2001:db8::1".parse().unwrap(), 9, 1).unwrap();
+        assert_eq!(limits.enter("2001:db8::ffff".parse().unwrap(), 9, 1).unwrap_err(), Full::Client);
+        assert!(limits.enter("2001:db8:0:1::1".parse().unwrap(), 9, 1).is_ok());
+    }
+}

@@ -1,0 +1,65 @@
+//! Bodies: nothing, bytes, or a stream that is read as fast as it is written on.
+
+use std::task::{Context, Poll};
+
+use http1::{BodyLength, Fields};
+
+use super::Failure;
+use crate::wire::{Buffer, Socket};
+
+/// A body on its way; `'a` is what a stream borrows from: the connection that reads it.
+#[derive(Default)]
+pub enum Body<'a> {
+    #[default]
+    Empty,
+    /// Known when the proxy was built or made for this answer.
+    Text(std::borrow::Cow<'static, [u8]>),
+    /// Complete, in the buffer it was received in.
+    Received(Buffer),
+    Stream(Box<dyn BodyStream + 'a>),
+    /// Answers only: the origin switched protocols, and this is its connection.
+    Upgraded(Box<Upgraded>),
+}
+
+/// A body that arrives piece by piece.
+pub trait BodyStream {
+    /// Body bytes that are there, waiting for some when there are none; empty at the end. They stay until
+    /// they are consumed.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], Failure>>;
+
+    /// Forgets the first `count` bytes that `poll_data` gave.
+    fn consume(&mut self, count: usize);
+
+    /// How the sender framed it.
+    fn length(&self) -> BodyLength;
+
+    /// Trailer fields that may be passed on; after the end.
+    fn trailers(&mut self) -> Option<Fields>;
+}
+
+/// An upstream connection behind its 101.
+pub struct Upgraded {
+    pub socket: Socket,
+    /// What the origin sent behind its head.
+    pub buffer: Buffer,
+    /// Dropped when the tunnel ends: the pool's place for this connection.
+    pub held: Box<dyn std::any::Any>,
+}
+
+impl Body<'_> {
+    /// How the end of it is found.
+    pub fn length(&self) -> BodyLength {
+        match self {
+            Body::Empty | Body::Upgraded(_) => BodyLength::NONE,
+            Body::Text(text) => BodyLength::Exact(text.len() as u64),
+            Body::Received(buffer) => BodyLength::Exact(buffer.len() as u64),
+            Body::Stream(stream) => stream.length(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Body({:?})", self.length())
+    }
+}

@@ -1,0 +1,136 @@
+//! Why there is no good answer: who is to blame and what happened. `pages` turns it into a status.
+
+use http1::{BodyError, HeadError};
+
+/// Who could have done better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    Client,
+    Upstream,
+    Proxy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    // The client's.
+    BadHead(HeadError),
+    BadBody(BodyError),
+    /// The path has no canonical form; the code says why.
+    BadPath(&'static str),
+    /// TRACE or CONNECT.
+    MethodRefused,
+    HeadTimeout,
+    /// The body came too slowly.
+    BodyTimeout,
+    BodyTooLarge,
+    /// The client closed before its request was complete or its answer sent.
+    ClientClosed,
+    /// The client took no byte, or too few, for too long.
+    ClientTooSlow,
+    /// The request came through this proxy before.
+    Loop,
+
+    // The upstream's.
+    ConnectRefused,
+    ConnectTimeout,
+    ConnectFailed,
+    /// The name of the endpoint does not resolve.
+    NotResolved,
+    SendTimeout,
+    ReadTimeout,
+    /// Closed or reset before the head of the answer was complete.
+    ClosedBeforeAnswer,
+    BadAnswer(HeadError),
+    BadAnswerBody(BodyError),
+    /// Closed or reset in the middle of the answer's body.
+    AnswerTruncated,
+    TooManyInterim,
+    /// 101 without having been asked, or with another protocol.
+    BadUpgrade,
+
+    // The proxy's.
+    NoRoute,
+    /// No endpoint is usable.
+    NoEndpoint,
+    QueueFull,
+    QueueTimeout,
+    /// No file descriptor for an upstream connection.
+    OutOfFiles,
+    /// The quota for buffered request bodies, or the disk, is full.
+    OutOfSpace,
+    TooManyConnections,
+    ShuttingDown,
+    Bug,
+}
+
+impl Failure {
+    pub fn blame(self) -> Blame {
+        use Failure::*;
+        match self {
+            BadHead(_) | BadBody(_) | BadPath(_) | MethodRefused | HeadTimeout | BodyTimeout
+            | BodyTooLarge | ClientClosed | ClientTooSlow | Loop => Blame::Client,
+            ConnectRefused | ConnectTimeout | ConnectFailed | NotResolved | SendTimeout | ReadTimeout
+            | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated | TooManyInterim
+            | BadUpgrade => Blame::Upstream,
+            NoRoute | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles | OutOfSpace
+            | TooManyConnections | ShuttingDown | Bug => Blame::Proxy,
+        }
+    }
+
+    /// The code that log and metrics show.
+    pub fn reason(self) -> &'static str {
+        use Failure::*;
+        match self {
+            BadHead(error) => error.reason(),
+            BadBody(error) => error.reason(),
+            BadPath(reason) => reason,
+            MethodRefused => "method_refused",
+            HeadTimeout => "head_timeout",
+            BodyTimeout => "body_timeout",
+            BodyTooLarge => "body_too_large",
+            ClientClosed => "client_closed",
+            ClientTooSlow => "client_too_slow",
+            Loop => "loop",
+            ConnectRefused => "upstream_connect_refused",
+            ConnectTimeout => "upstream_connect_timeout",
+            ConnectFailed => "upstream_connect_failed",
+            NotResolved => "upstream_not_resolved",
+            SendTimeout => "upstream_send_timeout",
+            ReadTimeout => "upstream_read_timeout",
+            ClosedBeforeAnswer => "upstream_closed",
+            BadAnswer(_) => "upstream_bad_answer",
+            BadAnswerBody(_) => "upstream_bad_body",
+            AnswerTruncated => "upstream_truncated",
+            TooManyInterim => "upstream_too_many_interim",
+            BadUpgrade => "upstream_bad_upgrade",
+            NoRoute => "no_route",
+            NoEndpoint => "no_endpoint",
+            QueueFull => "queue_full",
+            QueueTimeout => "queue_timeout",
+            OutOfFiles => "out_of_files",
+            OutOfSpace => "out_of_space",
+            TooManyConnections => "too_many_connections",
+            ShuttingDown => "shutting_down",
+            Bug => "bug",
+        }
+    }
+
+    /// What an operator may want to know beyond the code: the setting, or the broken rule.
+    pub fn detail(self) -> Option<&'static str> {
+        match self {
+            Failure::BodyTooLarge => Some("max_body_size"),
+            Failure::BadAnswer(error) => Some(error.reason()),
+            Failure::BadAnswerBody(error) => Some(error.reason()),
+            Failure::HeadTimeout => Some("head_timeout"),
+            Failure::BodyTimeout | Failure::ClientTooSlow => Some("min_rate, send_timeout"),
+            Failure::ConnectTimeout => Some("timeouts.connect"),
+            Failure::SendTimeout => Some("timeouts.send"),
+            Failure::ReadTimeout => Some("timeouts.read"),
+            Failure::QueueFull => Some("pool.max_queue"),
+            Failure::QueueTimeout => Some("pool.queue_timeout, pool.max_connections"),
+            Failure::OutOfSpace => Some("body_memory, body_disk"),
+            Failure::TooManyConnections => Some("max_connections"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Messages without a protocol: who asks, what is asked, what is answered, and why there is no answer.
+
+mod body;
+mod client;
+mod failure;
+mod interim;
+mod outgoing;
+pub mod pages;
+mod recycled;
+mod request;
+mod request_id;
+mod response;
+
+pub use body::{Body, BodyStream, Upgraded};
+pub use client::Client;
+pub use failure::{Blame, Failure};
+pub use interim::Interim;
+pub use outgoing::{Outgoing, OutgoingError};
+pub use recycled::{Recycle, Recycled};
+pub use request::{Request, Upgrade};
+pub use request_id::RequestId;
+pub use response::Response;

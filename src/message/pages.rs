@@ -1,0 +1,136 @@
+//! The one place where a failure becomes a status and a page. Pages are small, come as HTML, JSON
+//! (RFC 9457) or plain text as the client prefers, carry the request id, and never name an upstream.
+
+use http1::{HeadError, Name, RequestHead};
+
+use super::{Failure, RequestId, Response};
+
+/// Seconds that a client should wait before it tries again after a 503.
+const RETRY_AFTER: &[u8] = b"5";
+
+/// Methods that this proxy lets through.
+pub const ALLOW: &[u8] = b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
+
+/// The answer to a request that failed.
+pub fn explain(failure: Failure, head: &RequestHead, id: &RequestId) -> Response<'static> {
+    let status = status(failure);
+    let mut response = page(status, head, id);
+    if status == 503 {
+        response.head.fields.push(Name::Other, b"Retry-After", RETRY_AFTER);
+    }
+    if status == 405 {
+        response.head.fields.push(Name::Other, b"Allow", ALLOW);
+    }
+    response
+}
+
+/// 499 stands in the log for a client that did not wait for its answer.
+pub fn status(failure: Failure) -> u16 {
+    use Failure::*;
+    match failure {
+        BadHead(HeadError::TargetTooLong) => 414,
+        BadHead(HeadError::FieldTooLong | HeadError::HeadTooLong | HeadError::TooManyFields) => 431,
+        BadHead(HeadError::UnknownCoding) => 501,
+        BadHead(HeadError::BadVersion) => 505,
+        BadHead(HeadError::BadExpectation) => 417,
+        BadHead(_) | BadBody(_) | BadPath(_) => 400,
+        MethodRefused => 405,
+        HeadTimeout | BodyTimeout => 408,
+        BodyTooLarge => 413,
+        ClientClosed | ClientTooSlow => 499,
+        Loop => 508,
+        ConnectRefused | ConnectFailed | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_)
+        | AnswerTruncated | TooManyInterim | BadUpgrade => 502,
+        ConnectTimeout | SendTimeout | ReadTimeout => 504,
+        NotResolved | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles | TooManyConnections
+        | ShuttingDown => 503,
+        NoRoute => 404,
+        OutOfSpace => 507,
+        Bug => 500,
+    }
+}
+
+/// A page for any status, in the form the client prefers.
+pub fn page(status: u16, head: &RequestHead, id: &RequestId) -> Response<'static> {
+    let reason = http1::head::standard_reason(status);
+    let id = id.as_str();
+    let (content_type, text): (&[u8], String) = match preference(head) {
+        Form::Html => (
+            b"text/html; charset=utf-8",
+            format!(
+                "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+                 <meta name=\"color-scheme\" content=\"light dark\"><title>{status} {reason}</title>\
+                 <style>body{{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:32em;padding:0 1em}}\
+                 h1{{font-weight:600}}small{{opacity:.6}}</style></head>\
+                 <body><h1>{status} {reason}</h1><p>{}</p><small>Request id: {id}</small></body></html>\n",
+                advice(status)
+            ),
+        ),
+        Form::Json => (
+            b"application/problem+json",
+            format!(
+                "{{\"type\":\"about:blank\",\"title\":\"{reason}\",\"status\":{status},\
+                 \"detail\":\"{}\",\"request_id\":\"{id}\"}}\n",
+                advice(status)
+            ),
+        ),
+        Form::Text => (
+            b"text/plain; charset=utf-8",
+            format!("{status} {reason}\n{}\nRequest id: {id}\n", advice(status)),
+        ),
+    };
+    let mut response = Response::text(status, content_type, text.into_bytes().into());
+    response.head.fields.push(Name::CacheControl, b"Cache-Control", b"no-store");
+    response
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Html,
+    Json,
+    Text,
+}
+
+/// The first of the forms that `Accept` names; text for clients that name none of them.
+fn preference(head: &RequestHead) -> Form {
+    let accepted = head.fields.all(Name::Accept).flat_map(|value| value.split(|byte| *byte == b','));
+    for range in accepted {
+        let media = range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        if media.eq_ignore_ascii_case(b"text/html") || media.eq_ignore_ascii_case(b"application/xhtml+xml") {
+            return Form::Html;
+        }
+        if media.eq_ignore_ascii_case(b"text/plain") {
+            return Form::Text;
+        }
+        let ends_in_json = media.len() >= 5
+            && (media[media.len() - 5..].eq_ignore_ascii_case(b"/json")
+                || media[media.len() - 5..].eq_ignore_ascii_case(b"+json"));
+        if ends_in_json {
+            return Form::Json;
+        }
+    }
+    Form::Text
+}
+
+/// One sentence for whoever sees the page.
+fn advice(status: u16) -> &'static str {
+    match status {
+        400 => "The request could not be understood.",
+        403 => "This is not for you.",
+        404 => "Nothing is served under this address.",
+        405 => "This method is not served.",
+        408 => "The request took too long to arrive.",
+        413 => "The request is larger than this server takes.",
+        414 => "The address is longer than this server takes.",
+        417 => "The expectation cannot be met.",
+        431 => "The request's header fields are larger than this server takes.",
+        501 => "The request uses a feature that is not served.",
+        502 => "The server behind this one gave no valid answer.",
+        503 => "The service is busy or being changed. Please try again shortly.",
+        504 => "The server behind this one took too long to answer.",
+        505 => "This version of HTTP is not served.",
+        507 => "There is no room for the request right now.",
+        508 => "The request goes round in circles.",
+        _ => "The request could not be served.",
+    }
+}

@@ -1,0 +1,34 @@
+//! What is asked.
+
+use http1::RequestHead;
+
+use super::{Body, Interim, Recycled, RequestId};
+use crate::wire::Watchdog;
+
+/// One request; `'c` is the connection it came on.
+#[derive(Debug)]
+pub struct Request<'c> {
+    pub head: Recycled<RequestHead>,
+    pub body: Body<'c>,
+    pub id: RequestId,
+    /// The protocol that the client wants to switch to, when it is one we pass on.
+    pub upgrade: Option<Upgrade>,
+    /// Where interim answers go.
+    pub interim: &'c Interim,
+    /// The timer of the task that serves this request.
+    pub watchdog: &'c Watchdog,
+}
+
+impl Request<'_> {
+    /// What the log still needs once the request is answered; the rest of the body is let go.
+    pub fn into_answered(self) -> (Recycled<RequestHead>, RequestId) {
+        (self.head, self.id)
+    }
+}
+
+/// Protocols that a connection may switch to through the proxy. A closed list: an unknown protocol
+/// behind a 101 would be a hole that no rule looks into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upgrade {
+    WebSocket,
+}

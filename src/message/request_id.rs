@@ -1,0 +1,109 @@
+//! The id of a request: 32 hex digits of our own, or what a trusted proxy gave.
+
+use std::cell::Cell;
+
+/// Longest id that is taken over from a trusted proxy.
+const MAX_LEN: usize = 64;
+
+/// Printable and short, so it is safe in logs, fields and pages.
+#[derive(Clone, Copy)]
+pub struct RequestId {
+    bytes: [u8; MAX_LEN],
+    len: u8,
+}
+
+thread_local! {
+    /// State of the worker's generator (splitmix64), seeded by the system once.
+    static STATE: Cell<Option<[u64; 2]>> = const { Cell::new(None) };
+}
+
+impl RequestId {
+    /// A new id. Unique, not secret: guessing one gains nothing.
+    pub fn make() -> RequestId {
+        let mut state = STATE.get().unwrap_or_else(seed);
+        let words = [next(&mut state[0]), next(&mut state[1])];
+        STATE.set(Some(state));
+        let mut bytes = [0; MAX_LEN];
+        for (index, word) in words.iter().enumerate() {
+            bytes[index * 16..index * 16 + 16].copy_from_slice(&hex(*word));
+        }
+        RequestId { bytes, len: 32 }
+    }
+
+    /// The received id, when it is short and made of letters, digits and `-_.:/+=`.
+    pub fn received(value: &[u8]) -> Option<RequestId> {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
+        if value.is_empty() || value.len() > MAX_LEN || !value.iter().all(plain) {
+            return None;
+        }
+        let mut bytes = [0; MAX_LEN];
+        bytes[..value.len()].copy_from_slice(value);
+        Some(RequestId { bytes, len: value.len() as u8 })
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// From the standard library's keyed hasher, whose keys come from the system.
+fn seed() -> [u64; 2] {
+    use std::hash::{BuildHasher, RandomState};
+    [RandomState::new().hash_one(1), RandomState::new().hash_one(2)]
+}
+
+/// splitmix64: each state gives another word, so two ids of a worker never meet before 2^64.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut word = *state;
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+/// Sixteen hex digits, computed for all nibbles at once: a table look-up for each costs four times that.
+fn hex(word: u64) -> [u8; 16] {
+    let spread = |half: u32| {
+        let mut nibbles = u64::from(half);
+        nibbles = (nibbles | (nibbles << 16)) & 0x0000_ffff_0000_ffff;
+        nibbles = (nibbles | (nibbles << 8)) & 0x00ff_00ff_00ff_00ff;
+        nibbles = (nibbles | (nibbles << 4)) & 0x0f0f_0f0f_0f0f_0f0f;
+        let above_nine = ((nibbles + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+        (nibbles + 0x3030_3030_3030_3030 + above_nine * 39).to_be_bytes()
+    };
+    let mut digits = [0; 16];
+    digits[..8].copy_from_slice(&spread((word >> 32) as u32));
+    digits[8..].copy_from_slice(&spread(word as u32));
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_is_what_the_library_prints() {
+        for word in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX, 0xf0f0_0a0a_9999_6666] {
+            assert_eq!(&hex(word), format!("{word:016x}").as_bytes());
+        }
+    }
+
+    #[test]
+    fn ids_differ_and_foreign_ones_are_checked() {
+        assert_ne!(RequestId::make().as_bytes(), RequestId::make().as_bytes());
+        assert!(RequestId::received(b"abc-1").is_some());
+        for bad in [&b""[..], b"a b", b"a\r\nb", b"<x>", &[b'a'; 65]] {
+            assert!(RequestId::received(bad).is_none());
+        }
+    }
+}

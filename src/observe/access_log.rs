@@ -1,0 +1,413 @@
+//! The access log. Workers append lines to buffers of their own; one thread writes the buffers. Nothing
+//! on the way of a request waits for the disk: when the writer falls behind, lines are dropped and counted.
+
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http1::{Name, encode};
+
+use super::{AccessLogFormat, AccessLogOptions, Line, LogDestination, json};
+
+/// A worker hands its buffer to the writer when it holds so much, or when its first line is so old.
+const FULL: usize = 32 << 10;
+const OLD: Duration = Duration::from_millis(100);
+/// Buffers that may wait for the writer: 8 MiB.
+const QUEUE: usize = 256;
+
+/// The writer's end, shared by all workers.
+#[derive(Debug)]
+pub struct AccessLog {
+    buffers: SyncSender<Message>,
+    format: AccessLogFormat,
+    /// Lines that were dropped, because the writer fell behind or could not write.
+    dropped: AtomicU64,
+    reopen: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Message {
+    Lines(Vec<u8>),
+    /// Look whether to open the file again.
+    Wake,
+    /// Everything before this is written; say so.
+    Flush(SyncSender<()>),
+}
+
+thread_local! {
+    static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
+}
+
+/// A worker's end.
+struct Local {
+    log: Arc<AccessLog>,
+    lines: Vec<u8>,
+    /// The date and time of the last line down to the second, and that second.
+    second: (u64, String),
+}
+
+impl AccessLog {
+    /// Opens the log and starts its writer; `None` when none is wanted.
+    pub fn open(options: &AccessLogOptions) -> io::Result<Option<Arc<AccessLog>>> {
+        let Some(destination) = options.access.clone() else { return Ok(None) };
+        let sink = Sink::open(&destination)?;
+        let (buffers, receiver) = sync_channel(QUEUE);
+        let log = Arc::new(AccessLog {
+            buffers,
+            format: options.format,
+            dropped: AtomicU64::new(0),
+            reopen: AtomicBool::new(false),
+        });
+        let shared = Arc::downgrade(&log);
+        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
+            Writer { destination, sink, warned: false }.run(&receiver, &shared);
+        })?;
+        Ok(Some(log))
+    }
+
+    /// Called on each worker: its requests are logged here from now on.
+    pub fn attach(log: Option<Arc<AccessLog>>) {
+        flush_worker();
+        LOCAL.set(log.map(|log| Local {
+            log,
+            lines: Vec::with_capacity(FULL + 4096),
+            second: (0, String::new()),
+        }));
+    }
+
+    /// After SIGUSR1: the file was moved away; begin a new one.
+    pub fn reopen(&self) {
+        self.reopen.store(true, Relaxed);
+        let _ = self.buffers.try_send(Message::Wake);
+    }
+
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+
+    /// Waits until what workers handed over is written, but not longer than `patience`.
+    pub fn flush(&self, patience: Duration) {
+        let (done, written) = sync_channel(1);
+        if self.buffers.try_send(Message::Flush(done)).is_ok() {
+            let _ = written.recv_timeout(patience);
+        }
+    }
+}
+
+/// Hands this worker's lines to the writer.
+pub fn flush_worker() {
+    LOCAL.with_borrow_mut(|local| {
+        if let Some(local) = local {
+            local.hand_over();
+        }
+    });
+}
+
+/// Appends the line of a request.
+pub(super) fn write(line: &Line<'_>, duration: Duration) {
+    LOCAL.with_borrow_mut(|local| {
+        let Some(local) = local else { return };
+        if local.lines.is_empty() {
+            tokio::task::spawn_local(async {
+                tokio::time::sleep(OLD).await;
+                flush_worker();
+            });
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        match local.log.format {
+            AccessLogFormat::Json => local.json(line, duration, now),
+            AccessLogFormat::Combined => local.combined(line, now),
+        }
+        if local.lines.len() >= FULL {
+            local.hand_over();
+        }
+    });
+}
+
+impl Local {
+    fn hand_over(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
+        let lines = std::mem::replace(&mut self.lines, Vec::with_capacity(FULL + 4096));
+        if let Err(error) = self.log.buffers.try_send(Message::Lines(lines)) {
+            let (std::sync::mpsc::TrySendError::Full(message)
+            | std::sync::mpsc::TrySendError::Disconnected(message)) = error;
+            if let Message::Lines(lines) = message {
+                self.log.dropped.fetch_add(count_lines(&lines), Relaxed);
+            }
+        }
+    }
+
+    fn json(&mut self, line: &Line<'_>, duration: Duration, now: Duration) {
+        let second = now.as_secs();
+        if self.second.0 != second {
+            let text = humantime(second);
+            self.second = (second, text);
+        }
+        let Line { record, head, .. } = line;
+        let out = &mut self.lines;
+        out.extend_from_slice(b"{\"time\":\"");
+        out.extend_from_slice(self.second.1.as_bytes());
+        out.push(b'.');
+        three_digits(out, now.subsec_millis());
+        out.extend_from_slice(b"Z\",\"client\":\"");
+        address(out, record);
+        out.extend_from_slice(b"\",\"method\":");
+        json::string(out, head.method_name());
+        out.extend_from_slice(b",\"host\":");
+        json::string(out, head.host());
+        out.extend_from_slice(b",\"target\":");
+        json::string(out, head.target());
+        out.extend_from_slice(b",\"status\":");
+        encode::decimal(out, u64::from(record.status));
+        out.extend_from_slice(b",\"received\":");
+        encode::decimal(out, record.received);
+        out.extend_from_slice(b",\"sent\":");
+        encode::decimal(out, record.sent);
+        out.extend_from_slice(b",\"duration_ms\":");
+        milliseconds(out, duration);
+        if !line.route.is_empty() {
+            out.extend_from_slice(b",\"route\":");
+            json::string(out, line.route.as_bytes());
+        }
+        if !line.endpoint.is_empty() {
+            out.extend_from_slice(b",\"endpoint\":");
+            json::string(out, line.endpoint.as_bytes());
+            out.extend_from_slice(b",\"upstream_ms\":");
+            milliseconds(out, record.upstream_time);
+            if record.attempts > 1 {
+                out.extend_from_slice(b",\"attempts\":");
+                encode::decimal(out, u64::from(record.attempts));
+            }
+        }
+        if let Some(failure) = record.failure {
+            out.extend_from_slice(b",\"reason\":\"");
+            out.extend_from_slice(failure.reason().as_bytes());
+            out.push(b'"');
+            if let Some(detail) = failure.detail() {
+                out.extend_from_slice(b",\"detail\":\"");
+                out.extend_from_slice(detail.as_bytes());
+                out.push(b'"');
+            }
+        }
+        for (key, name) in [(&b",\"user_agent\":"[..], Name::UserAgent), (b",\"referer\":", Name::Referer)] {
+            if let Some(value) = head.fields.get(name) {
+                out.extend_from_slice(key);
+                json::string(out, value);
+            }
+        }
+        out.extend_from_slice(b",\"request_id\":\"");
+        out.extend_from_slice(line.id.as_bytes());
+        out.extend_from_slice(b"\"}\n");
+    }
+
+    /// Apache's combined format.
+    fn combined(&mut self, line: &Line<'_>, now: Duration) {
+        let second = now.as_secs();
+        if self.second.0 != second {
+            self.second = (second, clf_time(second));
+        }
+        let Line { record, head, .. } = line;
+        let out = &mut self.lines;
+        address(out, record);
+        out.extend_from_slice(b" - - [");
+        out.extend_from_slice(self.second.1.as_bytes());
+        out.extend_from_slice(b"] \"");
+        hex_escaped(out, head.method_name());
+        out.push(b' ');
+        hex_escaped(out, head.target());
+        out.push(b' ');
+        out.extend_from_slice(head.version.as_str().as_bytes());
+        out.extend_from_slice(b"\" ");
+        encode::decimal(out, u64::from(record.status));
+        out.push(b' ');
+        encode::decimal(out, record.sent);
+        for name in [Name::Referer, Name::UserAgent] {
+            out.extend_from_slice(b" \"");
+            hex_escaped(out, head.fields.get(name).unwrap_or(b"-"));
+            out.push(b'"');
+        }
+        out.push(b'\n');
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.hand_over();
+    }
+}
+
+fn address(out: &mut Vec<u8>, record: &super::Record) {
+    if let std::net::IpAddr::V4(address) = record.client {
+        for (index, octet) in address.octets().into_iter().enumerate() {
+            if index > 0 {
+                out.push(b'.');
+            }
+            encode::decimal(out, u64::from(octet));
+        }
+    } else {
+        let _ = write!(out, "{}", record.client);
+    }
+}
+
+fn three_digits(out: &mut Vec<u8>, number: u32) {
+    for divisor in [100, 10, 1] {
+        out.push(b'0' + (number / divisor % 10) as u8);
+    }
+}
+
+fn milliseconds(out: &mut Vec<u8>, duration: Duration) {
+    let micros = duration.as_micros() as u64;
+    encode::decimal(out, micros / 1000);
+    out.push(b'.');
+    three_digits(out, (micros % 1000) as u32);
+}
+
+/// `2026-11-25T20:53:57`
+fn humantime(second: u64) -> String {
+    let (year, month, day) = date(second / 86_400);
+    let (hour, minute, second) = (second / 3600 % 24, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+}
+
+/// `25/Nov/2026:20:53:57 +0000`
+fn clf_time(second: u64) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (year, month, day) = date(second / 86_400);
+    let (hour, minute, second) = (second / 3600 % 24, second / 60 % 60, second % 60);
+    let month = MONTHS[(month as usize - 1) % 12];
+    format!("{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")
+}
+
+/// Year, month and day of a day since 1970, by the proleptic Gregorian calendar: years are counted from
+/// March, so that the leap day comes last.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+/// Quotes, backslashes, control bytes and everything above ASCII as `\xHH`.
+fn hex_escaped(out: &mut Vec<u8>, value: &[u8]) {
+    for &byte in value {
+        if (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\' {
+            out.push(byte);
+        } else {
+            let _ = write!(out, "\\x{byte:02X}");
+        }
+    }
+}
+
+fn count_lines(lines: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', lines).count() as u64
+}
+
+enum Sink {
+    Stdout,
+    Stderr,
+    File(File),
+}
+
+impl Sink {
+    fn open(destination: &LogDestination) -> io::Result<Sink> {
+        match destination {
+            LogDestination::Stdout => Ok(Sink::Stdout),
+            LogDestination::Stderr => Ok(Sink::Stderr),
+            LogDestination::File(path) => open_file(path).map(Sink::File),
+        }
+    }
+
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        match self {
+            Sink::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(lines).and_then(|()| out.flush())
+            }
+            Sink::Stderr => io::stderr().lock().write_all(lines),
+            Sink::File(file) => file.write_all(lines),
+        }
+    }
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// The thread that writes.
+struct Writer {
+    destination: LogDestination,
+    sink: Sink,
+    /// A failure was reported, and no write has worked since.
+    warned: bool,
+}
+
+impl Writer {
+    fn run(&mut self, messages: &Receiver<Message>, log: &std::sync::Weak<AccessLog>) {
+        while let Ok(message) = messages.recv() {
+            let log = log.upgrade();
+            if log.as_ref().is_some_and(|log| log.reopen.swap(false, Relaxed)) {
+                self.reopen();
+            }
+            match message {
+                Message::Lines(lines) => {
+                    let outcome = self.sink.write(&lines);
+                    if let (Err(_), Some(log)) = (&outcome, &log) {
+                        log.dropped.fetch_add(count_lines(&lines), Relaxed);
+                    }
+                    self.report(outcome);
+                }
+                Message::Wake => {}
+                Message::Flush(done) => drop(done.try_send(())),
+            }
+        }
+    }
+
+    fn reopen(&mut self) {
+        match Sink::open(&self.destination) {
+            Ok(sink) => self.sink = sink,
+            Err(error) => crate::observe::notice(&format!("access log not opened again: {error}")),
+        }
+    }
+
+    /// Says once that writing fails, and once that it works again.
+    fn report(&mut self, outcome: io::Result<()>) {
+        match outcome {
+            Err(error) if !self.warned => {
+                self.warned = true;
+                crate::observe::notice(&format!("access log cannot be written, lines are lost: {error}"));
+            }
+            Ok(()) if self.warned => {
+                self.warned = false;
+                crate::observe::notice("access log can be written again");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        assert_eq!(humantime(0), "1970-01-01T00:00:00");
+        assert_eq!(humantime(951_782_399), "2000-02-28T23:59:59");
+        assert_eq!(humantime(951_782_400), "2000-02-29T00:00:00");
+        assert_eq!(humantime(1_795_726_437), "2026-11-26T20:53:57");
+        assert_eq!(clf_time(1_709_164_800), "29/Feb/2024:00:00:00 +0000");
+    }
+}

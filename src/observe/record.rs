@@ -1,0 +1,48 @@
+//! The facts of one request, for log and metrics. Rooms write it; nobody decides from it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::message::Failure;
+
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// When the first byte of the head was there.
+    pub started: Instant,
+    /// The client's address as decisions were made on it.
+    pub client: IpAddr,
+    /// Index of the route in the configuration that served it.
+    pub route: Option<usize>,
+    /// Index of the endpoint in the route's upstream.
+    pub endpoint: Option<usize>,
+    /// Status sent to the client; 0 when none was.
+    pub status: u16,
+    pub failure: Option<Failure>,
+    /// From the choice of the endpoint to the head of its answer.
+    pub upstream_time: Duration,
+    /// Endpoints tried and resends.
+    pub attempts: u16,
+    /// Body bytes received from the client.
+    pub received: u64,
+    /// Bytes sent to the client, heads and framing included.
+    pub sent: u64,
+}
+
+impl Record {
+    pub fn new(started: Instant, client: IpAddr) -> Record {
+        Record {
+            started,
+            client,
+            route: None,
+            endpoint: None,
+            status: 0,
+            failure: None,
+            upstream_time: Duration::ZERO,
+            attempts: 0,
+            received: 0,
+            sent: 0,
+        }
+    }
+}

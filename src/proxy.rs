@@ -1,0 +1,187 @@
+//! The hall: one loaded configuration made ready, and the way of a request through it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http1::{Method, Name, RequestHead};
+use ipnet::IpNet;
+
+use crate::admin::Admin;
+use crate::message::{Client, Failure, Request, RequestId, Response, pages};
+use crate::observe::{Line, Record};
+use crate::route::target::apply_rewrite;
+use crate::route::{Canonical, FixedAnswer, RedirectTemplate, Rewrite, Table, path};
+use crate::upstream::{self, Sending, Upstream};
+use crate::wire::Scratch;
+
+/// One configuration, ready to serve; immutable. A connection takes the current one for each request.
+#[derive(Debug)]
+pub struct Proxy {
+    table: Table,
+    routes: Vec<Route>,
+    trusted_proxies: Vec<IpNet>,
+}
+
+/// What happens to the requests of one route.
+#[derive(Debug)]
+pub struct Route {
+    pub name: String,
+    /// Its number in the metrics.
+    pub series: usize,
+    pub rewrite: Option<Rewrite>,
+    pub target: Target,
+}
+
+/// What answers.
+#[derive(Debug)]
+pub enum Target {
+    Upstream(Arc<Upstream>, Sending),
+    Redirect(RedirectTemplate, u16),
+    Fixed(FixedAnswer),
+    Admin(Admin),
+}
+
+impl Proxy {
+    /// `routes` are in the order in which `table` was built.
+    pub fn new(table: Table, routes: Vec<Route>, trusted_proxies: Vec<IpNet>) -> Proxy {
+        Proxy { table, routes, trusted_proxies }
+    }
+
+    /// Answers one request. A failure becomes an answer here, so it is logged and sent like any other.
+    pub async fn handle<'c>(
+        &self,
+        client: &Client,
+        request: &mut Request<'c>,
+        record: &mut Record,
+    ) -> Response<'c> {
+        let client = client.behind(&self.trusted_proxies, &request.head.fields);
+        record.client = client.address;
+        if client.trusted {
+            keep_request_id(request);
+        }
+        match self.answer(&client, request, record).await {
+            Ok(response) => response,
+            Err(failure) => {
+                record.failure = Some(failure);
+                pages::explain(failure, &request.head, &request.id)
+            }
+        }
+    }
+
+    async fn answer<'c>(
+        &self,
+        client: &Client,
+        request: &mut Request<'c>,
+        record: &mut Record,
+    ) -> Result<Response<'c>, Failure> {
+        refuse_method(request.head.method)?;
+        if upstream::is_loop(&request.head.fields) {
+            return Err(Failure::Loop);
+        }
+        canonicalise(request)?;
+        let index = self.find(request, client.address)?;
+        let route = &self.routes[index];
+        record.route = Some(index);
+        if let Some(answer) = last_hop(request) {
+            return Ok(answer);
+        }
+        if let Some(rewrite) = &route.rewrite {
+            rewrite_path(rewrite, request)?;
+        }
+        match &route.target {
+            Target::Upstream(upstream, sending) => upstream.send(client, request, sending, record).await,
+            Target::Redirect(template, status) => Ok(redirect(template, *status, request)),
+            Target::Fixed(fixed) => Ok(fixed_answer(fixed)),
+            Target::Admin(admin) => Ok(admin.answer(request).await),
+        }
+    }
+
+    fn find(&self, request: &Request<'_>, client: IpAddr) -> Result<usize, Failure> {
+        self.table
+            .find(&request.head, client)
+            .filter(|index| *index < self.routes.len())
+            .ok_or(Failure::NoRoute)
+    }
+
+    /// The log line of a request that is over.
+    pub fn line<'l>(&'l self, record: &'l Record, head: &'l RequestHead, id: &'l RequestId) -> Line<'l> {
+        let Some(route) = record.route.and_then(|index| self.routes.get(index)) else {
+            return Line { record, head, id, route: "", series: 0, endpoint: "" };
+        };
+        let endpoint = match (&route.target, record.endpoint) {
+            (Target::Upstream(upstream, _), Some(index)) => upstream.endpoints().get(index),
+            _ => None,
+        };
+        let endpoint = endpoint.map_or("", |endpoint| endpoint.label.as_str());
+        Line { record, head, id, route: &route.name, series: route.series, endpoint }
+    }
+}
+
+/// TRACE would show a client fields that the proxy added; CONNECT is for forward proxies.
+fn refuse_method(method: Method) -> Result<(), Failure> {
+    match method {
+        Method::Trace | Method::Connect => Err(Failure::MethodRefused),
+        _ => Ok(()),
+    }
+}
+
+/// One canonical path before any decision; the origin gets the same.
+fn canonicalise(request: &mut Request<'_>) -> Result<(), Failure> {
+    let mut out = Scratch::take();
+    match path::canonicalise(request.head.path(), &mut out) {
+        Ok(Canonical::Same) => {}
+        Ok(Canonical::Changed) => request.head.set_path(&out),
+        Err(error) => return Err(Failure::BadPath(error.reason())),
+    }
+    Ok(())
+}
+
+fn rewrite_path(rewrite: &Rewrite, request: &mut Request<'_>) -> Result<(), Failure> {
+    let mut out = Scratch::take();
+    match apply_rewrite(rewrite, request.head.path(), &mut out) {
+        Ok(Canonical::Same) => {}
+        Ok(Canonical::Changed) => request.head.set_path(&out),
+        Err(error) => return Err(Failure::BadPath(error.reason())),
+    }
+    Ok(())
+}
+
+/// The id that a trusted proxy gave.
+fn keep_request_id(request: &mut Request<'_>) {
+    let given = request.head.fields.get(Name::XRequestId).and_then(RequestId::received);
+    if let Some(given) = given {
+        request.id = given;
+    }
+}
+
+/// `Max-Forwards` (RFC 9110 section 7.6.2): at 0 an OPTIONS is answered here, above it counts down.
+fn last_hop(request: &mut Request<'_>) -> Option<Response<'static>> {
+    if request.head.method != Method::Options {
+        return None;
+    }
+    let hops: u64 = std::str::from_utf8(request.head.fields.get(Name::MaxForwards)?).ok()?.parse().ok()?;
+    if hops == 0 {
+        let mut response = Response::empty(204);
+        response.head.fields.push(Name::Other, b"Allow", pages::ALLOW);
+        return Some(response);
+    }
+    request.head.fields.remove(Name::MaxForwards);
+    request.head.fields.push(Name::MaxForwards, b"Max-Forwards", (hops - 1).to_string().as_bytes());
+    None
+}
+
+fn redirect(template: &RedirectTemplate, status: u16, request: &Request<'_>) -> Response<'static> {
+    if template.needs_host() && request.head.host().is_empty() {
+        return pages::page(400, &request.head, &request.id);
+    }
+    let mut response = pages::page(status, &request.head, &request.id);
+    response.head.fields.push_with(Name::Location, b"Location", |out| {
+        template.location("http", &request.head, out);
+    });
+    response
+}
+
+fn fixed_answer(fixed: &FixedAnswer) -> Response<'static> {
+    let body = fixed.body.clone().into_bytes().into();
+    Response::text(fixed.status, fixed.content_type.as_bytes(), body)
+}

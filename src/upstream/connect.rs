@@ -1,0 +1,67 @@
+//! Opens a connection to an endpoint.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
+
+use super::EndpointAddress;
+use super::pool::{Connection, Permit};
+use crate::message::Failure;
+use crate::wire::{Socket, Watchdog};
+
+/// Opens a connection under `permit`, which goes with the failure when there is one.
+pub async fn connect(permit: Permit, timeout: Duration, watchdog: &Watchdog) -> Result<Connection, Failure> {
+    let endpoint = permit.endpoint().clone();
+    endpoint.counters.connects.fetch_add(1, Relaxed);
+    let mut attempt = pin!(open(&endpoint.address, endpoint.addresses()));
+    let outcome = watchdog.limit(Instant::now() + timeout, |cx| attempt.as_mut().poll(cx)).await;
+    let failure = match outcome {
+        Ok(Ok(socket)) => return Ok(Connection::new(socket, permit)),
+        Ok(Err(failure)) => failure,
+        Err(_) => Failure::ConnectTimeout,
+    };
+    endpoint.counters.connect_failures.fetch_add(1, Relaxed);
+    Err(failure)
+}
+
+/// Tries the addresses of a name in turn, each connect beginning with another one.
+async fn open(
+    address: &EndpointAddress,
+    resolved: std::sync::Arc<[std::net::SocketAddr]>,
+) -> Result<Socket, Failure> {
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    if let EndpointAddress::Unix(path) = address {
+        return UnixStream::connect(path).await.map(Socket::unix).map_err(|error| classify(&error));
+    }
+    let mut failure = Failure::NotResolved;
+    let first = if resolved.len() > 1 { TURN.fetch_add(1, Relaxed) } else { 0 };
+    for index in 0..resolved.len() {
+        let address = resolved[first.wrapping_add(index) % resolved.len()];
+        match TcpStream::connect(address).await.and_then(Socket::tcp) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => failure = classify(&error),
+        }
+    }
+    Err(failure)
+}
+
+fn classify(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Failure::ConnectRefused,
+        io::ErrorKind::TimedOut => Failure::ConnectTimeout,
+        // The process, or the machine, is out of what a connection needs: the endpoint is not to blame.
+        io::ErrorKind::AddrNotAvailable => Failure::OutOfFiles,
+        _ if matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM)) => Failure::OutOfFiles,
+        _ => Failure::ConnectFailed,
+    }
+}
+
+const ENOMEM: i32 = 12;
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+const ENOBUFS: i32 = 105;

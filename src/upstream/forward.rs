@@ -1,0 +1,122 @@
+//! The head of a request as the origin gets it: our start line and framing, the client's end-to-end
+//! fields, and what the proxy vouches for.
+
+use http1::connection::{accepts_trailers, is_nominated};
+use http1::fields::Field;
+use http1::{BodyLength, ConnectionOptions, Method, Name, RequestHead, encode};
+
+use super::loop_guard;
+use crate::message::{Client, RequestId, Upgrade};
+
+/// What is known about a request besides its head.
+pub struct Facts<'r> {
+    pub client: &'r Client,
+    pub id: &'r RequestId,
+    pub upgrade: Option<Upgrade>,
+    /// `Host` for the origin when the route sets one.
+    pub host: Option<&'r str>,
+    /// The route wants the `Forwarded` field too.
+    pub forwarded: bool,
+    pub length: BodyLength,
+}
+
+/// Writes the head.
+pub fn write_head(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
+    encode::request_line(out, head);
+    out.extend_from_slice(b"Host: ");
+    out.extend_from_slice(facts.host.map_or(head.authority(), str::as_bytes));
+    out.extend_from_slice(b"\r\n");
+
+    let nominations = ConnectionOptions::parse(&head.fields).is_ok_and(|options| options.nominations > 0);
+    let trusted = facts.client.trusted;
+    head.fields.write_lines(out, |field| {
+        passes(field, trusted) && !(nominations && is_nominated(&head.fields, field.known, field.name))
+    });
+    write_forwarded(out, head, facts);
+    loop_guard::write_field(out, &head.fields);
+    write_framing(out, head, facts);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Fields of the client that go on as they are. Not: fields of one connection (RFC 9110 section 7.6.1),
+/// framing, `Host` and `Expect`, which are written anew or answered here, and everything that the proxy
+/// itself vouches for.
+fn passes(field: Field<'_>, trusted: bool) -> bool {
+    match field.known {
+        Name::Other => trusted || !claims_identity(field.name),
+        Name::Host
+        | Name::ContentLength
+        | Name::Expect
+        | Name::XForwardedFor
+        | Name::XForwardedHost
+        | Name::XForwardedProto
+        | Name::XRealIp
+        | Name::XRequestId
+        | Name::CdnLoop => false,
+        Name::Forwarded | Name::XForwardedPort => trusted,
+        known => !known.is_hop_by_hop(),
+    }
+}
+
+/// Names that tell an origin who a client is, in fields that only a proxy may write.
+fn claims_identity(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"x-forwarded-";
+    match name.len() {
+        10 => name.eq_ignore_ascii_case(b"early-data"),
+        11 => name.eq_ignore_ascii_case(b"client-cert"),
+        len if len > PREFIX.len() => name[..PREFIX.len()].eq_ignore_ascii_case(PREFIX),
+        _ => false,
+    }
+}
+
+fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
+    let client = facts.client;
+    let believed = |name| if client.trusted { head.fields.get(name) } else { None };
+
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    if client.trusted {
+        for earlier in head.fields.all(Name::XForwardedFor) {
+            out.extend_from_slice(earlier);
+            out.extend_from_slice(b", ");
+        }
+    }
+    out.extend_from_slice(client.peer_text());
+    out.extend_from_slice(b"\r\nX-Real-IP: ");
+    client.write_address(out);
+    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
+    out.extend_from_slice(believed(Name::XForwardedProto).unwrap_or(b"http"));
+    out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
+    out.extend_from_slice(believed(Name::XForwardedHost).unwrap_or(head.authority()));
+    out.extend_from_slice(b"\r\nX-Request-ID: ");
+    out.extend_from_slice(facts.id.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    if facts.forwarded {
+        write_rfc7239(out, head, client);
+    }
+}
+
+/// `Forwarded` (RFC 7239); an address with colons is quoted and bracketed.
+fn write_rfc7239(out: &mut Vec<u8>, head: &RequestHead, client: &Client) {
+    let peer = client.peer_text();
+    let (before, after): (&[u8], &[u8]) = if peer.contains(&b':') { (b"\"[", b"]\"") } else { (b"", b"") };
+    out.extend_from_slice(b"Forwarded: for=");
+    for part in [before, peer, after, b";host=\"", head.authority(), b"\";proto=http\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
+fn write_framing(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
+    let wants_length = matches!(head.method, Method::Post | Method::Put | Method::Patch)
+        || head.fields.contains(Name::ContentLength);
+    if facts.length != BodyLength::NONE || wants_length {
+        encode::framing(out, facts.length);
+    }
+    let trailers = accepts_trailers(head);
+    match (facts.upgrade, trailers) {
+        (Some(Upgrade::WebSocket), _) => {
+            out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        }
+        (None, true) => out.extend_from_slice(b"Connection: TE\r\nTE: trailers\r\n"),
+        (None, false) => {}
+    }
+}

@@ -1,0 +1,356 @@
+//! Connections to endpoints, used again and again.
+//!
+//! Idle connections belong to the worker that used them last, so taking one and giving it back touches
+//! nothing shared but two counters that are read. A worker that has none takes one over from another worker, or
+//! opens one while fewer than `max_connections` are open over all workers, or queues. The queue is fair:
+//! whoever frees a connection hands it to the request that waits longest, on whichever worker.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::endpoint::Endpoint;
+use crate::message::Failure;
+use crate::wire::{Portable, Socket, Watchdog, worker};
+
+/// How often a worker closes what was idle for too long.
+const SWEEP: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Idle connections of this worker by endpoint slot; the last one used is at the end.
+    static IDLE: RefCell<Vec<Vec<Connection>>> = const { RefCell::new(Vec::new()) };
+    /// Seconds of this worker's life, as counted by its sweeps: precise enough for idle times.
+    static SECONDS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// One open connection to an endpoint.
+#[derive(Debug)]
+pub struct Connection {
+    pub socket: Socket,
+    permit: Permit,
+    generation: u32,
+    idle_since: u32,
+}
+
+/// The right to have one connection open; dropping it lets the next request that waits open one.
+#[derive(Debug)]
+pub struct Permit {
+    endpoint: Arc<Endpoint>,
+    /// Whoever drops it looks for waiting requests by itself.
+    quiet: bool,
+}
+
+impl Permit {
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.endpoint.open.fetch_sub(1, AcqRel);
+        if !self.quiet {
+            grant_permits(&self.endpoint);
+        }
+    }
+}
+
+/// A request in the queue of an endpoint.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    worker: usize,
+    grant: oneshot::Sender<Grant>,
+}
+
+/// What a waiting request gets.
+#[derive(Debug)]
+enum Grant {
+    Idle(Connection),
+    /// A connection that came from another worker's runtime.
+    FromAfar(Portable, Permit, u32),
+    Permit(Permit),
+}
+
+/// What a request got.
+#[derive(Debug)]
+pub enum Acquired {
+    /// A connection that has served requests before.
+    Reused(Connection),
+    /// The right to open one, see [`Connection::new`].
+    Open(Permit),
+}
+
+impl Connection {
+    /// A connection that was just opened under `permit`.
+    pub fn new(socket: Socket, permit: Permit) -> Connection {
+        let generation = permit.endpoint.generation.load(Relaxed);
+        Connection { socket, permit, generation, idle_since: 0 }
+    }
+
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.permit.endpoint
+    }
+
+    /// The exchange is over and left the connection clean: the next request may have it.
+    pub fn release(mut self) {
+        let endpoint = &self.permit.endpoint;
+        if self.generation != endpoint.generation.load(Relaxed) || endpoint.is_retired() {
+            return;
+        }
+        if endpoint.waiting.load(Acquire) > 0 {
+            let endpoint = endpoint.clone();
+            if let Some(connection) = hand_over(&endpoint, self) {
+                connection.keep();
+            }
+            return;
+        }
+        self.idle_since = SECONDS.get();
+        self.keep();
+    }
+
+    fn keep(self) {
+        let slot = self.permit.endpoint.slot;
+        IDLE.with_borrow_mut(|idle| {
+            if idle.len() <= slot {
+                idle.resize_with(slot + 1, Vec::new);
+            }
+            let own = &mut idle[slot];
+            note_idle(&self.permit.endpoint, own.len() + 1);
+            own.push(self);
+        });
+    }
+
+    /// The socket for good, with the permit that must live as long as it.
+    pub fn into_parts(self) -> (Socket, Permit) {
+        (self.socket, self.permit)
+    }
+
+    /// Closes the connection and keeps the right to open another in its place.
+    pub fn into_permit(self) -> Permit {
+        self.permit
+    }
+}
+
+fn note_idle(endpoint: &Endpoint, count: usize) {
+    if let Some(own) = endpoint.idle.get(worker::index()) {
+        own.store(count as u32, Relaxed);
+    }
+}
+
+/// A connection of this worker, when it has one that is still good.
+pub fn take_idle(endpoint: &Endpoint) -> Option<Connection> {
+    loop {
+        let connection = IDLE.with_borrow_mut(|idle| {
+            let own = idle.get_mut(endpoint.slot)?;
+            let connection = own.pop()?;
+            note_idle(endpoint, own.len());
+            Some(connection)
+        })?;
+        // A connection that was closed, or on which something was said unasked, goes (dropped here,
+        // outside of the table, since that may wake a waiting request).
+        if connection.generation == endpoint.generation.load(Relaxed) && connection.socket.is_quiet() {
+            return Some(connection);
+        }
+    }
+}
+
+/// A connection or the right to open one; waits in the queue when there is neither.
+pub async fn acquire(endpoint: &Arc<Endpoint>, watchdog: &Watchdog) -> Result<Acquired, Failure> {
+    if let Some(connection) = take_idle(endpoint) {
+        return Ok(Acquired::Reused(connection));
+    }
+    let idle_elsewhere = endpoint.idle_connections() > 0;
+    if !idle_elsewhere && let Some(permit) = reserve(endpoint) {
+        return Ok(Acquired::Open(permit));
+    }
+    wait(endpoint, watchdog, idle_elsewhere).await
+}
+
+/// A permit while fewer than `max_connections` are open.
+fn reserve(endpoint: &Arc<Endpoint>) -> Option<Permit> {
+    let max = endpoint.max_connections();
+    endpoint
+        .open
+        .fetch_update(AcqRel, Acquire, |open| (open < max).then_some(open + 1))
+        .ok()
+        .map(|_| Permit { endpoint: endpoint.clone(), quiet: false })
+}
+
+async fn wait(
+    endpoint: &Arc<Endpoint>,
+    watchdog: &Watchdog,
+    idle_elsewhere: bool,
+) -> Result<Acquired, Failure> {
+    let waiting = Waiting::enter(endpoint)?;
+    let (grant, mut granted) = oneshot::channel();
+    {
+        let mut queue = endpoint.queue.lock().expect("no panic while held");
+        if queue.len() >= 2 * endpoint.max_queue() as usize {
+            // Requests that gave up leave their places behind.
+            queue.retain(|waiter| !waiter.grant.is_closed());
+        }
+        queue.push_back(Waiter { worker: worker::index(), grant });
+    }
+    // Between the look before and the entry into the queue somebody may have freed a connection without
+    // seeing us wait. A freed permit is seen here; a freed connection by its worker, which we ask.
+    if !idle_elsewhere {
+        grant_permits(endpoint);
+    }
+    ask_other_workers(endpoint);
+    let deadline = Instant::now() + endpoint.queue_timeout();
+    let granted = watchdog.limit(deadline, |cx| std::pin::Pin::new(&mut granted).poll(cx)).await;
+    drop(waiting);
+    match granted {
+        Ok(Ok(Grant::Idle(connection))) => Ok(Acquired::Reused(connection)),
+        Ok(Ok(Grant::FromAfar(portable, permit, generation))) => {
+            endpoint.counters.taken_over.fetch_add(1, Relaxed);
+            match Socket::from_portable(portable) {
+                Ok(socket) => Ok(Acquired::Reused(Connection { socket, permit, generation, idle_since: 0 })),
+                Err(_) => Ok(Acquired::Open(permit)),
+            }
+        }
+        Ok(Ok(Grant::Permit(permit))) => Ok(Acquired::Open(permit)),
+        Ok(Err(_)) => Err(Failure::NoEndpoint),
+        Err(_) => {
+            endpoint.counters.queue_timeouts.fetch_add(1, Relaxed);
+            Err(Failure::QueueTimeout)
+        }
+    }
+}
+
+/// A place in the count of waiting requests; leaving it is dropping it, also when the client goes away.
+struct Waiting<'e>(&'e Endpoint);
+
+impl Waiting<'_> {
+    fn enter(endpoint: &Endpoint) -> Result<Waiting<'_>, Failure> {
+        let max = endpoint.max_queue();
+        let entered =
+            endpoint.waiting.fetch_update(AcqRel, Acquire, |count| (count < max).then_some(count + 1));
+        match entered {
+            Ok(_) => {
+                endpoint.counters.queued.fetch_add(1, Relaxed);
+                Ok(Waiting(endpoint))
+            }
+            Err(_) => {
+                endpoint.counters.queue_refused.fetch_add(1, Relaxed);
+                Err(Failure::QueueFull)
+            }
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, AcqRel);
+    }
+}
+
+fn ask_other_workers(endpoint: &Arc<Endpoint>) {
+    let own = worker::index();
+    for (index, mailbox) in endpoint.mailboxes.iter().enumerate() {
+        if index != own {
+            let _ = mailbox.send(endpoint.clone());
+        }
+    }
+}
+
+/// Gives a connection to the request that waits longest; gives it back when nobody waits.
+fn hand_over(endpoint: &Endpoint, connection: Connection) -> Option<Connection> {
+    let mut connection = connection;
+    loop {
+        let Some(waiter) = next_waiter(endpoint) else { return Some(connection) };
+        if waiter.worker == worker::index() {
+            match waiter.grant.send(Grant::Idle(connection)) {
+                Ok(()) => return None,
+                Err(Grant::Idle(back)) => connection = back,
+                Err(_) => return None,
+            }
+        } else {
+            if waiter.grant.is_closed() {
+                continue;
+            }
+            let Connection { socket, permit, generation, .. } = connection;
+            // A socket that cannot leave this runtime is closed; its permit still serves the waiter.
+            let grant = match socket.into_portable() {
+                Ok(portable) => Grant::FromAfar(portable, permit, generation),
+                Err(_) => Grant::Permit(permit),
+            };
+            // When the waiter is gone after all, the drop of the grant frees the permit for the next.
+            let _ = waiter.grant.send(grant);
+            return None;
+        }
+    }
+}
+
+/// Gives permits to requests that wait, while there are both.
+fn grant_permits(endpoint: &Arc<Endpoint>) {
+    while endpoint.waiting.load(Acquire) > 0 {
+        let Some(mut permit) = reserve(endpoint) else { return };
+        permit.quiet = true;
+        let Some(waiter) = next_waiter(endpoint) else { return };
+        permit.quiet = false;
+        // A waiter that gave up returns the permit, which must not come back here from its drop.
+        if let Err(Grant::Permit(mut permit)) = waiter.grant.send(Grant::Permit(permit)) {
+            permit.quiet = true;
+        }
+    }
+}
+
+fn next_waiter(endpoint: &Endpoint) -> Option<Waiter> {
+    endpoint.queue.lock().expect("no panic while held").pop_front()
+}
+
+/// The pool's own task on each worker: answers other workers' requests and closes what idles too long.
+pub async fn attend(mut mailbox: UnboundedReceiver<Arc<Endpoint>>) {
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            asked = mailbox.recv() => match asked {
+                Some(endpoint) => serve_waiting(&endpoint),
+                None => return,
+            },
+            _ = sweep.tick() => {
+                SECONDS.set(SECONDS.get().wrapping_add(1));
+                close_idle();
+            }
+        }
+    }
+}
+
+fn serve_waiting(endpoint: &Arc<Endpoint>) {
+    while endpoint.waiting.load(Acquire) > 0 {
+        let Some(connection) = take_idle(endpoint) else { break };
+        if let Some(connection) = hand_over(endpoint, connection) {
+            connection.keep();
+            return;
+        }
+    }
+    grant_permits(endpoint);
+}
+
+fn close_idle() {
+    let now = SECONDS.get();
+    let closed: Vec<Connection> = IDLE.with_borrow_mut(|idle| {
+        let mut closed = Vec::new();
+        for own in idle.iter_mut().filter(|own| !own.is_empty()) {
+            let endpoint = own[0].permit.endpoint.clone();
+            let (generation, max) = (endpoint.generation.load(Relaxed), endpoint.idle_seconds());
+            closed.extend(own.extract_if(.., |connection| {
+                connection.generation != generation
+                    || endpoint.is_retired()
+                    || now.wrapping_sub(connection.idle_since) >= max
+                    || !connection.socket.is_quiet()
+            }));
+            note_idle(&endpoint, own.len());
+        }
+        closed
+    });
+    drop(closed);
+}

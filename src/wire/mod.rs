@@ -1,0 +1,13 @@
+//! What moves: sockets, buffers, deadlines. Nothing here knows HTTP semantics.
+
+mod buffer;
+pub mod clock;
+mod incoming;
+mod socket;
+mod watchdog;
+pub mod worker;
+
+pub use buffer::{Buffer, Scratch};
+pub use incoming::{Incoming, IncomingError};
+pub use socket::{Peer, Portable, Socket};
+pub use watchdog::Watchdog;
