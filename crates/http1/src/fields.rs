@@ -101,6 +101,7 @@ impl Fields {
         self.text.extend_from_slice(b": ");
         let start = self.text.len();
         write(&mut self.text);
+        debug_assert!(is_token(self.at(name)) && is_safe_value(&self.text[start..]));
         let value = Span { start: start as u32, len: (self.text.len() - start) as u32 };
         self.text.extend_from_slice(b"\r\n");
         self.slots.push(Slot { name, value, known, plain: true });
@@ -121,18 +122,25 @@ impl Fields {
 
     /// Writes the fields for which `keep` holds as lines, each `name: value CRLF`.
     pub fn write_lines(&self, out: &mut Vec<u8>, mut keep: impl FnMut(Field<'_>) -> bool) {
+        // Neighbouring lines that need no change are copied as one run.
+        let mut run = 0..0;
         for slot in &self.slots {
             let field = self.field(slot);
             if !keep(field) {
                 continue;
             }
-            if slot.plain {
-                let line = slot.name.start as usize..slot.value.end() as usize + 2;
-                out.extend_from_slice(&self.text[line]);
-            } else {
+            let line = slot.name.start as usize..slot.value.end() as usize + 2;
+            if slot.plain && line.start == run.end {
+                run.end = line.end;
+                continue;
+            }
+            out.extend_from_slice(&self.text[run]);
+            run = if slot.plain { line } else { 0..0 };
+            if !slot.plain {
                 write_line(out, field.name, field.value);
             }
         }
+        out.extend_from_slice(&self.text[run]);
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Span {

@@ -6,7 +6,7 @@ use crate::error::HeadError;
 /// What a head may weigh, in bytes and fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadLimits {
-    /// Start line and fields together.
+    /// Start line and fields together. Far below 4 GiB, as positions in a head have 32 bits.
     pub head: usize,
     pub start_line: usize,
     pub field: usize,
