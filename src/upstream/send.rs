@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
+use ::http1::connection::accepts_trailers;
 use tokio::time::Instant;
 
 use super::balance::RoundRobin;
@@ -13,7 +14,7 @@ use super::forward::Facts;
 use super::http1::{Payload, exchange};
 use super::pool::{self, Acquired, Connection, Permit};
 use super::retry::may_resend;
-use super::spool::{Spool, SpoolSpace};
+use super::spool::{Limited, Spool, SpoolSpace};
 use super::{Balance, UpstreamOptions};
 use crate::message::{Body, Client, Failure, Request, Response};
 use crate::observe::Record;
@@ -72,7 +73,7 @@ impl Upstream {
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
         let body = std::mem::take(&mut request.body);
-        let payload = self.prepare(body, sending).await?;
+        let payload = self.prepare(body, accepts_trailers(&request.head), sending).await?;
         let facts = Facts {
             client,
             id: &request.id,
@@ -88,7 +89,12 @@ impl Upstream {
     }
 
     /// Reads the body when the route buffers; checks its size when the client told it.
-    async fn prepare<'c>(&self, body: Body<'c>, sending: &Sending) -> Result<Payload<'c>, Failure> {
+    async fn prepare<'c>(
+        &self,
+        body: Body<'c>,
+        trailers: bool,
+        sending: &Sending,
+    ) -> Result<Payload<'c>, Failure> {
         if let ::http1::BodyLength::Exact(length) = body.length()
             && length > sending.max_body_size
         {
@@ -100,7 +106,7 @@ impl Upstream {
                 Ok(Payload::Spool(spool))
             }
             (Body::Stream(stream), BodyMode::Stream) => {
-                Ok(Payload::Stream(Box::new(super::spool::Limited::new(stream, sending.max_body_size))))
+                Ok(Payload::Stream(Box::new(Limited::new(stream, sending.max_body_size, trailers))))
             }
             // The bodies of requests are streams or nothing.
             _ => Ok(Payload::None),
