@@ -105,7 +105,7 @@ fn valid_extensions_are_read_and_dropped() {
         assert_eq!(client.read_response().status, 200);
         let request = stage.origin.requests().pop().unwrap();
         assert_eq!(request.body, b"hello");
-        assert!(!request.raw.contains(&b';'), "{}", request.raw.escape_ascii());
+        assert!(!request.raw[request.head().len()..].contains(&b';'), "{}", request.raw.escape_ascii());
         canary_on(&mut client, &stage.origin);
     }
     canary(stage.front(), &stage.origin);
