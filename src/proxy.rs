@@ -131,7 +131,7 @@ fn canonicalise(request: &mut Request<'_>) -> Result<(), Failure> {
     match path::canonicalise(request.head.path(), &mut out) {
         Ok(Canonical::Same) => {}
         Ok(Canonical::Changed) => request.head.set_path(&out),
-        Err(error) => return Err(Failure::BadPath(error.reason())),
+        Err(error) => return Err(Failure::BadPath(error.code())),
     }
     Ok(())
 }
@@ -141,7 +141,7 @@ fn rewrite_path(rewrite: &Rewrite, request: &mut Request<'_>) -> Result<(), Fail
     match apply_rewrite(rewrite, request.head.path(), &mut out) {
         Ok(Canonical::Same) => {}
         Ok(Canonical::Changed) => request.head.set_path(&out),
-        Err(error) => return Err(Failure::BadPath(error.reason())),
+        Err(error) => return Err(Failure::BadPath(error.code())),
     }
     Ok(())
 }
