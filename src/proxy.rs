@@ -55,7 +55,7 @@ impl Proxy {
         record: &mut Record,
     ) -> Response<'c> {
         let client = client.behind(&self.trusted_proxies, &request.head.fields);
-        record.client = client.address;
+        record.client = client;
         if client.trusted {
             keep_request_id(request);
         }

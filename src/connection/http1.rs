@@ -96,11 +96,44 @@ pub async fn serve(socket: Socket, client: Client, serving: Rc<Serving>, idle: R
         }
         idle.set(false);
         // In a box of its own, so that an idle connection does not carry the room for a busy one.
-        let busy = Busy { socket: &socket, client: &client, serving: &serving, watchdog: &watchdog };
+        let busy = Busy {
+            socket: &socket,
+            client: &client,
+            serving: &serving,
+            watchdog: &watchdog,
+            idle: &idle,
+            ended: Cell::new(deadline),
+        };
         if Box::pin(busy.run()).await == Next::Close {
             return;
         }
         patience = serving.current().limits.idle_timeout;
+    }
+}
+
+/// One of the few idle connections of a worker that keep their box.
+struct Warm;
+
+/// A box has about 3 KiB.
+const MAX_WARM: usize = 256;
+
+thread_local! {
+    static WARM: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Warm {
+    fn enter() -> Option<Warm> {
+        let count = WARM.get();
+        (count < MAX_WARM).then(|| {
+            WARM.set(count + 1);
+            Warm
+        })
+    }
+}
+
+impl Drop for Warm {
+    fn drop(&mut self) {
+        let _ = WARM.try_with(|count| count.set(count.get() - 1));
     }
 }
 
@@ -110,6 +143,9 @@ struct Busy<'c> {
     client: &'c Client,
     serving: &'c Serving,
     watchdog: &'c Watchdog,
+    idle: &'c Cell<bool>,
+    /// When the last request was over.
+    ended: Cell<Instant>,
 }
 
 /// What a head says about its connection and body.
@@ -140,18 +176,37 @@ impl Busy<'_> {
     async fn run(self) -> Next {
         let mut buffer = Buffer::new();
         loop {
-            match self.one(&mut buffer).await {
-                Next::Again => {}
-                next => return next,
+            let mut next = self.one(&mut buffer).await;
+            if next == Next::Idle {
+                buffer.release_when_empty();
+                next = self.wait_warm().await;
+            }
+            if next != Next::Again {
+                return next;
             }
         }
+    }
+
+    /// Waits for the next request without leaving the box, as long as few connections do so: making a new
+    /// box for each request would cost a tenth of it. `Idle` when the connection should wait outside,
+    /// where waiting costs less memory.
+    async fn wait_warm(&self) -> Next {
+        let Some(_warm) = Warm::enter() else { return Next::Idle };
+        if self.serving.draining.get() {
+            return Next::Close;
+        }
+        self.idle.set(true);
+        let deadline = self.ended.get() + self.serving.current().limits.idle_timeout;
+        let readable = self.watchdog.limit(deadline, |cx| self.socket.poll_readable(cx)).await;
+        self.idle.set(false);
+        if matches!(readable, Ok(Ok(()))) { Next::Again } else { Next::Close }
     }
 
     /// One request: read its head, let the proxy handle it, write the answer, clean up behind it.
     async fn one(&self, buffer: &mut Buffer) -> Next {
         let started = Instant::now();
         let current = self.serving.current();
-        let mut record = Record::new(started, self.client.address);
+        let mut record = Record::new(started, *self.client);
         let mut head = Recycled::<RequestHead>::take();
         let wishes = match self.read_head(buffer, &mut head, started + current.limits.head_timeout).await {
             Ok(true) => Wishes::of(&head).map_err(Failure::BadHead),
@@ -226,7 +281,7 @@ impl Busy<'_> {
     ) -> Next {
         let state = BodyState::new(wishes.length, wishes.expects_continue);
         let interim = Interim::default();
-        let mut unsent = Scratch::take();
+        let mut unsent = Scratch::default();
         let received = std::mem::take(buffer);
         let pace = pace(&current.limits);
         let mut body =
@@ -271,10 +326,10 @@ impl Busy<'_> {
         record.received = state.received.get();
         if let (Some(upgraded), None) = (upgraded, record.failure) {
             self.tunnel(&current.limits, body.into_buffer(), *upgraded, record).await;
-            observe::note(&current.proxy.line(record, &head, &id));
+            self.note(&current.proxy, &head, &id, record);
             return Next::Close;
         }
-        observe::note(&current.proxy.line(record, &head, &id));
+        self.note(&current.proxy, &head, &id, record);
         if broken {
             return Next::Close;
         }
@@ -287,6 +342,12 @@ impl Busy<'_> {
         }
         *buffer = body.into_buffer();
         if buffer.is_empty() { Next::Idle } else { Next::Again }
+    }
+
+    fn note(&self, proxy: &Proxy, head: &RequestHead, id: &RequestId, record: &Record) {
+        let now = Instant::now();
+        self.ended.set(now);
+        observe::note(&proxy.line(record, head, id), now);
     }
 
     /// An answer that broke off in its middle: the client must not take what it has for the whole.
@@ -351,7 +412,7 @@ impl Busy<'_> {
             let writer = Writer { socket: self.socket, watchdog: self.watchdog, pace: pace(&current.limits) };
             (record.sent, _) = writer.write(Scratch::take(), asked, form, response).await;
         }
-        observe::note(&current.proxy.line(record, head, &id));
+        self.note(&current.proxy, head, &id, record);
         if answers { self.close(true).await } else { Next::Close }
     }
 

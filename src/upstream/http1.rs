@@ -40,6 +40,10 @@ impl Payload<'_> {
         }
     }
 
+    pub fn is_none(&self) -> bool {
+        matches!(self, Payload::None)
+    }
+
     pub fn is_replayable(&self) -> bool {
         !matches!(self, Payload::Stream(_))
     }
@@ -70,6 +74,7 @@ pub async fn exchange<'c>(
     facts: &Facts<'_>,
     payload: Payload<'c>,
     timeouts: Timeouts,
+    now: Instant,
 ) -> Result<Response<'c>, Box<Unanswered<'c>>> {
     let mut out = Scratch::take();
     forward::write_head(&mut out, &request.head, facts);
@@ -84,7 +89,7 @@ pub async fn exchange<'c>(
         interim_count: 0,
         watchdog: request.watchdog,
         timeouts,
-        deadline: Instant::now() + timeouts.send,
+        deadline: now + timeouts.send,
     };
     let method = request.head.method;
     let outcome = std::future::poll_fn(|cx| exchange.poll_head(method, request.upgrade, cx)).await;

@@ -73,6 +73,8 @@ impl Upstream {
     ) -> Result<Response<'c>, Failure> {
         let body = std::mem::take(&mut request.body);
         let payload = self.prepare(body, sending).await?;
+        // The clock is read again only when the body took time to come.
+        let started = if payload.is_none() { record.started } else { Instant::now() };
         let facts = Facts {
             client,
             id: &request.id,
@@ -81,8 +83,7 @@ impl Upstream {
             forwarded: sending.forwarded,
             length: payload.length(),
         };
-        let started = Instant::now();
-        let outcome = self.send_payload(request, &facts, payload, sending.timeouts, record).await;
+        let outcome = self.send_payload(request, &facts, payload, sending.timeouts, started, record).await;
         record.upstream_time = started.elapsed();
         outcome
     }
@@ -113,10 +114,13 @@ impl Upstream {
         facts: &Facts<'_>,
         payload: Payload<'c>,
         timeouts: Timeouts,
+        started: Instant,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
         let (connection, reused) = self.connection(request, timeouts, record).await?;
-        let unanswered = match exchange(connection, reused, request, facts, payload, timeouts).await {
+        let started = if reused { started } else { Instant::now() };
+        let sent = exchange(connection, reused, request, facts, payload, timeouts, started).await;
+        let unanswered = match sent {
             Ok(response) => return Ok(response),
             Err(unanswered) => unanswered,
         };
@@ -131,7 +135,8 @@ impl Upstream {
         }
         let permit = unanswered.connection.into_permit();
         let fresh = connect(permit, timeouts.connect, request.watchdog).await?;
-        exchange(fresh, false, request, facts, payload, timeouts).await.map_err(|again| again.failure)
+        let sent = exchange(fresh, false, request, facts, payload, timeouts, Instant::now()).await;
+        sent.map_err(|again| again.failure)
     }
 
     /// A connection to the endpoint whose turn it is; to another when that one cannot be connected to,
