@@ -127,7 +127,8 @@ fn refuse_method(method: Method) -> Result<(), Failure> {
 
 /// One canonical path before any decision; the origin gets the same.
 fn canonicalise(request: &mut Request<'_>) -> Result<(), Failure> {
-    let mut out = Scratch::take();
+    // Without memory until a path really changes.
+    let mut out = Vec::new();
     match path::canonicalise(request.head.path(), &mut out) {
         Ok(Canonical::Same) => {}
         Ok(Canonical::Changed) => request.head.set_path(&out),

@@ -282,10 +282,10 @@ impl Busy<'_> {
         let state = BodyState::new(wishes.length, wishes.expects_continue);
         let interim = Interim::default();
         let mut unsent = Scratch::default();
-        let received = std::mem::take(buffer);
-        let pace = pace(&current.limits);
-        let mut body =
-            RequestBody::new(self.socket, self.watchdog, received, wishes.length, pace.clone(), &state);
+        let mut body = (wishes.length != BodyLength::NONE).then(|| {
+            let (received, pace) = (std::mem::take(buffer), pace(&current.limits));
+            RequestBody::new(self.socket, self.watchdog, received, wishes.length, pace, &state)
+        });
         let asked = Asked::of(&head);
         let mut request = Request {
             head,
@@ -295,8 +295,8 @@ impl Busy<'_> {
             interim: &interim,
             watchdog: self.watchdog,
         };
-        if wishes.length != BodyLength::NONE {
-            request.body = Body::Stream(Box::new(&mut body));
+        if let Some(body) = &mut body {
+            request.body = Body::Stream(Box::new(body));
         }
         let mut response = {
             let handling = pin!(current.proxy.handle(self.client, &mut request, record));
@@ -312,6 +312,7 @@ impl Busy<'_> {
         record.status = response.head.status;
         let mut broken = matches!(record.failure, Some(Failure::ClientClosed));
         if !broken {
+            let pace = pace(&current.limits);
             let writer = Writer { socket: self.socket, watchdog: self.watchdog, pace };
             let (sent, outcome) = writer.write(unsent, asked, form, response).await;
             record.sent = sent;
@@ -325,7 +326,7 @@ impl Busy<'_> {
         }
         record.received = state.received.get();
         if let (Some(upgraded), None) = (upgraded, record.failure) {
-            self.tunnel(&current.limits, body.into_buffer(), *upgraded, record).await;
+            self.tunnel(&current.limits, std::mem::take(buffer), *upgraded, record).await;
             self.note(&current.proxy, &head, &id, record);
             return Next::Close;
         }
@@ -334,13 +335,15 @@ impl Busy<'_> {
             return Next::Close;
         }
         if form.close {
-            let leftover = !state.is_complete() || body.has_surplus();
+            let leftover = !state.is_complete() || !buffer.is_empty() || body.is_some_and(|body| body.has_surplus());
             return self.close(leftover).await;
         }
-        if !state.is_complete() && !self.drain(&mut body).await {
-            return Next::Close;
+        if let Some(mut body) = body {
+            if !state.is_complete() && !self.drain(&mut body).await {
+                return Next::Close;
+            }
+            *buffer = body.into_buffer();
         }
-        *buffer = body.into_buffer();
         if buffer.is_empty() { Next::Idle } else { Next::Again }
     }
 

@@ -243,10 +243,10 @@ impl Drop for Local {
     }
 }
 
+/// Below 1000, with leading zeros.
 fn three_digits(out: &mut Vec<u8>, number: u32) {
-    for divisor in [100, 10, 1] {
-        out.push(b'0' + (number / divisor % 10) as u8);
-    }
+    let digit = |divisor: u32| b'0' + (number / divisor % 10) as u8;
+    out.extend_from_slice(&[digit(100), digit(10), digit(1)]);
 }
 
 fn milliseconds(out: &mut Vec<u8>, duration: Duration) {

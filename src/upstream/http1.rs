@@ -27,7 +27,7 @@ const MAX_INTERIM: u8 = 16;
 pub enum Payload<'c> {
     #[default]
     None,
-    Spool(Spool),
+    Spool(Box<Spool>),
     Stream(Box<dyn BodyStream + 'c>),
 }
 
@@ -51,7 +51,7 @@ impl Payload<'_> {
     fn source(&mut self) -> Option<&mut dyn BodyStream> {
         match self {
             Payload::None => None,
-            Payload::Spool(spool) => Some(spool),
+            Payload::Spool(spool) => Some(spool.as_mut()),
             Payload::Stream(stream) => Some(stream.as_mut()),
         }
     }
@@ -274,6 +274,7 @@ impl<'c> Exchange<'c> {
         Ok((head, length))
     }
 
+    #[inline(always)] // It would be moved, some 400 bytes, to be taken apart.
     fn into_response(mut self, head: Recycled<ResponseHead>, length: ResponseLength) -> Response<'c> {
         let announced = length.announced;
         if head.status == 101 {
@@ -305,6 +306,7 @@ impl<'c> Exchange<'c> {
     }
 
     /// The exchange is over; the connection goes back to the pool when nothing is left on it.
+    #[inline(always)]
     fn finish(self, clean: bool) {
         if clean && self.upload == Upload::Done {
             self.connection.release();

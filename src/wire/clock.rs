@@ -17,15 +17,15 @@ thread_local! {
 /// Time since 1970 at `now`. The wall clock is looked at once a second; in between the monotonic one, which
 /// the caller has read anyway, tells how much has passed.
 pub fn since_epoch(now: Instant) -> Duration {
-    let (at, wall) = match BASE.get() {
-        Some((at, wall)) if now.saturating_duration_since(at) < Duration::from_secs(1) && now >= at => (at, wall),
-        _ => {
-            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            BASE.set(Some((now, wall)));
-            (now, wall)
+    if let Some((at, wall)) = BASE.get() {
+        let passed = now.saturating_duration_since(at);
+        if passed.as_secs() == 0 {
+            return wall + passed;
         }
-    };
-    wall + (now - at)
+    }
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    BASE.set(Some((now, wall)));
+    wall
 }
 
 /// Now (RFC 9110 section 5.6.7).
