@@ -10,7 +10,9 @@ use std::time::Duration;
 use ::http1::connection::requested_upgrade;
 use ::http1::fields::is_token;
 use ::http1::framing::request_length;
-use ::http1::{BodyLength, ConnectionOptions, HeadError, HeadLimits, HeadScanner, RequestHead, Version};
+use ::http1::{
+    BodyLength, ConnectionOptions, HeadError, HeadLimits, HeadScanner, RequestHead, Scheme, Version,
+};
 use tokio::time::Instant;
 
 use super::answer::{self, Asked, Form, Writer};
@@ -19,8 +21,8 @@ use super::pace::Pace;
 use super::request_body::{BodyState, RequestBody};
 use crate::listen::ClientLimits;
 use crate::message::{
-    Body, BodyStream, Client, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade, Upgraded,
-    pages,
+    Blame, Body, BodyStream, Client, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade,
+    Upgraded, pages,
 };
 use crate::observe::{self, Record};
 use crate::proxy::Proxy;
@@ -209,6 +211,7 @@ impl Busy<'_> {
         let mut record = Record::new(started, *self.client);
         let mut head = Recycled::<RequestHead>::take();
         let wishes = match self.read_head(buffer, &mut head, started + current.limits.head_timeout).await {
+            Ok(true) if head.target_scheme() == Some(Scheme::Https) => Err(Failure::WrongScheme),
             Ok(true) => Wishes::of(&head).map_err(Failure::BadHead),
             Ok(false) => return Next::Close,
             Err(failure) => Err(failure),
@@ -305,7 +308,9 @@ impl Busy<'_> {
         state.answered.set(true);
         let (head, id) = request.into_answered();
 
-        let keep = wishes.keep_alive && !self.serving.draining.get();
+        // Who was wrong once may be so about where the request ends: nothing behind it is looked at.
+        let refused = record.failure.is_some_and(|failure| failure.blame() == Blame::Client);
+        let keep = wishes.keep_alive && !refused && !self.serving.draining.get();
         let close = !keep || !state.is_drainable(DRAIN_BYTES);
         let form = answer::form(asked, &response, close);
         let upgraded = take_upgraded(&mut response);
@@ -335,8 +340,9 @@ impl Busy<'_> {
             return Next::Close;
         }
         if form.close {
-            let leftover = !state.is_complete() || !buffer.is_empty() || body.is_some_and(|body| body.has_surplus());
-            return self.close(leftover).await;
+            let still_sending =
+                refused || !state.is_complete() || !buffer.is_empty() || body.is_some_and(|body| body.has_surplus());
+            return self.close(still_sending).await;
         }
         if let Some(mut body) = body {
             if !state.is_complete() && !self.drain(&mut body).await {
@@ -431,7 +437,7 @@ impl Busy<'_> {
         let _ = self
             .watchdog
             .limit(deadline, |cx| {
-                let _ = ready!(self.socket.poll_shutdown(cx));
+                let _ = self.socket.shutdown();
                 loop {
                     let count = ready!(self.socket.poll_read(cx, buffer.room())).unwrap_or(0);
                     left = left.saturating_sub(count);

@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
+use ::http1::connection::accepts_trailers;
 use tokio::time::Instant;
 
 use super::balance::RoundRobin;
@@ -13,7 +14,7 @@ use super::forward::Facts;
 use super::http1::{Payload, exchange};
 use super::pool::{self, Acquired, Connection, Permit};
 use super::retry::may_resend;
-use super::spool::{Spool, SpoolSpace};
+use super::spool::{Limited, Spool, SpoolSpace};
 use super::{Balance, UpstreamOptions};
 use crate::message::{Body, Client, Failure, Request, Response};
 use crate::observe::Record;
@@ -74,7 +75,7 @@ impl Upstream {
         let body = std::mem::take(&mut request.body);
         let payload = match body {
             Body::Empty => Payload::None,
-            body => self.prepare(body, sending).await?,
+            body => self.prepare(body, accepts_trailers(&request.head), sending).await?,
         };
         // The clock is read again only when the body took time to come.
         let started = if payload.is_none() { record.started } else { Instant::now() };
@@ -92,7 +93,12 @@ impl Upstream {
     }
 
     /// Reads the body when the route buffers; checks its size when the client told it.
-    async fn prepare<'c>(&self, body: Body<'c>, sending: &Sending) -> Result<Payload<'c>, Failure> {
+    async fn prepare<'c>(
+        &self,
+        body: Body<'c>,
+        trailers: bool,
+        sending: &Sending,
+    ) -> Result<Payload<'c>, Failure> {
         if let ::http1::BodyLength::Exact(length) = body.length()
             && length > sending.max_body_size
         {
@@ -104,7 +110,7 @@ impl Upstream {
                 Ok(Payload::Spool(Box::new(spool)))
             }
             (Body::Stream(stream), BodyMode::Stream) => {
-                Ok(Payload::Stream(Box::new(super::spool::Limited::new(stream, sending.max_body_size))))
+                Ok(Payload::Stream(Box::new(Limited::new(stream, sending.max_body_size, trailers))))
             }
             // The bodies of requests are streams or nothing.
             _ => Ok(Payload::None),

@@ -132,12 +132,15 @@ pub fn is_allowed_in_trailers(name: &[u8]) -> bool {
 
 const FORBIDDEN_PREFIXES: [&[u8]; 4] = [b"if-", b"proxy-", b"x-forwarded-", b"x-original-"];
 
-const FORBIDDEN_IN_TRAILERS: [&[u8]; 18] = [
+const FORBIDDEN_IN_TRAILERS: [&[u8]; 21] = [
     b"age",
+    b"client-cert",
+    b"client-cert-chain",
     b"client-ip",
     b"content-disposition",
     b"content-location",
     b"content-range",
+    b"early-data",
     b"expires",
     b"pragma",
     b"range",
