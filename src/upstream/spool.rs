@@ -124,10 +124,6 @@ impl Spool {
         self.memory.len() as u64 + self.in_file
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn add(&mut self, data: &[u8]) -> Result<(), Failure> {
         let bytes = data.len() as u64;
         let fits = self.file.is_none() && self.memory.len() + data.len() <= IN_MEMORY;
