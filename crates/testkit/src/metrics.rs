@@ -26,7 +26,9 @@ impl Metrics {
             let (own, own_labels) = series.split_once('{').unwrap_or((series, ""));
             own == name && labels.iter().all(|label| own_labels.contains(label))
         });
-        wanted.map(|(series, value)| value.parse::<f64>().unwrap_or_else(|_| panic!("{series} {value}"))).sum()
+        wanted
+            .map(|(series, value)| value.parse::<f64>().unwrap_or_else(|_| panic!("{series} {value}")))
+            .sum()
     }
 
     pub fn page(&self) -> &str {
