@@ -340,8 +340,10 @@ impl Busy<'_> {
             return Next::Close;
         }
         if form.close {
-            let still_sending =
-                refused || !state.is_complete() || !buffer.is_empty() || body.is_some_and(|body| body.has_surplus());
+            let still_sending = refused
+                || !state.is_complete()
+                || !buffer.is_empty()
+                || body.is_some_and(|body| body.has_surplus());
             return self.close(still_sending).await;
         }
         if let Some(mut body) = body {

@@ -33,10 +33,7 @@ pub async fn connect(permit: Permit, timeout: Duration, watchdog: &Watchdog) -> 
 }
 
 /// Tries the addresses of a name in turn, each connect beginning with another one.
-async fn open(
-    address: &EndpointAddress,
-    resolved: Arc<[SocketAddr]>,
-) -> Result<Socket, Failure> {
+async fn open(address: &EndpointAddress, resolved: Arc<[SocketAddr]>) -> Result<Socket, Failure> {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     if let EndpointAddress::Unix(path) = address {
         return connected_unix(path).await.map_err(|error| classify(&error));

@@ -70,7 +70,11 @@ impl Socket {
         self.poll_output(cx, bytes.len(), |fd| send(fd, bytes, SendFlags::NOSIGNAL))
     }
 
-    pub fn poll_write_vectored(&self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    pub fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let len = parts.iter().map(|part| part.len()).sum();
         self.poll_output(cx, len, |fd| {
             let mut ancillary = rustix::net::SendAncillaryBuffer::default();
