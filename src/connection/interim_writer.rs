@@ -4,7 +4,8 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use ::http1::{Version, encode};
+use ::http1::connection::is_nominated;
+use ::http1::{ConnectionOptions, Name, Version, encode};
 
 use crate::message::Interim;
 use crate::wire::{Scratch, Socket};
@@ -36,8 +37,12 @@ fn take(interim: &Interim, version: Version, unsent: &mut Vec<u8>) {
     for head in interim.drain() {
         if version == Version::Http11 {
             encode::status_line(unsent, &head);
+            let nominations =
+                ConnectionOptions::parse(&head.fields).is_ok_and(|options| options.nominations > 0);
             head.fields.write_lines(unsent, |field| {
-                !field.known.is_hop_by_hop() && field.known != ::http1::Name::ContentLength
+                !field.known.is_hop_by_hop()
+                    && field.known != Name::ContentLength
+                    && !(nominations && is_nominated(&head.fields, field.known, field.name))
             });
             unsent.extend_from_slice(b"\r\n");
         }

@@ -53,6 +53,7 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         ready: shared.ready.clone(),
         log: log.clone(),
         space: shared.space.clone(),
+        connections: shared.connections.clone(),
     };
     let used_endpoints = upstreams.iter().flat_map(|upstream| upstream.endpoints().to_vec()).collect();
     Built {

@@ -95,6 +95,11 @@ struct Floor {
     roster: Rc<Roster>,
     neighbours: Rc<Neighbours>,
     listeners: HashMap<usize, Listener>,
+    /// Connections of listeners that this worker has not heard of yet: another worker was told sooner,
+    /// and had one to give away at once.
+    early: Vec<Handed>,
+    /// Listeners with a smaller number were heard of.
+    known_below: usize,
 }
 
 struct Listener {
@@ -107,7 +112,15 @@ impl Floor {
     fn new(shared: Arc<Shared>, built: Built, mailboxes: Vec<UnboundedSender<Handed>>) -> Floor {
         AccessLog::attach(built.log.clone());
         let neighbours = Rc::new(Neighbours { loads: shared.loads.clone(), mailboxes });
-        Floor { shared, built, roster: Rc::default(), neighbours, listeners: HashMap::new() }
+        Floor {
+            shared,
+            built,
+            roster: Rc::default(),
+            neighbours,
+            listeners: HashMap::new(),
+            early: Vec::new(),
+            known_below: 0,
+        }
     }
 
     async fn work(mut self, mut inbox: UnboundedReceiver<Order>, mut handed: UnboundedReceiver<Handed>) {
@@ -147,6 +160,10 @@ impl Floor {
             }
         });
         self.listeners.insert(number, Listener { door, serving, accepting: accepting.abort_handle() });
+        self.known_below = number + 1;
+        for handed in std::mem::take(&mut self.early) {
+            self.take(handed);
+        }
     }
 
     fn close(&mut self, number: usize) {
@@ -176,7 +193,10 @@ impl Floor {
 
     /// A connection from a more loaded worker. When its listener was closed meanwhile it is dropped, as it
     /// would have been in the queue of that.
-    fn take(&self, handed: Handed) {
+    fn take(&mut self, handed: Handed) {
+        if handed.listener >= self.known_below {
+            return self.early.push(handed);
+        }
         let Handed { socket, peer, listener: number } = handed;
         let Some(listener) = self.listeners.get(&number) else { return };
         if let Ok(socket) = Socket::from_portable(socket) {

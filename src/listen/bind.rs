@@ -1,5 +1,6 @@
 //! Listening sockets: made once, before any worker starts, so that what cannot be bound is said at start.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
@@ -35,6 +36,8 @@ pub fn bind(options: &ListenerOptions, workers: usize) -> io::Result<BoundListen
         ListenAddress::Tcp(address) => {
             let first = tcp(*address, options.backlog)?;
             let address = first.local_addr()?;
+            // With port 0 nobody knew the address before.
+            note_ours(address);
             let mut sockets = vec![Listening::Tcp(first)];
             for _ in 1..workers {
                 sockets.push(Listening::Tcp(tcp(address, options.backlog)?));
@@ -73,10 +76,6 @@ fn tcp(address: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener> {
 /// `SO_REUSEPORT` would let a second process of the same user share the port in silence, each getting half
 /// of the connections. Two of our own sockets are meant; so the port must be free, or ours.
 fn refuse_foreign_sharing(address: SocketAddr) -> io::Result<()> {
-    use std::cell::RefCell;
-    thread_local! {
-        static OURS: RefCell<Vec<SocketAddr>> = const { RefCell::new(Vec::new()) };
-    }
     if address.port() == 0 || OURS.with_borrow(|ours| ours.contains(&address)) {
         return Ok(());
     }
@@ -86,8 +85,21 @@ fn refuse_foreign_sharing(address: SocketAddr) -> io::Result<()> {
     }
     probe.set_reuse_address(true)?;
     probe.bind(&address.into())?;
-    OURS.with_borrow_mut(|ours| ours.push(address));
+    note_ours(address);
     Ok(())
+}
+
+thread_local! {
+    /// Addresses that this process has bound before.
+    static OURS: RefCell<Vec<SocketAddr>> = const { RefCell::new(Vec::new()) };
+}
+
+fn note_ours(address: SocketAddr) {
+    OURS.with_borrow_mut(|ours| {
+        if !ours.contains(&address) {
+            ours.push(address);
+        }
+    });
 }
 
 fn unix(path: &Path, backlog: u32) -> io::Result<UnixListener> {

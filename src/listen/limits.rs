@@ -5,8 +5,6 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use crate::observe::metrics::PROCESS;
-
 /// Counts open connections. The maxima come with each question, since a reload may change them.
 #[derive(Debug, Default)]
 pub struct ConnectionLimits {
@@ -53,7 +51,6 @@ impl ConnectionLimits {
             *count += 1;
             ticket.client = Some(key);
         }
-        PROCESS.open_connections.store(open, Relaxed);
         Ok(ticket)
     }
 
@@ -64,8 +61,7 @@ impl ConnectionLimits {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let open = self.limits.open.fetch_sub(1, Relaxed) - 1;
-        PROCESS.open_connections.store(open, Relaxed);
+        self.limits.open.fetch_sub(1, Relaxed);
         let Some(client) = self.client else { return };
         let mut clients = self.limits.clients.lock().expect("no panic while held");
         if let Some(count) = clients.get_mut(&client) {

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -46,7 +46,6 @@ pub struct Process {
     pub accepted: AtomicU64,
     pub refused: AtomicU64,
     pub handed_over: AtomicU64,
-    pub open_connections: AtomicUsize,
     pub reloads: AtomicU64,
     pub failed_reloads: AtomicU64,
     pub panics: AtomicU64,
@@ -56,7 +55,6 @@ pub static PROCESS: Process = Process {
     accepted: AtomicU64::new(0),
     refused: AtomicU64::new(0),
     handed_over: AtomicU64::new(0),
-    open_connections: AtomicUsize::new(0),
     reloads: AtomicU64::new(0),
     failed_reloads: AtomicU64::new(0),
     panics: AtomicU64::new(0),
@@ -132,6 +130,7 @@ pub struct EndpointFacts {
 /// What the page shows besides the counters kept here.
 #[derive(Debug, Clone, Default)]
 pub struct PageFacts {
+    pub open_connections: u64,
     pub endpoints: Vec<EndpointFacts>,
     pub dropped_log_lines: u64,
     pub spool_memory: u64,
@@ -224,7 +223,7 @@ fn requests(page: &mut String) {
 fn process(page: &mut String, facts: &PageFacts) {
     let process = &PROCESS;
     let gauges = [
-        ("open_connections", "Client connections", process.open_connections.load(Relaxed) as u64),
+        ("open_connections", "Client connections", facts.open_connections),
         ("spool_memory_bytes", "Memory used by buffered request bodies", facts.spool_memory),
         ("spool_disk_bytes", "Disk used by buffered request bodies", facts.spool_disk),
     ];

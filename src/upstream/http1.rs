@@ -331,9 +331,6 @@ struct Answer<'c> {
 impl Answer<'_> {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         let exchange = &mut self.exchange;
-        if let Poll::Ready(Err(failure)) = exchange.poll_upload(cx) {
-            return Poll::Ready(Err(failure));
-        }
         match self.incoming.poll_data(&exchange.connection.socket, cx) {
             Poll::Ready(Ok(data)) => {
                 if !data.is_empty() {
@@ -356,6 +353,10 @@ impl Answer<'_> {
 impl BodyStream for AnswerBody<'_> {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], Failure>> {
         let Some(answer) = &mut self.state else { return Poll::Ready(Ok(b"")) };
+        // Also while nobody takes the answer: a client may send all of its request before it reads.
+        if let Poll::Ready(Err(failure)) = answer.exchange.poll_upload(cx) {
+            return Poll::Ready(Err(failure));
+        }
         if !answer.incoming.has_data() {
             ready!(answer.poll_fill(cx))?;
         }

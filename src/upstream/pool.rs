@@ -103,6 +103,8 @@ impl Connection {
         if self.generation != endpoint.generation.load(Relaxed) || endpoint.is_retired() {
             return;
         }
+        // Also for one that is offered to a waiting request: it comes back when that is gone.
+        self.idle_since = SECONDS.get();
         if endpoint.waiting.load(Acquire) > 0 {
             let endpoint = endpoint.clone();
             if let Some(connection) = hand_over(&endpoint, self) {
@@ -110,7 +112,6 @@ impl Connection {
             }
             return;
         }
-        self.idle_since = SECONDS.get();
         self.keep();
     }
 

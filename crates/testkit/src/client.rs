@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,14 @@ impl Client {
     pub fn try_connect(address: impl Into<Address>) -> io::Result<Client> {
         let stream = Stream::connect(&address.into(), DEADLINE)?;
         Ok(Client { input: Input::new(TimedStream { stream, end: None }), deadline: DEADLINE })
+    }
+
+    /// Connects from `source`, any address of 127.0.0.0/8: to the server that is another client.
+    #[track_caller]
+    pub fn connect_from(source: IpAddr, address: SocketAddr) -> Client {
+        let stream = Stream::connect_from(source, address, DEADLINE);
+        let stream = stream.unwrap_or_else(|error| panic!("connect to {address} from {source}: {error}"));
+        Client { input: Input::new(TimedStream { stream, end: None }), deadline: DEADLINE }
     }
 
     /// How long one call may wait for the server, all its reads together.

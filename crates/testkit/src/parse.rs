@@ -214,7 +214,9 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
 fn parse_head(raw: &[u8]) -> Result<Head, String> {
     let mut lines = split_lines(raw)?.into_iter();
     let start_line = lines.next().ok_or("no start line")?;
-    if start_line.iter().any(|byte| byte.is_ascii_control()) {
+    // A reason phrase may have tabs (RFC 9112 section 4).
+    let is_status_line = start_line.starts_with(b"HTTP/");
+    if start_line.iter().any(|&byte| byte.is_ascii_control() && !(is_status_line && byte == b'\t')) {
         return Err(format!("control character in start line {:?}", latin1(start_line)));
     }
     let fields = lines.map(parse_field).collect::<Result<_, _>>()?;

@@ -1,12 +1,12 @@
 //! A connected socket, TCP or Unix, behind one type.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::Address;
 
@@ -28,6 +28,15 @@ impl Stream {
             }
             Address::Unix(path) => UnixStream::connect(path).map(Stream::Unix),
         }
+    }
+
+    /// Connects over TCP with `source` as its own address.
+    pub fn connect_from(source: IpAddr, address: SocketAddr, deadline: Duration) -> io::Result<Stream> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+        socket.connect_timeout(&address.into(), deadline)?;
+        socket.set_tcp_nodelay(true)?;
+        Ok(Stream::Tcp(socket.into()))
     }
 
     /// A second handle to the same socket.
