@@ -55,7 +55,7 @@ impl Proxy {
         record: &mut Record,
     ) -> Response<'c> {
         let client = client.behind(&self.trusted_proxies, &request.head.fields);
-        record.client = client.address;
+        record.client = client;
         if client.trusted {
             keep_request_id(request);
         }
@@ -127,11 +127,12 @@ fn refuse_method(method: Method) -> Result<(), Failure> {
 
 /// One canonical path before any decision; the origin gets the same.
 fn canonicalise(request: &mut Request<'_>) -> Result<(), Failure> {
-    let mut out = Scratch::take();
+    // Without memory until a path really changes.
+    let mut out = Vec::new();
     match path::canonicalise(request.head.path(), &mut out) {
         Ok(Canonical::Same) => {}
         Ok(Canonical::Changed) => request.head.set_path(&out),
-        Err(error) => return Err(Failure::BadPath(error.reason())),
+        Err(error) => return Err(Failure::BadPath(error.code())),
     }
     Ok(())
 }
@@ -141,7 +142,7 @@ fn rewrite_path(rewrite: &Rewrite, request: &mut Request<'_>) -> Result<(), Fail
     match apply_rewrite(rewrite, request.head.path(), &mut out) {
         Ok(Canonical::Same) => {}
         Ok(Canonical::Changed) => request.head.set_path(&out),
-        Err(error) => return Err(Failure::BadPath(error.reason())),
+        Err(error) => return Err(Failure::BadPath(error.code())),
     }
     Ok(())
 }

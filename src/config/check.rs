@@ -1,5 +1,7 @@
 //! From `ConfigFile` to `Config`: every section in turn, then what only several of them together show.
 
+use std::collections::BTreeSet;
+
 use super::diagnostic::{Diagnostic, Place, Problems, Severity};
 use super::fields::Fields;
 use super::file::ConfigFile;
@@ -110,7 +112,7 @@ fn lower_upstreams(root: &Table, workers: usize, problems: &Problems) -> Vec<Ups
 }
 
 fn lower_routes(root: &Table, defaults: &Settings, problems: &Problems) -> Vec<RouteOptions> {
-    let upstreams: Vec<&str> = named(root, "upstreams").iter().map(|entry| entry.key.as_str()).collect();
+    let upstreams: BTreeSet<&str> = named(root, "upstreams").iter().map(|entry| entry.key.as_str()).collect();
     let mut lowered: Vec<(RouteOptions, &Place)> = Vec::new();
     for (entry, fields) in each(root, "routes", problems) {
         let route = routes::lower(&entry.key, &fields, defaults, &upstreams);
@@ -124,25 +126,16 @@ fn lower_routes(root: &Table, defaults: &Settings, problems: &Problems) -> Vec<R
 }
 
 fn warn_unused(root: &Table, problems: &Problems) {
-    let routes = named(root, "routes");
-    let used = |name: &str| {
-        routes.iter().any(|route| match &route.node.value {
-            Value::Table(table) => table.get("upstream").is_some_and(|entry| match entry.node.as_text() {
-                Some(text) => text == name,
-                None => true,
-            }),
-            _ => true,
-        })
-    };
     // With a misspelt reference it may be this one that is meant.
     if problems.has_errors() {
         return;
     }
-    for upstream in named(root, "upstreams") {
-        if !used(&upstream.key) {
-            let message = format!("no route uses the upstream `{}`", upstream.key);
-            let hint = format!("add a route with `upstream = \"{}\"`, or remove it", upstream.key);
-            problems.add(Diagnostic::warning(&upstream.place, message).hint(hint));
-        }
+    let routes = each(root, "routes", problems);
+    let used: BTreeSet<&str> =
+        routes.filter_map(|(_, fields)| fields.text("upstream")).map(|text| text.value).collect();
+    for upstream in named(root, "upstreams").iter().filter(|upstream| !used.contains(upstream.key.as_str())) {
+        let message = format!("no route uses the upstream `{}`", upstream.key);
+        let hint = format!("add a route with `upstream = \"{}\"`, or remove it", upstream.key);
+        problems.add(Diagnostic::warning(&upstream.place, message).hint(hint));
     }
 }

@@ -39,11 +39,11 @@ fn path(fields: &Fields<'_>) -> PathPattern {
     one_of(fields, &["path", "path_exact", "path_regex"]);
     if let Some(text) = fields.text("path") {
         return fields
-            .parsed(text, pattern::path)
+            .parsed(text, pattern::path_pattern)
             .map_or(PathPattern::Any, |path| PathPattern::Prefix(prefix(path)));
     }
     if let Some(text) = fields.text("path_exact") {
-        return fields.parsed(text, pattern::path).map_or(PathPattern::Any, PathPattern::Exact);
+        return fields.parsed(text, pattern::path_pattern).map_or(PathPattern::Any, PathPattern::Exact);
     }
     if let Some(text) = fields.text("path_regex") {
         return pattern::regex(fields, text).map_or(PathPattern::Any, PathPattern::Regex);

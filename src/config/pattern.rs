@@ -5,6 +5,7 @@ use regex::bytes::Regex;
 use super::diagnostic::{Diagnostic, Place};
 use super::fields::{Fields, Text};
 use super::values::{Parsed, shown, wrong};
+use crate::route::path;
 
 /// A regex; what is wrong with it is told with the place inside it.
 pub fn regex(fields: &Fields<'_>, text: Text<'_>) -> Option<Regex> {
@@ -58,7 +59,7 @@ fn regex_hint(why: &str) -> Option<String> {
 }
 
 /// A path as requests have it after canonicalisation.
-pub fn path(text: &str) -> Parsed<String> {
+pub fn path_pattern(text: &str) -> Parsed<String> {
     let not = || format!("{} is not a path", shown(text));
     if !text.starts_with('/') {
         if let Some((_, rest)) = text.split_once("://") {
@@ -75,7 +76,8 @@ pub fn path(text: &str) -> Parsed<String> {
         let prefix = if prefix.is_empty() { "/" } else { prefix };
         return Err(wrong(not(), format!("`path` is a prefix already: \"{prefix}\" covers all below it")));
     }
-    let canonical = canonical(text).map_err(|why| wrong(not(), why))?;
+    let canonical = path::pattern(text).map_err(|error| wrong(not(), error.reason()))?;
+    let canonical = String::from_utf8_lossy(&canonical).into_owned();
     if canonical != text {
         return Err(wrong(
             format!("no request has the path `{text}`"),
@@ -83,68 +85,6 @@ pub fn path(text: &str) -> Parsed<String> {
         ));
     }
     Ok(canonical)
-}
-
-/// RFC 3986 section 6.2.2: unreserved characters plain, other escapes in upper case, no dot segments.
-fn canonical(text: &str) -> Result<String, String> {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let (piece, after) = rest.split_at(c.len_utf8());
-        rest = after;
-        match c {
-            '%' => {
-                let byte = rest.get(..2).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
-                let byte = byte.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-                let Some(byte) = byte else { return Err("`%` needs two hex digits behind it".to_string()) };
-                refuse_ambiguous(byte)?;
-                match char::from(byte) {
-                    c if is_unreserved(c) => plain.push(c),
-                    _ => plain.push_str(&format!("%{byte:02X}")),
-                }
-                rest = &rest[2..];
-            }
-            c if is_unreserved(c) || "/!$&'()*+,=:@".contains(c) => plain.push(c),
-            _ => {
-                refuse_ambiguous(u8::try_from(c).unwrap_or(b'x'))?;
-                plain.extend(piece.bytes().map(|byte| format!("%{byte:02X}")));
-            }
-        }
-    }
-    resolved(&plain)
-}
-
-/// Bytes, plain or escaped, that the proxy refuses in a path or leaves out of the comparison.
-fn refuse_ambiguous(byte: u8) -> Result<(), String> {
-    match byte {
-        b'/' => Err("an escaped slash is refused in every request".to_string()),
-        b'\\' => Err("a backslash is refused in every request".to_string()),
-        b';' => Err("`;` begins a parameter, and those are not matched".to_string()),
-        byte if byte < b' ' || byte == 0x7f => {
-            Err("control characters are refused in every request".to_string())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn is_unreserved(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~')
-}
-
-/// Dot segments resolved, empty segments merged.
-fn resolved(path: &str) -> Result<String, String> {
-    let mut kept: Vec<&str> = Vec::new();
-    for segment in path.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                kept.pop().ok_or("it goes above the root")?;
-            }
-            segment => kept.push(segment),
-        }
-    }
-    let folder = !kept.is_empty() && ["/", "/.", "/.."].iter().any(|end| path.ends_with(end));
-    Ok(format!("/{}{}", kept.join("/"), if folder { "/" } else { "" }))
 }
 
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
@@ -174,7 +114,7 @@ mod tests {
     #[test]
     fn paths() {
         for text in ["/", "/api", "/api/", "/a/b.c", "/caf%C3%A9", "/a:b@c", "/..."] {
-            assert_eq!(path(text), Ok(text.to_string()));
+            assert_eq!(path_pattern(text), Ok(text.to_string()));
         }
         for (text, hint) in [
             ("/a/../b", "paths are compared in their canonical form: \"/b\""),
@@ -185,14 +125,14 @@ mod tests {
             ("/a b", "paths are compared in their canonical form: \"/a%20b\""),
             ("//a//b/", "paths are compared in their canonical form: \"/a/b/\""),
             ("/a/..", "paths are compared in their canonical form: \"/\""),
-            ("/..", "it goes above the root"),
-            ("/a%2fb", "an escaped slash is refused in every request"),
-            ("/a;v=1", "`;` begins a parameter, and those are not matched"),
-            ("/100%", "`%` needs two hex digits behind it"),
+            ("/..", "the path goes above the root"),
+            ("/a%2fb", "the path holds an encoded slash"),
+            ("/a;v=1", "a path pattern cannot hold `;`: parameters are not matched"),
+            ("/100%", "the path holds a percent sign without two hex digits"),
             ("api", "a path begins with a slash: \"/api\""),
             ("/api/*", "`path` is a prefix already: \"/api\" covers all below it"),
         ] {
-            assert_eq!(path(text).unwrap_err().hint.as_deref(), Some(hint), "{text}");
+            assert_eq!(path_pattern(text).unwrap_err().hint.as_deref(), Some(hint), "{text}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! `[routes.NAME]`: match, target and the rest put together.
 
+use std::collections::BTreeSet;
+
 use super::fields::Fields;
 use super::settings::{self, Settings};
 use super::{matches, targets};
@@ -10,7 +12,7 @@ pub fn lower(
     name: &str,
     fields: &Fields<'_>,
     defaults: &Settings,
-    upstreams: &[&str],
+    upstreams: &BTreeSet<&str>,
 ) -> Option<RouteOptions> {
     let matches = matches::lower(fields);
     let own = settings::lower(fields);

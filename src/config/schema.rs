@@ -176,3 +176,48 @@ fn kind_text(kind: &Kind) -> String {
         Kind::Either(kinds) => kinds.iter().map(kind_text).collect::<Vec<_>>().join(" or "),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::{self, POOL, SERVER, TIMEOUT_KEYS};
+    use super::*;
+
+    /// `key = default` for all keys that have one.
+    fn written(keys: &[Key]) -> String {
+        let line = |key: &Key| match key.absent {
+            Absent::Means(value) => Some(format!("{} = {value}\n", key.name)),
+            _ => None,
+        };
+        keys.iter().filter_map(line).collect()
+    }
+
+    /// The defaults in the reference are those of the program: writing them all changes nothing.
+    #[test]
+    fn told_defaults_are_the_real_ones() {
+        let short = "[listeners.a]\naddress = \":80\"\n[upstreams.a]\nendpoints = [\"127.0.0.1:1\"]\n\
+                     [routes.a]\nupstream = \"a\"\n[routes.b]\npath = \"/b\"\nrespond = {}\n\
+                     [routes.c]\npath = \"/c\"\nredirect = { to = \"/\" }\n";
+        let pairs = |keys| written(keys).trim_end().replace('\n', ", ");
+        let long = format!(
+            "[listeners.a]\naddress = \":80\"\n{}[upstreams.a]\nendpoints = [{{ address = \"127.0.0.1:1\", {} }}]\n{}\
+             [upstreams.a.pool]\n{}[routes.a]\nupstream = \"a\"\n{}[routes.a.timeouts]\n{}\
+             [routes.b]\npath = \"/b\"\nrespond = {{ {} }}\n[routes.c]\npath = \"/c\"\nredirect = {{ to = \"/\", {} }}\n\
+             [server]\n{}[log]\n{}",
+            written(keys::LISTENER),
+            pairs(keys::ENDPOINT),
+            written(keys::UPSTREAM),
+            written(POOL),
+            written(keys::ROUTE),
+            written(TIMEOUT_KEYS),
+            pairs(keys::RESPOND),
+            pairs(keys::REDIRECT),
+            written(SERVER),
+            written(keys::LOG),
+        );
+        let config = |text: &str| match crate::config::parse("defaults.toml", text) {
+            Ok(loaded) => format!("{:#?}", loaded.config),
+            Err(report) => panic!("{report}\n{text}"),
+        };
+        assert_eq!(config(short), config(&long));
+    }
+}

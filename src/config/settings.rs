@@ -13,7 +13,7 @@ use super::tree::Value;
 use super::values::{self, Parsed, shown, wrong};
 use crate::route::{BodyMode, PathPattern, Rewrite, Timeouts};
 
-const DEFAULT_MAX_BODY: u64 = 100 << 20;
+const DEFAULT_MAX_BODY: u64 = 1 << 30;
 
 /// Options as written in one place; what is absent comes from `[defaults]`, then from us.
 #[derive(Default, Clone)]
@@ -111,7 +111,7 @@ pub fn check_strip_prefix(fields: &Fields<'_>, path: &PathPattern) {
     else {
         return;
     };
-    if pattern::path(text).is_ok() && !covers(text, path) && !covers(path, text) {
+    if pattern::path_pattern(text).is_ok() && !covers(text, path) && !covers(path, text) {
         let message = format!("{} is never at the start of `{path}`", shown(text));
         fields
             .problems
@@ -142,7 +142,7 @@ fn rewrite_choice(fields: &Fields<'_>) -> Option<RewriteChoice> {
             (_, Some(true)) => Some(RewriteChoice::StripOwnPath),
             (_, Some(false)) => Some(RewriteChoice::Nothing),
             (Value::Text(value), None) => {
-                let path = fields.parsed(Text { value, place: &strip.node.place }, pattern::path)?;
+                let path = fields.parsed(Text { value, place: &strip.node.place }, pattern::path_pattern)?;
                 Some(RewriteChoice::StripPrefix(prefix(path)))
             }
             _ => None,

@@ -25,7 +25,7 @@ pub fn check(routes: &[(RouteOptions, &Place)], problems: &Problems) {
 
 fn same_match(first: Placed<'_>, second: Placed<'_>) -> Option<Diagnostic> {
     let (a, b) = (&first.0.matches, &second.0.matches);
-    let same_path = path_text(&a.path) == path_text(&b.path);
+    let same_path = same_pattern(&a.path, &b.path);
     if !same_path || !implies(a, b) || !implies(b, a) {
         return None;
     }
@@ -69,7 +69,7 @@ fn before(a: &RouteOptions, b: &RouteOptions) -> Option<String> {
         (PathPattern::Prefix(prefix), PathPattern::Any) if prefix == "/" => {
             Some("every path begins with \"/\": a `path = \"/\"` can be left out".to_string())
         }
-        (one, two) if path_text(one) == path_text(two) && rank(a) < rank(b) => Some(
+        (one, two) if same_pattern(one, two) && rank(a) < rank(b) => Some(
             "both are equally specific, so the lesser name comes first; name them the other way round"
                 .to_string(),
         ),
@@ -148,12 +148,13 @@ fn host_text(host: &HostPattern) -> String {
     }
 }
 
-fn path_text(path: &PathPattern) -> String {
-    match path {
-        PathPattern::Any => "any".to_string(),
-        PathPattern::Prefix(path) => format!("prefix {path}"),
-        PathPattern::Exact(path) => format!("exact {path}"),
-        PathPattern::Regex(regex) => format!("regex {regex}"),
+fn same_pattern(one: &PathPattern, two: &PathPattern) -> bool {
+    match (one, two) {
+        (PathPattern::Any, PathPattern::Any) => true,
+        (PathPattern::Prefix(one), PathPattern::Prefix(two)) => one == two,
+        (PathPattern::Exact(one), PathPattern::Exact(two)) => one == two,
+        (PathPattern::Regex(one), PathPattern::Regex(two)) => one.as_str() == two.as_str(),
+        _ => false,
     }
 }
 

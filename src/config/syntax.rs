@@ -9,11 +9,15 @@ use super::diagnostic::{Diagnostic, Place, Problems, Source};
 use super::keys;
 use super::values::shown;
 
+/// So many are told; a file with more is no configuration, and finding the first of two costs a walk.
+const MOST: usize = 200;
+
 /// Reports the parser's errors; tells whether the tree is worth reading on. A key that is there twice does
 /// not spoil the rest of the tree, everything else may.
 pub fn report(source: &Arc<Source>, errors: &[Error], problems: &Problems) -> bool {
     let mut usable = true;
-    let places = errors.iter().map(|error| (error, Place::new(source, error.span().unwrap_or(0..0))));
+    let places =
+        errors.iter().take(MOST).map(|error| (error, Place::new(source, error.span().unwrap_or(0..0))));
     // From such a brace on the parser reads sections as entries of a table.
     let unclosed = places.filter_map(|(error, place)| open_brace(error.message(), &place)).next();
     if let Some(open) = &unclosed {
@@ -21,7 +25,7 @@ pub fn report(source: &Arc<Source>, errors: &[Error], problems: &Problems) -> bo
     }
     let mut told_lines = BTreeSet::new();
     let mut section_twice = false;
-    for error in errors {
+    for error in errors.iter().take(MOST) {
         let place = Place::new(source, error.span().unwrap_or(0..0));
         if error.message() == "duplicate key" {
             let first = first_definition(&place);

@@ -1,11 +1,13 @@
 //! What answers a route: exactly one of `upstream`, `redirect`, `respond`.
 
+use std::collections::BTreeSet;
+
 use super::diagnostic::{Diagnostic, Place};
 use super::fields::{Fields, Text};
 use super::matches::one_of;
 use super::suggest::closest;
 use super::values::shown;
-use crate::route::{FixedAnswer, RedirectOptions, TargetOptions};
+use crate::route::{FixedAnswer, RedirectOptions, RedirectTemplate, TargetOptions};
 
 const TARGETS: [&str; 3] = ["upstream", "redirect", "respond"];
 const DEFAULT_REDIRECT: u16 = 308;
@@ -13,7 +15,7 @@ const VARIABLES: [&str; 4] = ["scheme", "host", "path", "query"];
 const DEFAULT_TYPE: &str = "text/plain; charset=utf-8";
 
 /// `upstreams` are the names that are defined, also wrongly.
-pub fn lower(fields: &Fields<'_>, upstreams: &[&str]) -> Option<TargetOptions> {
+pub fn lower(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<TargetOptions> {
     one_of(fields, &TARGETS);
     if TARGETS.iter().all(|name| fields.key(name).is_none()) {
         let hint =
@@ -30,9 +32,9 @@ pub fn lower(fields: &Fields<'_>, upstreams: &[&str]) -> Option<TargetOptions> {
     fields.table("respond").and_then(|table| respond(&table)).map(TargetOptions::Fixed)
 }
 
-fn upstream(fields: &Fields<'_>, upstreams: &[&str]) -> Option<TargetOptions> {
+fn upstream(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<TargetOptions> {
     let text = fields.text("upstream")?;
-    if upstreams.contains(&text.value) {
+    if upstreams.contains(text.value) {
         return Some(TargetOptions::Upstream(text.value.to_string()));
     }
     let hint = if let Some(name) = closest(text.value, upstreams.iter().copied()) {
@@ -61,7 +63,13 @@ fn redirect(fields: &Fields<'_>) -> Option<RedirectOptions> {
         None => (fields.text("redirect"), Some(DEFAULT_REDIRECT)),
     };
     let to = to.filter(|to| is_template(fields, *to))?;
-    Some(RedirectOptions { to: to.value.to_string(), status: status? })
+    let options = RedirectOptions { to: to.value.to_string(), status: status? };
+    // The route's own reading has the last word, should it know a mistake that was not told above.
+    if let Err(why) = RedirectTemplate::compile(&options) {
+        fields.problems.add(Diagnostic::error(to.place, why));
+        return None;
+    }
+    Some(options)
 }
 
 fn redirect_status(table: &Fields<'_>) -> Option<u16> {

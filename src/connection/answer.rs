@@ -69,6 +69,9 @@ impl Writer<'_> {
         form: Form,
         response: Response<'_>,
     ) -> (u64, Result<(), Failure>) {
+        if out.is_empty() {
+            out = Scratch::take();
+        }
         write_head(&mut out, asked, form, &response);
         let mut body = match response.body {
             _ if form.length == BodyLength::NONE => Source::None,

@@ -10,7 +10,9 @@ use std::time::Duration;
 use ::http1::connection::requested_upgrade;
 use ::http1::fields::is_token;
 use ::http1::framing::request_length;
-use ::http1::{BodyLength, ConnectionOptions, HeadError, HeadLimits, HeadScanner, RequestHead, Version};
+use ::http1::{
+    BodyLength, ConnectionOptions, HeadError, HeadLimits, HeadScanner, RequestHead, Scheme, Version,
+};
 use tokio::time::Instant;
 
 use super::answer::{self, Asked, Form, Writer};
@@ -19,8 +21,8 @@ use super::pace::Pace;
 use super::request_body::{BodyState, RequestBody};
 use crate::listen::{ClientLimits, IdleSince};
 use crate::message::{
-    Body, BodyStream, Client, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade, Upgraded,
-    pages,
+    Blame, Body, BodyStream, Client, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade,
+    Upgraded, pages,
 };
 use crate::observe::{self, Record};
 use crate::proxy::Proxy;
@@ -97,11 +99,44 @@ pub async fn serve(socket: Socket, client: Client, serving: Rc<Serving>, idle: R
         }
         idle.set(None);
         // In a box of its own, so that an idle connection does not carry the room for a busy one.
-        let busy = Busy { socket: &socket, client: &client, serving: &serving, watchdog: &watchdog };
+        let busy = Busy {
+            socket: &socket,
+            client: &client,
+            serving: &serving,
+            watchdog: &watchdog,
+            idle: &idle,
+            ended: Cell::new(deadline),
+        };
         if Box::pin(busy.run()).await == Next::Close {
             return;
         }
         patience = serving.current().limits.idle_timeout;
+    }
+}
+
+/// One of the few idle connections of a worker that keep their box.
+struct Warm;
+
+/// A box has about 3 KiB.
+const MAX_WARM: usize = 256;
+
+thread_local! {
+    static WARM: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Warm {
+    fn enter() -> Option<Warm> {
+        let count = WARM.get();
+        (count < MAX_WARM).then(|| {
+            WARM.set(count + 1);
+            Warm
+        })
+    }
+}
+
+impl Drop for Warm {
+    fn drop(&mut self) {
+        let _ = WARM.try_with(|count| count.set(count.get() - 1));
     }
 }
 
@@ -111,6 +146,9 @@ struct Busy<'c> {
     client: &'c Client,
     serving: &'c Serving,
     watchdog: &'c Watchdog,
+    idle: &'c IdleSince,
+    /// When the last request was over.
+    ended: Cell<Instant>,
 }
 
 /// What a head says about its connection and body.
@@ -141,20 +179,40 @@ impl Busy<'_> {
     async fn run(self) -> Next {
         let mut buffer = Buffer::new();
         loop {
-            match self.one(&mut buffer).await {
-                Next::Again => {}
-                next => return next,
+            let mut next = self.one(&mut buffer).await;
+            if next == Next::Idle {
+                buffer.release_when_empty();
+                next = self.wait_warm().await;
+            }
+            if next != Next::Again {
+                return next;
             }
         }
+    }
+
+    /// Waits for the next request without leaving the box, as long as few connections do so: making a new
+    /// box for each request would cost a tenth of it. `Idle` when the connection should wait outside,
+    /// where waiting costs less memory.
+    async fn wait_warm(&self) -> Next {
+        let Some(_warm) = Warm::enter() else { return Next::Idle };
+        if self.serving.draining.get() {
+            return Next::Close;
+        }
+        self.idle.set(Some(self.ended.get()));
+        let deadline = self.ended.get() + self.serving.current().limits.idle_timeout;
+        let readable = self.watchdog.limit(deadline, |cx| self.socket.poll_readable(cx)).await;
+        self.idle.set(None);
+        if matches!(readable, Ok(Ok(()))) { Next::Again } else { Next::Close }
     }
 
     /// One request: read its head, let the proxy handle it, write the answer, clean up behind it.
     async fn one(&self, buffer: &mut Buffer) -> Next {
         let started = Instant::now();
         let current = self.serving.current();
-        let mut record = Record::new(started, self.client.address);
+        let mut record = Record::new(started, *self.client);
         let mut head = Recycled::<RequestHead>::take();
         let wishes = match self.read_head(buffer, &mut head, started + current.limits.head_timeout).await {
+            Ok(true) if head.target_scheme() == Some(Scheme::Https) => Err(Failure::WrongScheme),
             Ok(true) => Wishes::of(&head).map_err(Failure::BadHead),
             Ok(false) => return Next::Close,
             Err(failure) => Err(failure),
@@ -227,11 +285,11 @@ impl Busy<'_> {
     ) -> Next {
         let state = BodyState::new(wishes.length, wishes.expects_continue);
         let interim = Interim::default();
-        let mut unsent = Scratch::take();
-        let received = std::mem::take(buffer);
-        let pace = pace(&current.limits);
-        let mut body =
-            RequestBody::new(self.socket, self.watchdog, received, wishes.length, pace.clone(), &state);
+        let mut unsent = Scratch::default();
+        let mut body = (wishes.length != BodyLength::NONE).then(|| {
+            let (received, pace) = (std::mem::take(buffer), pace(&current.limits));
+            RequestBody::new(self.socket, self.watchdog, received, wishes.length, pace, &state)
+        });
         let asked = Asked::of(&head);
         let mut request = Request {
             head,
@@ -241,8 +299,8 @@ impl Busy<'_> {
             interim: &interim,
             watchdog: self.watchdog,
         };
-        if wishes.length != BodyLength::NONE {
-            request.body = Body::Stream(Box::new(&mut body));
+        if let Some(body) = &mut body {
+            request.body = Body::Stream(Box::new(body));
         }
         let mut response = {
             let handling = pin!(current.proxy.handle(self.client, &mut request, record));
@@ -251,13 +309,16 @@ impl Busy<'_> {
         state.answered.set(true);
         let (head, id) = request.into_answered();
 
-        let keep = wishes.keep_alive && !self.serving.draining.get();
+        // Who was wrong once may be so about where the request ends: nothing behind it is looked at.
+        let refused = record.failure.is_some_and(|failure| failure.blame() == Blame::Client);
+        let keep = wishes.keep_alive && !refused && !self.serving.draining.get();
         let close = !keep || !state.is_drainable(DRAIN_BYTES);
         let form = answer::form(asked, &response, close);
         let upgraded = take_upgraded(&mut response);
         record.status = response.head.status;
         let mut broken = matches!(record.failure, Some(Failure::ClientClosed));
         if !broken {
+            let pace = pace(&current.limits);
             let writer = Writer { socket: self.socket, watchdog: self.watchdog, pace };
             let (sent, outcome) = writer.write(unsent, asked, form, response).await;
             record.sent = sent;
@@ -271,23 +332,34 @@ impl Busy<'_> {
         }
         record.received = state.received.get();
         if let (Some(upgraded), None) = (upgraded, record.failure) {
-            self.tunnel(&current.limits, body.into_buffer(), *upgraded, record).await;
-            observe::note(&current.proxy.line(record, &head, &id));
+            self.tunnel(&current.limits, std::mem::take(buffer), *upgraded, record).await;
+            self.note(&current.proxy, &head, &id, record);
             return Next::Close;
         }
-        observe::note(&current.proxy.line(record, &head, &id));
+        self.note(&current.proxy, &head, &id, record);
         if broken {
             return Next::Close;
         }
         if form.close {
-            let leftover = !state.is_complete() || body.has_surplus();
-            return self.close(leftover).await;
+            let still_sending = refused
+                || !state.is_complete()
+                || !buffer.is_empty()
+                || body.is_some_and(|body| body.has_surplus());
+            return self.close(still_sending).await;
         }
-        if !state.is_complete() && !self.drain(&mut body).await {
-            return Next::Close;
+        if let Some(mut body) = body {
+            if !state.is_complete() && !self.drain(&mut body).await {
+                return Next::Close;
+            }
+            *buffer = body.into_buffer();
         }
-        *buffer = body.into_buffer();
         if buffer.is_empty() { Next::Idle } else { Next::Again }
+    }
+
+    fn note(&self, proxy: &Proxy, head: &RequestHead, id: &RequestId, record: &Record) {
+        let now = Instant::now();
+        self.ended.set(now);
+        observe::note(&proxy.line(record, head, id), now);
     }
 
     /// An answer that broke off in its middle: the client must not take what it has for the whole.
@@ -352,7 +424,7 @@ impl Busy<'_> {
             let writer = Writer { socket: self.socket, watchdog: self.watchdog, pace: pace(&current.limits) };
             (record.sent, _) = writer.write(Scratch::take(), asked, form, response).await;
         }
-        observe::note(&current.proxy.line(record, head, &id));
+        self.note(&current.proxy, head, &id, record);
         if answers { self.close(true).await } else { Next::Close }
     }
 
@@ -368,7 +440,7 @@ impl Busy<'_> {
         let _ = self
             .watchdog
             .limit(deadline, |cx| {
-                let _ = ready!(self.socket.poll_shutdown(cx));
+                let _ = self.socket.shutdown();
                 loop {
                     let count = ready!(self.socket.poll_read(cx, buffer.room())).unwrap_or(0);
                     left = left.saturating_sub(count);

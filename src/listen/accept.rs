@@ -1,13 +1,19 @@
 //! Accepts connections on one worker and gives them to the serve loop, here or on a less loaded worker.
+//!
+//! This file has `unsafe`: the runtime cannot see by itself that a descriptor stays open.
 
 use std::cell::Cell;
 use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, UnixListener};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, acceptfrom_with};
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::limits::{ConnectionLimits, Full};
@@ -70,9 +76,9 @@ pub struct Handed {
 }
 
 impl Arrival {
-    fn into_handed(self) -> io::Result<Handed> {
+    fn into_handed(self) -> Handed {
         let Arrival { socket, peer, listener, others_to_ask } = self;
-        Ok(Handed { socket: socket.into_portable()?, peer, listener, others_to_ask })
+        Handed { socket: socket.into_portable(), peer, listener, others_to_ask }
     }
 }
 
@@ -154,7 +160,7 @@ impl Neighbours {
     }
 
     fn send(&self, index: usize, arrival: Arrival) -> Option<Arrival> {
-        match self.mailboxes.get(index)?.send(arrival.into_handed().ok()?) {
+        match self.mailboxes.get(index)?.send(arrival.into_handed()) {
             Ok(()) => None,
             // That worker has ended; ours goes on.
             Err(back) => back.0.arrive().ok(),
@@ -225,28 +231,37 @@ impl Drop for Leaving {
     }
 }
 
-enum Door {
-    Tcp(TcpListener),
-    Unix(UnixListener),
+/// A listening socket in the worker's runtime.
+struct Door {
+    fd: AsyncFd<OwnedFd>,
+    is_unix: bool,
 }
 
 impl Door {
     fn open(listening: Listening) -> io::Result<Door> {
-        match listening {
-            Listening::Tcp(listener) => TcpListener::from_std(listener).map(Door::Tcp),
-            Listening::Unix(listener) => UnixListener::from_std(listener).map(Door::Unix),
-        }
+        let (fd, is_unix) = match listening {
+            Listening::Tcp(listener) => (OwnedFd::from(listener), false),
+            Listening::Unix(listener) => (OwnedFd::from(listener), true),
+        };
+        // SAFETY: an `OwnedFd` stays the same open descriptor until it is dropped, and the runtime takes it
+        // off its list before it drops it.
+        let fd = unsafe { AsyncFd::register(fd) }?;
+        Ok(Door { fd, is_unix })
     }
 
     async fn accept(&self) -> io::Result<(Socket, Peer)> {
-        match self {
-            Door::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                Ok((Socket::tcp(stream)?, Peer::Tcp(peer)))
-            }
-            Door::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Socket::unix(stream), Peer::Unix))
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        loop {
+            let mut ready = self.fd.readable().await?;
+            match acceptfrom_with(self.fd.get_ref(), flags) {
+                Ok((fd, _)) if self.is_unix => return Ok((Socket::unix(fd)?, Peer::Unix)),
+                Ok((fd, peer)) => {
+                    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+                    let peer = peer.ok_or(io::ErrorKind::ConnectionAborted)?;
+                    return Ok((Socket::tcp(fd)?, Peer::Tcp(peer)));
+                }
+                Err(Errno::AGAIN) => ready.clear_ready(),
+                Err(error) => return Err(error.into()),
             }
         }
     }

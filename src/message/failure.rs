@@ -19,6 +19,8 @@ pub enum Failure {
     BadPath(&'static str),
     /// TRACE or CONNECT.
     MethodRefused,
+    /// An `https` target on a connection without TLS (RFC 9110 section 7.4).
+    WrongScheme,
     HeadTimeout,
     /// The body came too slowly.
     BodyTimeout,
@@ -67,8 +69,8 @@ impl Failure {
     pub fn blame(self) -> Blame {
         use Failure::*;
         match self {
-            BadHead(_) | BadBody(_) | BadPath(_) | MethodRefused | HeadTimeout | BodyTimeout
-            | BodyTooLarge | ClientClosed | ClientTooSlow | Loop => Blame::Client,
+            BadHead(_) | BadBody(_) | BadPath(_) | MethodRefused | WrongScheme | HeadTimeout
+            | BodyTimeout | BodyTooLarge | ClientClosed | ClientTooSlow | Loop => Blame::Client,
             ConnectRefused | ConnectTimeout | ConnectFailed | NotResolved | SendTimeout | ReadTimeout
             | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated | TooManyInterim
             | BadUpgrade => Blame::Upstream,
@@ -85,6 +87,7 @@ impl Failure {
             BadBody(error) => error.reason(),
             BadPath(reason) => reason,
             MethodRefused => "method_refused",
+            WrongScheme => "wrong_scheme",
             HeadTimeout => "head_timeout",
             BodyTimeout => "body_timeout",
             BodyTooLarge => "body_too_large",

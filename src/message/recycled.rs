@@ -7,9 +7,9 @@ use std::thread::LocalKey;
 use http1::{RequestHead, ResponseHead};
 
 /// Free values that a worker keeps of each kind.
-const KEPT: usize = 64;
+const KEPT: usize = 512;
 /// A head that grew beyond this gives its memory back.
-const MAX_KEPT_BYTES: usize = 32 << 10;
+const MAX_KEPT_BYTES: usize = 8 << 10;
 
 /// What can be emptied and used again.
 pub trait Recycle: Default + 'static {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use http1::{Name, encode};
 
@@ -108,8 +108,8 @@ pub fn flush_worker() {
     });
 }
 
-/// Appends the line of a request.
-pub(super) fn write(line: &Line<'_>, duration: Duration) {
+/// Appends the line of a request that ended at `now`, since 1970.
+pub(super) fn write(line: &Line<'_>, duration: Duration, now: Duration) {
     LOCAL.with_borrow_mut(|local| {
         let Some(local) = local else { return };
         if local.lines.is_empty() {
@@ -118,7 +118,6 @@ pub(super) fn write(line: &Line<'_>, duration: Duration) {
                 flush_worker();
             });
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         match local.log.format {
             AccessLogFormat::Json => local.json(line, duration, now),
             AccessLogFormat::Combined => local.combined(line, now),
@@ -157,12 +156,13 @@ impl Local {
         out.push(b'.');
         three_digits(out, now.subsec_millis());
         out.extend_from_slice(b"Z\",\"client\":\"");
-        address(out, record);
-        out.extend_from_slice(b"\",\"method\":");
-        json::string(out, head.method_name());
-        out.extend_from_slice(b",\"host\":");
-        json::string(out, head.host());
-        out.extend_from_slice(b",\"target\":");
+        record.client.write_address(out);
+        // A method is a token and a host is made of letters, digits and marks: nothing to escape.
+        out.extend_from_slice(b"\",\"method\":\"");
+        out.extend_from_slice(head.method_name());
+        out.extend_from_slice(b"\",\"host\":\"");
+        out.extend_from_slice(head.host());
+        out.extend_from_slice(b"\",\"target\":");
         json::string(out, head.target());
         out.extend_from_slice(b",\"status\":");
         encode::decimal(out, u64::from(record.status));
@@ -215,7 +215,7 @@ impl Local {
         }
         let Line { record, head, .. } = line;
         let out = &mut self.lines;
-        address(out, record);
+        record.client.write_address(out);
         out.extend_from_slice(b" - - [");
         out.extend_from_slice(self.second.1.as_bytes());
         out.extend_from_slice(b"] \"");
@@ -243,23 +243,10 @@ impl Drop for Local {
     }
 }
 
-fn address(out: &mut Vec<u8>, record: &super::Record) {
-    if let std::net::IpAddr::V4(address) = record.client {
-        for (index, octet) in address.octets().into_iter().enumerate() {
-            if index > 0 {
-                out.push(b'.');
-            }
-            encode::decimal(out, u64::from(octet));
-        }
-    } else {
-        let _ = write!(out, "{}", record.client);
-    }
-}
-
+/// Below 1000, with leading zeros.
 fn three_digits(out: &mut Vec<u8>, number: u32) {
-    for divisor in [100, 10, 1] {
-        out.push(b'0' + (number / divisor % 10) as u8);
-    }
+    let digit = |divisor: u32| b'0' + (number / divisor % 10) as u8;
+    out.extend_from_slice(&[digit(100), digit(10), digit(1)]);
 }
 
 fn milliseconds(out: &mut Vec<u8>, duration: Duration) {

@@ -7,8 +7,9 @@ const MAX_VALUE: usize = 4096;
 pub fn string(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
     let shown = &value[..value.len().min(MAX_VALUE)];
-    // Nearly all values are plain: then this is one look and one copy.
-    if shown.iter().all(|&byte| (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') {
+    // Nearly all values are plain: then this is one look, without a branch per byte, and one copy.
+    let special = |byte: u8| !(b' '..0x7f).contains(&byte) | (byte == b'"') | (byte == b'\\');
+    if !shown.iter().fold(false, |found, &byte| found | special(byte)) {
         out.extend_from_slice(shown);
     } else {
         escaped(out, shown);

@@ -7,12 +7,14 @@ mod options;
 mod record;
 
 use http1::RequestHead;
+use tokio::time::Instant;
 
 pub use access_log::{AccessLog, flush_worker};
 pub use options::{AccessLogFormat, AccessLogOptions, LogDestination};
 pub use record::Record;
 
 use crate::message::RequestId;
+use crate::wire::clock;
 
 /// One request that is over.
 #[derive(Debug)]
@@ -28,11 +30,12 @@ pub struct Line<'l> {
     pub endpoint: &'l str,
 }
 
-/// Counts a request and writes its log line. Touches only what belongs to this worker.
-pub fn note(line: &Line<'_>) {
-    let duration = line.record.started.elapsed();
+/// Counts a request that is over at `now` and writes its log line. Touches only what belongs to this
+/// worker.
+pub fn note(line: &Line<'_>, now: Instant) {
+    let duration = now - line.record.started;
     metrics::count(line, duration);
-    access_log::write(line, duration);
+    access_log::write(line, duration, clock::since_epoch(now));
 }
 
 /// A line for the operator on standard error. It never fails and never panics, whoever closed the other

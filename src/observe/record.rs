@@ -1,18 +1,17 @@
 //! The facts of one request, for log and metrics. Rooms write it; nobody decides from it.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::message::Failure;
+use crate::message::{Client, Failure};
 
 #[derive(Debug, Clone)]
 pub struct Record {
     /// When the first byte of the head was there.
     pub started: Instant,
-    /// The client's address as decisions were made on it.
-    pub client: IpAddr,
+    /// The client as decisions were made on it.
+    pub client: Client,
     /// Index of the route in the configuration that served it.
     pub route: Option<usize>,
     /// Index of the endpoint in the route's upstream.
@@ -31,7 +30,7 @@ pub struct Record {
 }
 
 impl Record {
-    pub fn new(started: Instant, client: IpAddr) -> Record {
+    pub fn new(started: Instant, client: Client) -> Record {
         Record {
             started,
             client,

@@ -35,7 +35,24 @@ pub enum PathError {
 }
 
 impl PathError {
-    /// One line for a log or an error message.
+    /// The code that the access log shows.
+    pub fn code(self) -> &'static str {
+        match self {
+            PathError::NotAbsolute => "path_not_absolute",
+            PathError::BadByte => "path_bad_byte",
+            PathError::BadEscape => "path_bad_escape",
+            PathError::ControlByte => "path_control_byte",
+            PathError::EncodedSlash => "path_encoded_slash",
+            PathError::Backslash => "path_backslash",
+            PathError::OverlongEscape => "path_overlong_escape",
+            PathError::AboveRoot => "path_above_root",
+            PathError::DotParameter => "path_dot_parameter",
+            PathError::RewrittenPath => "path_rewritten",
+            PathError::PatternParameter => "path_pattern_parameter",
+        }
+    }
+
+    /// One line for an error message.
     pub fn reason(self) -> &'static str {
         match self {
             PathError::NotAbsolute => "the path does not begin with a slash",

@@ -87,11 +87,7 @@ impl<'s> Direction<'s> {
             match self.state {
                 State::Ended | State::Broken => return,
                 State::Ending => {
-                    match self.to.poll_shutdown(cx) {
-                        Poll::Pending => {}
-                        Poll::Ready(Ok(())) => self.state = State::Ended,
-                        Poll::Ready(Err(_)) => self.state = State::Broken,
-                    }
+                    self.state = if self.to.shutdown().is_ok() { State::Ended } else { State::Broken };
                     return;
                 }
                 State::Open => {

@@ -2,7 +2,10 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -30,24 +33,29 @@ pub async fn connect(permit: Permit, timeout: Duration, watchdog: &Watchdog) -> 
 }
 
 /// Tries the addresses of a name in turn, each connect beginning with another one.
-async fn open(
-    address: &EndpointAddress,
-    resolved: std::sync::Arc<[std::net::SocketAddr]>,
-) -> Result<Socket, Failure> {
+async fn open(address: &EndpointAddress, resolved: Arc<[SocketAddr]>) -> Result<Socket, Failure> {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     if let EndpointAddress::Unix(path) = address {
-        return UnixStream::connect(path).await.map(Socket::unix).map_err(|error| classify(&error));
+        return connected_unix(path).await.map_err(|error| classify(&error));
     }
     let mut failure = Failure::NotResolved;
     let first = if resolved.len() > 1 { TURN.fetch_add(1, Relaxed) } else { 0 };
     for index in 0..resolved.len() {
         let address = resolved[first.wrapping_add(index) % resolved.len()];
-        match TcpStream::connect(address).await.and_then(Socket::tcp) {
+        match connected_tcp(address).await {
             Ok(socket) => return Ok(socket),
             Err(error) => failure = classify(&error),
         }
     }
     Err(failure)
+}
+
+async fn connected_tcp(address: SocketAddr) -> io::Result<Socket> {
+    Socket::tcp(TcpStream::connect(address).await?.into_std()?.into())
+}
+
+async fn connected_unix(path: &Path) -> io::Result<Socket> {
+    Socket::unix(UnixStream::connect(path).await?.into_std()?.into())
 }
 
 fn classify(error: &io::Error) -> Failure {

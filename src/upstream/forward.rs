@@ -64,6 +64,7 @@ fn claims_identity(name: &[u8]) -> bool {
     match name.len() {
         10 => name.eq_ignore_ascii_case(b"early-data"),
         11 => name.eq_ignore_ascii_case(b"client-cert"),
+        17 => name.eq_ignore_ascii_case(b"client-cert-chain"),
         len if len > PREFIX.len() => name[..PREFIX.len()].eq_ignore_ascii_case(PREFIX),
         _ => false,
     }

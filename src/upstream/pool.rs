@@ -277,11 +277,7 @@ fn hand_over(endpoint: &Endpoint, connection: Connection) -> Option<Connection> 
                 continue;
             }
             let Connection { socket, permit, generation, .. } = connection;
-            // A socket that cannot leave this runtime is closed; its permit still serves the waiter.
-            let grant = match socket.into_portable() {
-                Ok(portable) => Grant::FromAfar(portable, permit, generation),
-                Err(_) => Grant::Permit(permit),
-            };
+            let grant = Grant::FromAfar(socket.into_portable(), permit, generation);
             // When the waiter is gone after all, the drop of the grant frees the permit for the next.
             let _ = waiter.grant.send(grant);
             return None;

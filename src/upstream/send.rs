@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
+use ::http1::connection::accepts_trailers;
 use tokio::time::Instant;
 
 use super::balance::RoundRobin;
@@ -13,7 +14,7 @@ use super::forward::Facts;
 use super::http1::{Payload, exchange};
 use super::pool::{self, Acquired, Connection, Permit};
 use super::retry::may_resend;
-use super::spool::{Spool, SpoolSpace};
+use super::spool::{Limited, Spool, SpoolSpace};
 use super::{Balance, UpstreamOptions};
 use crate::message::{Body, Client, Failure, Request, Response};
 use crate::observe::Record;
@@ -72,7 +73,12 @@ impl Upstream {
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
         let body = std::mem::take(&mut request.body);
-        let payload = self.prepare(body, sending).await?;
+        let payload = match body {
+            Body::Empty => Payload::None,
+            body => self.prepare(body, accepts_trailers(&request.head), sending).await?,
+        };
+        // The clock is read again only when the body took time to come.
+        let started = if payload.is_none() { record.started } else { Instant::now() };
         let facts = Facts {
             client,
             id: &request.id,
@@ -81,14 +87,18 @@ impl Upstream {
             forwarded: sending.forwarded,
             length: payload.length(),
         };
-        let started = Instant::now();
-        let outcome = self.send_payload(request, &facts, payload, sending.timeouts, record).await;
+        let outcome = self.send_payload(request, &facts, payload, sending.timeouts, started, record).await;
         record.upstream_time = started.elapsed();
         outcome
     }
 
     /// Reads the body when the route buffers; checks its size when the client told it.
-    async fn prepare<'c>(&self, body: Body<'c>, sending: &Sending) -> Result<Payload<'c>, Failure> {
+    async fn prepare<'c>(
+        &self,
+        body: Body<'c>,
+        trailers: bool,
+        sending: &Sending,
+    ) -> Result<Payload<'c>, Failure> {
         if let ::http1::BodyLength::Exact(length) = body.length()
             && length > sending.max_body_size
         {
@@ -97,10 +107,10 @@ impl Upstream {
         match (body, sending.request_body) {
             (Body::Stream(mut stream), BodyMode::Buffer) => {
                 let spool = Spool::fill(stream.as_mut(), sending.max_body_size, &self.space).await?;
-                Ok(Payload::Spool(spool))
+                Ok(Payload::Spool(Box::new(spool)))
             }
             (Body::Stream(stream), BodyMode::Stream) => {
-                Ok(Payload::Stream(Box::new(super::spool::Limited::new(stream, sending.max_body_size))))
+                Ok(Payload::Stream(Box::new(Limited::new(stream, sending.max_body_size, trailers))))
             }
             // The bodies of requests are streams or nothing.
             _ => Ok(Payload::None),
@@ -113,10 +123,16 @@ impl Upstream {
         facts: &Facts<'_>,
         payload: Payload<'c>,
         timeouts: Timeouts,
+        started: Instant,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
-        let (connection, reused) = self.connection(request, timeouts, record).await?;
-        let unanswered = match exchange(connection, reused, request, facts, payload, timeouts).await {
+        let (connection, reused) = match self.idle_connection(record) {
+            Some(connection) => (connection, true),
+            None => self.connection(request, timeouts, record).await?,
+        };
+        let started = if reused { started } else { Instant::now() };
+        let sent = exchange(connection, reused, request, facts, payload, timeouts, started).await;
+        let unanswered = match sent {
             Ok(response) => return Ok(response),
             Err(unanswered) => unanswered,
         };
@@ -131,7 +147,17 @@ impl Upstream {
         }
         let permit = unanswered.connection.into_permit();
         let fresh = connect(permit, timeouts.connect, request.watchdog).await?;
-        exchange(fresh, false, request, facts, payload, timeouts).await.map_err(|again| again.failure)
+        let sent = exchange(fresh, false, request, facts, payload, timeouts, Instant::now()).await;
+        sent.map_err(|again| again.failure)
+    }
+
+    /// An idle connection to the only endpoint: the usual case, without waiting for anything.
+    fn idle_connection(&self, record: &mut Record) -> Option<Connection> {
+        let [endpoint] = self.endpoints.as_slice() else { return None };
+        let connection = pool::take_idle(endpoint)?;
+        record.attempts += 1;
+        record.endpoint = Some(0);
+        Some(connection)
     }
 
     /// A connection to the endpoint whose turn it is; to another when that one cannot be connected to,

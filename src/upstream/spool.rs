@@ -124,10 +124,6 @@ impl Spool {
         self.memory.len() as u64 + self.in_file
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn add(&mut self, data: &[u8]) -> Result<(), Failure> {
         let bytes = data.len() as u64;
         let fits = self.file.is_none() && self.memory.len() + data.len() <= IN_MEMORY;
@@ -205,15 +201,17 @@ impl BodyStream for Spool {
     }
 }
 
-/// A streamed body that may not be longer than a limit.
+/// A streamed body that may not be longer than a limit, and whose trailers pass only if its sender speaks
+/// of trailers itself (`TE: trailers`).
 pub struct Limited<'c> {
     stream: Box<dyn BodyStream + 'c>,
     left: u64,
+    trailers: bool,
 }
 
 impl<'c> Limited<'c> {
-    pub fn new(stream: Box<dyn BodyStream + 'c>, max: u64) -> Limited<'c> {
-        Limited { stream, left: max }
+    pub fn new(stream: Box<dyn BodyStream + 'c>, max: u64, trailers: bool) -> Limited<'c> {
+        Limited { stream, left: max, trailers }
     }
 }
 
@@ -235,6 +233,6 @@ impl BodyStream for Limited<'_> {
     }
 
     fn trailers(&mut self) -> Option<Fields> {
-        self.stream.trailers()
+        self.stream.trailers().filter(|_| self.trailers)
     }
 }

@@ -9,8 +9,13 @@ const SMALL: usize = 16 << 10;
 /// Holds the largest head that is allowed (64 KiB) and the first bytes after it; also the size in which
 /// long bodies are relayed: fewer, larger reads and writes cost less per byte.
 const LARGE: usize = 128 << 10;
-/// Free buffers that a worker keeps of each size.
-const KEPT: usize = 64;
+/// Free buffers that a worker keeps of each size, 2 MiB each.
+const KEPT: [usize; 2] = [128, 16];
+/// Free scratch strings that a worker keeps, and how large they may be.
+const KEPT_SCRATCH: usize = 512;
+const MAX_SCRATCH: usize = 8 << 10;
+/// Holds a usual head.
+const USUAL_SCRATCH: usize = 1 << 10;
 
 thread_local! {
     static FREE: RefCell<[Vec<Box<[u8]>>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
@@ -123,9 +128,9 @@ impl Drop for Buffer {
         // On a thread that is ending the pool may be gone; then the memory just goes too.
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();
-            let kept = &mut free[usize::from(bytes.len() == LARGE)];
-            if kept.len() < KEPT {
-                kept.push(bytes);
+            let size = usize::from(bytes.len() == LARGE);
+            if free[size].len() < KEPT[size] {
+                free[size].push(bytes);
             }
         });
     }
@@ -137,7 +142,7 @@ pub struct Scratch(Vec<u8>);
 
 impl Scratch {
     pub fn take() -> Scratch {
-        Scratch(FREE_SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default())
+        Scratch(FREE_SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(USUAL_SCRATCH)))
     }
 }
 
@@ -158,13 +163,13 @@ impl DerefMut for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.0);
-        if bytes.capacity() == 0 || bytes.capacity() > LARGE {
+        if bytes.capacity() == 0 || bytes.capacity() > MAX_SCRATCH {
             return;
         }
         bytes.clear();
         let _ = FREE_SCRATCH.try_with(|free| {
             let mut free = free.borrow_mut();
-            if free.len() < KEPT {
+            if free.len() < KEPT_SCRATCH {
                 free.push(bytes);
             }
         });

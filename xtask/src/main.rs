@@ -46,6 +46,7 @@ fn workspace_root() -> Result<PathBuf> {
 
 const USAGE: &str = "\
 cargo xtask test                      format, lints and all tests; what CI runs
-cargo xtask bench [--quick] [--peers all] [--only NAME,...]
-                                      compares with other proxies; writes docs/benchmarks.md and .svg
+cargo xtask bench [--quick] [--counts] [--peers all] [--only NAME,...]
+                                      compares with other proxies; writes docs/benchmarks.md and .svg;
+                                      --counts: only instructions, system calls and memory, not timed
 cargo xtask fuzz TARGET [--seconds N] runs a target of fuzz/ with cargo-fuzz";

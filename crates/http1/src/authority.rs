@@ -40,14 +40,23 @@ pub fn parse(text: &[u8]) -> Option<Authority<'_>> {
 fn is_name(host: &[u8]) -> bool {
     let mut before = b'.';
     for &byte in host {
-        let is_label = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~');
-        if !is_label && (byte != b'.' || before == b'.') {
+        if !LABEL[byte as usize] && (byte != b'.' || before == b'.') {
             return false;
         }
         before = byte;
     }
     !host.is_empty()
 }
+
+static LABEL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 0x7f {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~');
+        byte += 1;
+    }
+    table
+};
 
 fn parse_port(digits: &[u8]) -> Option<u16> {
     if digits.is_empty() || digits.len() > 5 || !digits.iter().all(u8::is_ascii_digit) {

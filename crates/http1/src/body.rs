@@ -19,7 +19,7 @@ pub struct Decoded {
 pub enum BodyReader {
     /// Bytes left.
     Exact(u64),
-    Chunked(Box<ChunkedReader>),
+    Chunked(ChunkedReader),
     UntilClose,
 }
 
@@ -27,7 +27,7 @@ impl BodyReader {
     pub fn new(length: BodyLength) -> BodyReader {
         match length {
             BodyLength::Exact(left) => BodyReader::Exact(left),
-            BodyLength::Chunked => BodyReader::Chunked(Box::default()),
+            BodyLength::Chunked => BodyReader::Chunked(ChunkedReader::new()),
             BodyLength::UntilClose => BodyReader::UntilClose,
         }
     }

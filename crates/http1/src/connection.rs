@@ -56,11 +56,11 @@ impl ConnectionOptions {
 ///
 /// `h2c` is never granted, as the upgrade is deprecated (RFC 9113 section 3.1) and hides requests from the
 /// proxy; nor is one of several protocols, as then it would be open which.
-pub fn requested_upgrade<'h>(
-    head: &'h RequestHead,
+pub fn requested_upgrade(
+    head: &RequestHead,
     options: ConnectionOptions,
     length: BodyLength,
-) -> Result<Option<&'h [u8]>, HeadError> {
+) -> Result<Option<&[u8]>, HeadError> {
     let mut values = head.fields.all(Name::Upgrade);
     let protocol = match (values.next(), values.next()) {
         (Some(value), None) if options.upgrade && head.version == Version::Http11 => value,

@@ -40,6 +40,9 @@ pub struct Field<'f> {
 pub struct Fields {
     pub(crate) text: Vec<u8>,
     pub(crate) slots: Vec<Slot>,
+    /// A bit for each name that is or was in the list: most questions are about fields that are not
+    /// there, and are answered by it.
+    present: u64,
 }
 
 impl Fields {
@@ -51,6 +54,7 @@ impl Fields {
     pub fn clear(&mut self) {
         self.text.clear();
         self.slots.clear();
+        self.present = 0;
     }
 
     /// Bytes of memory that the list holds on to.
@@ -72,16 +76,26 @@ impl Fields {
 
     /// Value of the first field with this name.
     pub fn get(&self, known: Name) -> Option<&[u8]> {
-        self.slots.iter().find(|slot| slot.known == known).map(|slot| self.at(slot.value))
+        self.slots_of(known).iter().find(|slot| slot.known == known).map(|slot| self.at(slot.value))
     }
 
     /// Values of all fields with this name, in order.
     pub fn all(&self, known: Name) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.slots.iter().filter(move |slot| slot.known == known).map(|slot| self.at(slot.value))
+        self.slots_of(known).iter().filter(move |slot| slot.known == known).map(|slot| self.at(slot.value))
     }
 
     pub fn contains(&self, known: Name) -> bool {
-        self.slots.iter().any(|slot| slot.known == known)
+        self.slots_of(known).iter().any(|slot| slot.known == known)
+    }
+
+    /// The slots to look for a name in: none when it cannot be there.
+    pub(crate) fn slots_of(&self, known: Name) -> &[Slot] {
+        if self.present & bit(known) == 0 { &[] } else { &self.slots }
+    }
+
+    pub(crate) fn add(&mut self, slot: Slot) {
+        self.present |= bit(slot.known);
+        self.slots.push(slot);
     }
 
     /// Values of all fields with this name, given in lower case; works for any name.
@@ -101,13 +115,17 @@ impl Fields {
         self.text.extend_from_slice(b": ");
         let start = self.text.len();
         write(&mut self.text);
+        debug_assert!(is_token(self.at(name)) && is_safe_value(&self.text[start..]));
         let value = Span { start: start as u32, len: (self.text.len() - start) as u32 };
         self.text.extend_from_slice(b"\r\n");
-        self.slots.push(Slot { name, value, known, plain: true });
+        self.add(Slot { name, value, known, plain: true });
     }
 
     /// Removes every field with this name; says whether there was one.
     pub fn remove(&mut self, known: Name) -> bool {
+        if self.present & bit(known) == 0 {
+            return false;
+        }
         let before = self.slots.len();
         self.slots.retain(|slot| slot.known != known);
         self.slots.len() != before
@@ -121,18 +139,25 @@ impl Fields {
 
     /// Writes the fields for which `keep` holds as lines, each `name: value CRLF`.
     pub fn write_lines(&self, out: &mut Vec<u8>, mut keep: impl FnMut(Field<'_>) -> bool) {
+        // Neighbouring lines that need no change are copied as one run.
+        let mut run = 0..0;
         for slot in &self.slots {
             let field = self.field(slot);
             if !keep(field) {
                 continue;
             }
-            if slot.plain {
-                let line = slot.name.start as usize..slot.value.end() as usize + 2;
-                out.extend_from_slice(&self.text[line]);
-            } else {
+            let line = slot.name.start as usize..slot.value.end() as usize + 2;
+            if slot.plain && line.start == run.end {
+                run.end = line.end;
+                continue;
+            }
+            out.extend_from_slice(&self.text[run]);
+            run = if slot.plain { line } else { 0..0 };
+            if !slot.plain {
                 write_line(out, field.name, field.value);
             }
         }
+        out.extend_from_slice(&self.text[run]);
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Span {
@@ -156,6 +181,11 @@ impl Fields {
     fn field(&self, slot: &Slot) -> Field<'_> {
         field_in(&self.text, slot)
     }
+}
+
+/// There are fewer names than bits.
+fn bit(known: Name) -> u64 {
+    1 << (known as u32 % u64::BITS)
 }
 
 fn field_in<'f>(text: &'f [u8], slot: &Slot) -> Field<'f> {

@@ -115,7 +115,7 @@ impl RequestHead {
 
     /// Exactly one valid `Host` in HTTP/1.1, at most one in 1.0, and the same as the target's authority.
     fn find_host(&mut self) -> Result<(), HeadError> {
-        let mut hosts = self.fields.slots.iter().filter(|slot| slot.known == Name::Host);
+        let mut hosts = self.fields.slots_of(Name::Host).iter().filter(|slot| slot.known == Name::Host);
         let field = hosts.next().map(|slot| slot.value);
         if hosts.next().is_some() {
             return Err(HeadError::RepeatedHost);
@@ -338,7 +338,7 @@ fn index(
         let plain = value.start == name.end() + 2
             && bytes.get(name.end() as usize + 1) == Some(&b' ')
             && bytes.get(value.end() as usize) == Some(&b'\r');
-        fields.slots.push(Slot { name, value, known, plain });
+        fields.add(Slot { name, value, known, plain });
     }
     Ok(dropped)
 }

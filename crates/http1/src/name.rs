@@ -46,61 +46,18 @@ pub enum Name {
 }
 
 impl Name {
-    /// Finds the name in any case.
+    /// Finds the name in any case: a hash tells the one name that it can be, a compare whether it is.
     pub fn classify(name: &[u8]) -> Name {
-        // Names of one length are few, so the length and a compare decide.
-        let candidates: &[(&[u8], Name)] = match name.len() {
-            2 => &[(b"te", Name::Te)],
-            3 => &[(b"via", Name::Via)],
-            4 => &[(b"host", Name::Host), (b"date", Name::Date)],
-            6 => &[
-                (b"accept", Name::Accept),
-                (b"cookie", Name::Cookie),
-                (b"server", Name::Server),
-                (b"expect", Name::Expect),
-                (b"origin", Name::Origin),
-            ],
-            7 => &[(b"upgrade", Name::Upgrade), (b"referer", Name::Referer), (b"trailer", Name::Trailer)],
-            8 => &[(b"location", Name::Location), (b"cdn-loop", Name::CdnLoop)],
-            9 => &[(b"x-real-ip", Name::XRealIp), (b"forwarded", Name::Forwarded)],
-            10 => &[
-                (b"connection", Name::Connection),
-                (b"user-agent", Name::UserAgent),
-                (b"keep-alive", Name::KeepAlive),
-                (b"set-cookie", Name::SetCookie),
-            ],
-            12 => &[
-                (b"content-type", Name::ContentType),
-                (b"x-request-id", Name::XRequestId),
-                (b"max-forwards", Name::MaxForwards),
-            ],
-            13 => &[(b"cache-control", Name::CacheControl), (b"authorization", Name::Authorization)],
-            14 => &[(b"content-length", Name::ContentLength), (b"http2-settings", Name::Http2Settings)],
-            15 => &[
-                (b"accept-encoding", Name::AcceptEncoding),
-                (b"accept-language", Name::AcceptLanguage),
-                (b"x-forwarded-for", Name::XForwardedFor),
-            ],
-            16 => &[
-                (b"content-encoding", Name::ContentEncoding),
-                (b"proxy-connection", Name::ProxyConnection),
-                (b"x-forwarded-host", Name::XForwardedHost),
-                (b"x-forwarded-port", Name::XForwardedPort),
-            ],
-            17 => &[
-                (b"transfer-encoding", Name::TransferEncoding),
-                (b"x-forwarded-proto", Name::XForwardedProto),
-            ],
-            18 => &[(b"proxy-authenticate", Name::ProxyAuthenticate)],
-            19 => &[(b"proxy-authorization", Name::ProxyAuthorization)],
-            _ => return Name::Other,
-        };
-        for (candidate, known) in candidates {
-            if same_name(name, candidate) {
-                return *known;
-            }
+        if name.len() < 2 {
+            return Name::Other;
         }
-        Name::Other
+        let candidate = BY_HASH[hash(name)];
+        if same_name(name, candidate.lower()) { candidate } else { Name::Other }
+    }
+
+    /// The name in lower case; empty for `Other`.
+    pub fn lower(self) -> &'static [u8] {
+        LOWER[self as usize].1.as_bytes()
     }
 
     /// Fields of one connection only, which are never passed on (RFC 9110 section 7.6.1); `Upgrade`
@@ -153,13 +110,13 @@ impl Name {
 
 /// True for a name that differs from `Content-Length` or `Transfer-Encoding` only in its marks, such as
 /// `Content_Length` or `'Transfer-Encoding`: noise to us, and the framing to an origin that cleans names up.
+/// True also for the two themselves, which the caller knows by [`Name`].
 pub(crate) fn imitates_framing(name: &[u8]) -> bool {
     let is_spelled = |plain: &[u8]| {
         let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
         name.len() > plain.len() && letters.map(u8::to_ascii_lowercase).eq(plain.iter().copied())
     };
-    !matches!(Name::classify(name), Name::ContentLength | Name::TransferEncoding)
-        && (is_spelled(b"contentlength") || is_spelled(b"transferencoding"))
+    is_spelled(b"contentlength") || is_spelled(b"transferencoding")
 }
 
 /// True for a field that may come in a trailer section, by its name in any case: beside the names that
@@ -175,12 +132,15 @@ pub fn is_allowed_in_trailers(name: &[u8]) -> bool {
 
 const FORBIDDEN_PREFIXES: [&[u8]; 4] = [b"if-", b"proxy-", b"x-forwarded-", b"x-original-"];
 
-const FORBIDDEN_IN_TRAILERS: [&[u8]; 18] = [
+const FORBIDDEN_IN_TRAILERS: [&[u8]; 21] = [
     b"age",
+    b"client-cert",
+    b"client-cert-chain",
     b"client-ip",
     b"content-disposition",
     b"content-location",
     b"content-range",
+    b"early-data",
     b"expires",
     b"pragma",
     b"range",
@@ -196,15 +156,135 @@ const FORBIDDEN_IN_TRAILERS: [&[u8]; 18] = [
     b"x-rewrite-url",
 ];
 
-/// Compares two names without regard to case; `lower` is in lower case. Both have the same length when
-/// this is hot, so the loop is short.
+/// Compares two names without regard to case; `lower` is in lower case.
 pub fn same_name(name: &[u8], lower: &[u8]) -> bool {
-    name.len() == lower.len() && name.iter().zip(lower).all(|(a, b)| a.to_ascii_lowercase() == *b)
+    if name.len() != lower.len() {
+        return false;
+    }
+    // Words of eight bytes, of which the last may overlap the one before; or two overlapping halves.
+    if let (Some(name_end), Some(lower_end)) = (name.last_chunk(), lower.last_chunk()) {
+        let mut words = name.as_chunks().0.iter().zip(lower.as_chunks().0);
+        return same_word(name_end, lower_end) && words.all(|(name, lower)| same_word(name, lower));
+    }
+    match (halves(name), halves(lower)) {
+        (Some(name), Some(lower)) => same_word(&name, &lower),
+        _ => name.eq_ignore_ascii_case(lower),
+    }
 }
+
+/// The first four and the last four bytes of four to eight.
+fn halves(bytes: &[u8]) -> Option<[u8; 8]> {
+    let (&[a, b, c, d], &[e, f, g, h]) = (bytes.first_chunk()?, bytes.last_chunk()?);
+    Some([a, b, c, d, e, f, g, h])
+}
+
+fn same_word(name: &[u8; 8], lower: &[u8; 8]) -> bool {
+    lower_word(u64::from_ne_bytes(*name)) == u64::from_ne_bytes(*lower)
+}
+
+/// Eight bytes with A-Z in lower case and every other byte as it is.
+fn lower_word(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let low_bits = word & (0x7f * EACH);
+    // Bit 7 of a byte says: at least `A`, and above `Z`. No sum leaves its byte.
+    let from_a = low_bits + (0x80 - b'A' as u64) * EACH;
+    let above_z = low_bits + (0x7f - b'Z' as u64) * EACH;
+    let is_upper = (from_a ^ above_z) & !word & (0x80 * EACH);
+    word | (is_upper >> 2)
+}
+
+/// Different for each name in [`LOWER`], which is checked when the table is made. Found by trying out.
+const fn hash(name: &[u8]) -> usize {
+    let first = (name[0] | 0x20).wrapping_mul(14);
+    let second_last = (name[name.len() - 2] | 0x20).wrapping_mul(13);
+    let len = (name.len() as u8).wrapping_mul(3);
+    (first.wrapping_add(second_last).wrapping_add(len) & 0x7f) as usize
+}
+
+static BY_HASH: [Name; 128] = {
+    let mut table = [Name::Other; 128];
+    let mut index = 1;
+    while index < LOWER.len() {
+        let (name, lower) = LOWER[index];
+        assert!(name as usize == index, "the list has another order than the enum");
+        let place = hash(lower.as_bytes());
+        assert!(matches!(table[place], Name::Other), "two names with one hash");
+        table[place] = name;
+        index += 1;
+    }
+    table
+};
+
+/// In the order of the enum.
+const LOWER: [(Name, &str); 39] = [
+    (Name::Other, ""),
+    (Name::Accept, "accept"),
+    (Name::AcceptEncoding, "accept-encoding"),
+    (Name::AcceptLanguage, "accept-language"),
+    (Name::Authorization, "authorization"),
+    (Name::CacheControl, "cache-control"),
+    (Name::CdnLoop, "cdn-loop"),
+    (Name::Connection, "connection"),
+    (Name::ContentEncoding, "content-encoding"),
+    (Name::ContentLength, "content-length"),
+    (Name::ContentType, "content-type"),
+    (Name::Cookie, "cookie"),
+    (Name::Date, "date"),
+    (Name::Expect, "expect"),
+    (Name::Forwarded, "forwarded"),
+    (Name::Host, "host"),
+    (Name::Http2Settings, "http2-settings"),
+    (Name::KeepAlive, "keep-alive"),
+    (Name::Location, "location"),
+    (Name::MaxForwards, "max-forwards"),
+    (Name::Origin, "origin"),
+    (Name::ProxyAuthenticate, "proxy-authenticate"),
+    (Name::ProxyAuthorization, "proxy-authorization"),
+    (Name::ProxyConnection, "proxy-connection"),
+    (Name::Referer, "referer"),
+    (Name::Server, "server"),
+    (Name::SetCookie, "set-cookie"),
+    (Name::Te, "te"),
+    (Name::Trailer, "trailer"),
+    (Name::TransferEncoding, "transfer-encoding"),
+    (Name::Upgrade, "upgrade"),
+    (Name::UserAgent, "user-agent"),
+    (Name::Via, "via"),
+    (Name::XForwardedFor, "x-forwarded-for"),
+    (Name::XForwardedHost, "x-forwarded-host"),
+    (Name::XForwardedPort, "x-forwarded-port"),
+    (Name::XForwardedProto, "x-forwarded-proto"),
+    (Name::XRealIp, "x-real-ip"),
+    (Name::XRequestId, "x-request-id"),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_name_is_found_and_nothing_beside_it() {
+        for (known, lower) in &LOWER[1..] {
+            assert_eq!(Name::classify(lower.as_bytes()), *known);
+            assert_eq!(Name::classify(lower.to_ascii_uppercase().as_bytes()), *known);
+            for at in 0..lower.len() {
+                for byte in (0..=255u8).filter(|byte| byte.to_ascii_lowercase() != lower.as_bytes()[at]) {
+                    let mut other = lower.as_bytes().to_vec();
+                    other[at] = byte;
+                    assert_ne!(Name::classify(&other), *known, "{lower} with {byte:#x} at {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_lowered_like_their_bytes() {
+        for byte in 0..=255u8 {
+            let around = [b'A', byte, b'Z', 0xff, byte, 0, 0x80, byte];
+            let lowered = lower_word(u64::from_ne_bytes(around)).to_ne_bytes();
+            assert_eq!(lowered, around.map(|byte| byte.to_ascii_lowercase()));
+        }
+    }
 
     #[test]
     fn names_are_found_in_any_case() {

@@ -81,16 +81,16 @@ fn origin(
 ) -> Result<TargetParts, HeadError> {
     let mut question = None;
     let mut index = start;
-    while index < target.len() {
+    while let Some(plain) = target[index..].iter().position(|byte| CLASS[*byte as usize] != Class::Plain) {
+        index += plain;
         match CLASS[target[index] as usize] {
-            Class::Plain => {}
             Class::Question => question = question.or(Some(index)),
             Class::Backslash if question.is_some() => {}
             Class::Percent => match target.get(index + 1..index + 3) {
                 Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => index += 2,
                 _ => return Err(HeadError::BadTarget),
             },
-            Class::Backslash | Class::Bad => return Err(HeadError::BadTarget),
+            Class::Plain | Class::Backslash | Class::Bad => return Err(HeadError::BadTarget),
         }
         index += 1;
     }

@@ -43,6 +43,28 @@ fn line_ends_are_checked_without_the_scanner_too() {
     }
 }
 
+/// One head serves a whole connection: nothing of a message, whole or refused, shows in the next.
+#[test]
+fn a_head_used_again_forgets_what_was_before() {
+    let (mut request, mut response) = (RequestHead::default(), ResponseHead::default());
+    for case in shared::cases("request") {
+        let mut fresh = RequestHead::default();
+        assert_eq!(request.parse(&case.input), fresh.parse(&case.input), "{}", case.name);
+        let parts = |head: &RequestHead| {
+            let path = (head.path().to_vec(), head.query().map(<[u8]>::to_vec), head.form);
+            (head.method_name().to_vec(), path, head.host().to_vec(), head.port(), head.dropped_fields)
+        };
+        assert_eq!(parts(&request), parts(&fresh), "{}", case.name);
+        assert!(request.fields.iter().eq(fresh.fields.iter()), "{}", case.name);
+    }
+    for case in shared::cases("response") {
+        let mut fresh = ResponseHead::default();
+        assert_eq!(response.parse(&case.input), fresh.parse(&case.input), "{}", case.name);
+        assert_eq!(response.reason(), fresh.reason(), "{}", case.name);
+        assert!(response.fields.iter().eq(fresh.fields.iter()), "{}", case.name);
+    }
+}
+
 #[test]
 fn the_corpus_is_large_and_covers_the_security_table() {
     let cases = [shared::cases("request"), shared::cases("response"), shared::cases("chunked")].concat();

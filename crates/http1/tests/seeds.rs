@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use shared::checks;
 
-const TARGETS: [(&str, &str, fn(&[u8], &[usize])); 3] = [
+type Check = fn(&[u8], &[usize]);
+
+/// Fuzz target, kind of corpus, and what the target checks.
+const TARGETS: [(&str, &str, Check); 3] = [
     ("request_head", "request", checks::every_request),
     ("response_head", "response", checks::every_response),
     ("chunked", "chunked", checks::every_chunked),
@@ -36,12 +39,25 @@ fn write_seeds() {
 /// What once was wrong, in `fuzz/regressions/<target>`, and stays right.
 #[test]
 fn regressions_stay_fixed() {
+    let mut replayed = 0;
     for (target, _, check) in TARGETS {
         let Ok(folder) = fs::read_dir(fuzz_folder().join("regressions").join(target)) else { continue };
         for file in folder {
             let data = fs::read(file.unwrap().path()).unwrap();
             let (cuts, message) = shared::split_cuts(&data).expect("a whole input");
             check(message, &cuts);
+            replayed += 1;
+        }
+    }
+    assert!(replayed > 0, "no regressions found");
+}
+
+/// The corpus keeps the same laws as what the fuzzer makes of it.
+#[test]
+fn the_corpus_keeps_the_laws() {
+    for (_, kind, check) in TARGETS {
+        for case in shared::cases(kind) {
+            check(&case.input, &[case.input.len() / 3, case.input.len() / 2]);
         }
     }
 }

@@ -133,6 +133,20 @@ impl Origin {
         self.shared.records().violations.clone()
     }
 
+    /// Bytes that are part of no complete request: a request that was cut off, or one on its way.
+    pub fn unclaimed_bytes(&self) -> usize {
+        let records = self.shared.records();
+        let received = records.connections.iter().map(Vec::len).sum::<usize>();
+        received - records.requests.iter().map(|request| request.raw.len()).sum::<usize>()
+    }
+
+    /// Forgets requests and bytes recorded so far; for tests that send thousands.
+    pub fn forget(&self) {
+        let mut records = self.shared.records();
+        records.requests.clear();
+        records.connections.iter_mut().for_each(Vec::clear);
+    }
+
     /// How many connections are open now, as far as the origin has noticed.
     pub fn open_connections(&self) -> usize {
         self.accepting.as_ref().map_or(0, |accepting| accepting.period.streams().len())

@@ -13,7 +13,7 @@ use std::{fs, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Address, TempDir, temp_dir};
+use crate::{Address, TempDir, poll_until, temp_dir};
 
 /// A running Palisade. It is killed and its folder removed on drop; when the test is failing then, what the
 /// process wrote to standard error is printed.
@@ -174,6 +174,18 @@ impl Palisade {
         assert!(found, "no {needle:?} on standard output, only:\n{}", self.stdout());
     }
 
+    /// The lines of `{dir}/access.log`, once there are `count` of them for which `counts` holds; only those.
+    #[track_caller]
+    pub fn wait_access_log(&self, count: usize, counts: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        poll_until(ACCESS_LOG_DEADLINE, &format!("{count} lines in the access log"), || {
+            let text = fs::read_to_string(self.dir.join("access.log")).unwrap_or_default();
+            lines = text.lines().filter(|line| counts(line)).map(str::to_string).collect();
+            lines.len() >= count && text.ends_with('\n')
+        });
+        lines
+    }
+
     /// Sends a signal by its number, for example 15 for SIGTERM.
     #[track_caller]
     pub fn signal(&self, number: i32) {
@@ -298,6 +310,8 @@ fn write_config(dir: &Path, config: &str) {
     fs::rename(&draft, dir.join(CONFIG)).expect("rename the configuration");
 }
 
+/// The proxy writes its lines a moment after the answers.
+const ACCESS_LOG_DEADLINE: Duration = Duration::from_secs(10);
 const CONFIG: &str = "palisade.toml";
 const READY: &str = "palisade: ready";
 

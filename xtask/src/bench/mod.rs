@@ -47,6 +47,10 @@ pub fn run(options: &[&str]) -> Result<()> {
         lab.check(peer)?;
         rows.push(Row::new(peer, peer.version(&target)?));
     }
+    if plan.counts_only {
+        rows.iter_mut().for_each(|row| measure_costs(&lab, row));
+        return Ok(());
+    }
     measure_saturation(&lab, &plan, &mut rows);
     let rate = fixed_rate(&rows)?;
     measure_latency(&lab, &plan, rate, &mut rows);
@@ -63,6 +67,8 @@ pub fn run(options: &[&str]) -> Result<()> {
 /// What the options ask for.
 struct Plan {
     peers: Vec<Peer>,
+    /// Only what is counted, not timed: it needs no quiet machine. Printed, not written down.
+    counts_only: bool,
     rounds: usize,
     duration: Duration,
     command: String,
@@ -70,11 +76,12 @@ struct Plan {
 
 impl Plan {
     fn parse(options: &[&str]) -> Result<Plan> {
-        let (mut all, mut quick, mut only) = (false, false, None);
+        let (mut all, mut quick, mut counts_only, mut only) = (false, false, false, None);
         let mut rest = options.iter();
         while let Some(&option) = rest.next() {
             match option {
                 "--quick" => quick = true,
+                "--counts" => counts_only = true,
                 "--peers" => match rest.next() {
                     Some(&"all") => all = true,
                     other => bail!("--peers all, not {other:?}"),
@@ -85,6 +92,7 @@ impl Plan {
         }
         Ok(Plan {
             peers: peers::select(all, only)?,
+            counts_only,
             rounds: if quick { 3 } else { 7 },
             duration: Duration::from_secs(if quick { 2 } else { 4 }),
             command: [&["cargo xtask bench"], options].concat().join(" "),
