@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::runtime::LocalRuntime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::build::{Built, Shared};
 use crate::connection::{Current, Serving};
@@ -17,6 +18,9 @@ use crate::listen::{Handed, Listening, Neighbours, Roster, accept_from, serve_co
 use crate::observe::{AccessLog, notice};
 use crate::upstream::{Endpoint, pool};
 use crate::wire::worker;
+
+/// How often connections that wait for too long are looked for: a fraction of any sensible time-out.
+const SWEEP: Duration = Duration::from_millis(200);
 
 /// Which proxy answers on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +128,8 @@ impl Floor {
     }
 
     async fn work(mut self, mut inbox: UnboundedReceiver<Order>, mut handed: UnboundedReceiver<Handed>) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 order = inbox.recv() => match order {
@@ -134,6 +140,7 @@ impl Floor {
                     None => return,
                 },
                 Some(handed) = handed.recv() => self.take(handed),
+                _ = sweep.tick() => self.roster.close_expired(Instant::now()),
             }
         }
     }
