@@ -106,14 +106,15 @@ impl Proxy {
     /// The log line of a request that is over.
     pub fn line<'l>(&'l self, record: &'l Record, head: &'l RequestHead, id: &'l RequestId) -> Line<'l> {
         let Some(route) = record.route.and_then(|index| self.routes.get(index)) else {
-            return Line { record, head, id, route: "", series: 0, endpoint: "" };
+            return Line { record, head, id, route: "", series: 0, endpoint: "", logged: true };
         };
         let endpoint = match (&route.target, record.endpoint) {
             (Target::Upstream(upstream, _), Some(index)) => upstream.endpoints().get(index),
             _ => None,
         };
         let endpoint = endpoint.map_or("", |endpoint| endpoint.label.as_str());
-        Line { record, head, id, route: &route.name, series: route.series, endpoint }
+        let logged = !matches!(route.target, Target::Admin(_));
+        Line { record, head, id, route: &route.name, series: route.series, endpoint, logged }
     }
 }
 

@@ -379,7 +379,7 @@ fn ten_thousand_clients_over_fifty_connections() {
     let origin = crowd::CountingOrigin::start();
     let palisade = proxy(
         &format!("\"{}\"", origin.address),
-        "server.workers = 2\nserver.max_connections = 20000\nlisteners.http.backlog = 4096\n\
+        "server.workers = 2\nserver.max_connections = 10000\nlisteners.http.backlog = 4096\n\
          upstreams.origin.pool.max_connections = 50\nupstreams.origin.pool.queue_timeout = \"20s\"",
     );
     let address: SocketAddr = palisade.address("http");

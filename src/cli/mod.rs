@@ -1,6 +1,10 @@
 //! The commands: one file each.
 
 mod check;
+mod demo;
+mod explain;
+mod operate;
+mod proxy;
 mod run;
 mod schema;
 
@@ -8,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use operate::Question;
 
 /// A reverse proxy: strict, cheap per request, complete.
 #[derive(Debug, Parser)]
@@ -20,7 +26,16 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Proxy(proxy::Args),
+    Demo(demo::Args),
     Check(check::Args),
+    Explain(explain::Args),
+    /// Have the running proxy read its configuration again; a wrong one changes nothing
+    Reload(operate::Args),
+    /// Show upstreams and endpoints of the running proxy
+    Status(operate::Args),
+    /// Let the running proxy finish its requests and end
+    Stop(operate::Args),
     Schema(schema::Args),
 }
 
@@ -28,6 +43,12 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Run(args) => run::run(&args),
+            Command::Proxy(args) => proxy::run(&args),
+            Command::Demo(args) => demo::run(&args),
+            Command::Explain(args) => explain::run(&args),
+            Command::Reload(args) => operate::run(Question::Reload, &args),
+            Command::Status(args) => operate::run(Question::Status, &args),
+            Command::Stop(args) => operate::run(Question::Stop, &args),
             Command::Check(args) => check::run(&args),
             Command::Schema(args) => schema::run(&args),
         }

@@ -417,7 +417,7 @@ pub const SERVER: &[Key] = &[
     Key {
         name: "max_connections",
         kind: Kind::Integer { min: 1, max: 10_000_000 },
-        absent: Absent::Means("20000"),
+        absent: Absent::Means("10000"),
         doc: "Open client connections, over all workers.",
     },
     Key {

@@ -283,7 +283,7 @@ const ALIASES: &[Alias] = &[
     ("rewrite", &["replacement", "with"], "write `to = \"/new/$1\"`"),
     ("endpoints", &["server", "url", "host", "port"], "write `address = \"10.0.0.1:8080\"`"),
     ("server", &["worker_processes", "threads", "nbthread", "worker"], "write `workers = 2`"),
-    ("server", &["worker_connections", "maxconn", "max_conns"], "write `max_connections = 20000`"),
+    ("server", &["worker_connections", "maxconn", "max_conns"], "write `max_connections = 10000`"),
     ("server", &["keepalive_timeout", "timeout"], "write `idle_timeout = \"60s\"`"),
     (
         "server",

@@ -19,7 +19,7 @@ use super::answer::{self, Asked, Form, Writer};
 use super::interim_writer::with_interim;
 use super::pace::Pace;
 use super::request_body::{BodyState, RequestBody};
-use crate::listen::ClientLimits;
+use crate::listen::{ClientLimits, IdleSince};
 use crate::message::{
     Blame, Body, BodyStream, Client, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade,
     Upgraded, pages,
@@ -83,20 +83,21 @@ enum Next {
 
 /// Serves a connection to its end. While it is idle nothing but this function's own state is kept for
 /// it: `idle` says so to whoever looks for connections to close.
-pub async fn serve(socket: Socket, client: Client, serving: Rc<Serving>, idle: Rc<Cell<bool>>) {
+pub async fn serve(socket: Socket, client: Client, serving: Rc<Serving>, idle: Rc<IdleSince>) {
     let watchdog = Watchdog::new();
     let mut patience = serving.current().limits.head_timeout;
     loop {
-        idle.set(true);
+        let since = Instant::now();
+        idle.set(Some(since));
         if serving.draining.get() {
             return;
         }
-        let deadline = Instant::now() + patience;
+        let deadline = since + patience;
         let readable = watchdog.limit(deadline, |cx| socket.poll_readable(cx)).await;
         if !matches!(readable, Ok(Ok(()))) {
             return;
         }
-        idle.set(false);
+        idle.set(None);
         // In a box of its own, so that an idle connection does not carry the room for a busy one.
         let busy = Busy {
             socket: &socket,
@@ -145,7 +146,7 @@ struct Busy<'c> {
     client: &'c Client,
     serving: &'c Serving,
     watchdog: &'c Watchdog,
-    idle: &'c Cell<bool>,
+    idle: &'c IdleSince,
     /// When the last request was over.
     ended: Cell<Instant>,
 }
@@ -197,10 +198,10 @@ impl Busy<'_> {
         if self.serving.draining.get() {
             return Next::Close;
         }
-        self.idle.set(true);
+        self.idle.set(Some(self.ended.get()));
         let deadline = self.ended.get() + self.serving.current().limits.idle_timeout;
         let readable = self.watchdog.limit(deadline, |cx| self.socket.poll_readable(cx)).await;
-        self.idle.set(false);
+        self.idle.set(None);
         if matches!(readable, Ok(Ok(()))) { Next::Again } else { Next::Close }
     }
 

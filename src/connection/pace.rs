@@ -24,10 +24,12 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// The rate is looked at each `window`; one shorter than a second would judge a peer by its first
+    /// packet.
     pub fn new(min_rate: u64, window: Duration, stall: Duration) -> Pace {
         Pace {
             min_rate,
-            window,
+            window: window.max(Duration::from_secs(1)),
             stall,
             bytes: 0,
             waited: Duration::ZERO,

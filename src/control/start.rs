@@ -71,6 +71,8 @@ pub fn run(start: Start, announce: impl FnOnce(&[(String, String)])) -> ExitCode
         announce(&control.addresses());
         Ok::<_, String>(control.attend(signals, commands).await)
     });
+    // Workers that were told to end at once are still in their loops: the process does not wait for them.
+    runtime.shutdown_background();
     match served {
         Ok(code) => code,
         Err(error) => {
@@ -280,8 +282,7 @@ impl Control {
         if let Some(log) = &self.built.log {
             log.flush(LAST_MOMENT);
         }
-        // Not by return: workers that were told to end at once are still in their loops.
-        std::process::exit(0)
+        ExitCode::SUCCESS
     }
 }
 

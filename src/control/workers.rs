@@ -16,7 +16,7 @@ use crate::connection::{Current, Serving};
 use crate::listen::{Handed, Listening, Neighbours, Roster, accept_from, serve_connection};
 use crate::observe::{AccessLog, notice};
 use crate::upstream::{Endpoint, pool};
-use crate::wire::{Socket, worker};
+use crate::wire::worker;
 
 /// Which proxy answers on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,11 +197,10 @@ impl Floor {
         if handed.listener >= self.known_below {
             return self.early.push(handed);
         }
-        let Handed { socket, peer, listener: number } = handed;
-        let Some(listener) = self.listeners.get(&number) else { return };
-        if let Ok(socket) = Socket::from_portable(socket) {
-            let connections = &self.shared.connections;
-            serve_connection(socket, peer, number, &listener.serving, &self.roster, connections);
+        let Some(listener) = self.listeners.get(&handed.listener) else { return };
+        if let Ok(arrival) = handed.arrive() {
+            let (roster, limits) = (&self.roster, &self.shared.connections);
+            serve_connection(arrival, &listener.serving, roster, limits, &self.neighbours);
             self.neighbours.note(self.roster.open());
         }
     }

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
@@ -17,7 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::limits::{ConnectionLimits, Full};
-use super::{Listening, Roster};
+use super::{IdleSince, Listening, Roster};
 use crate::connection::{self, Serving};
 use crate::message::Client;
 use crate::observe::metrics::PROCESS;
@@ -26,6 +26,8 @@ use crate::wire::{Peer, Portable, Socket, worker};
 
 /// After an accept that failed for want of descriptors or memory.
 const BREATHER: Duration = Duration::from_millis(20);
+/// Of one accept loop, so that a flood of connections is no flood in the log.
+const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
 /// A worker keeps a connection unless it has more than another by a quarter and by this many.
 const TOLERANCE: usize = 8;
 
@@ -52,12 +54,40 @@ impl Loads {
     }
 }
 
-/// A connection on its way to another worker.
+/// A connection that was accepted and is not served yet.
+#[derive(Debug)]
+pub struct Arrival {
+    pub socket: Socket,
+    pub peer: Peer,
+    /// Number of the listener that it came in by.
+    pub listener: usize,
+    /// When all places are taken: how many other workers may still be asked for an idle connection to
+    /// close in favour of this one.
+    pub others_to_ask: usize,
+}
+
+/// An arrival on its way to another worker.
 #[derive(Debug)]
 pub struct Handed {
     pub socket: Portable,
     pub peer: Peer,
     pub listener: usize,
+    pub others_to_ask: usize,
+}
+
+impl Arrival {
+    fn into_handed(self) -> Handed {
+        let Arrival { socket, peer, listener, others_to_ask } = self;
+        Handed { socket: socket.into_portable(), peer, listener, others_to_ask }
+    }
+}
+
+impl Handed {
+    /// In the runtime of the worker that got it.
+    pub fn arrive(self) -> io::Result<Arrival> {
+        let Handed { socket, peer, listener, others_to_ask } = self;
+        Ok(Arrival { socket: Socket::from_portable(socket)?, peer, listener, others_to_ask })
+    }
 }
 
 /// Accepts from one listening socket until dropped. `listener` is the number that the worker knows it by;
@@ -71,21 +101,22 @@ pub async fn accept_from(
     shared: Rc<Neighbours>,
 ) -> io::Result<()> {
     let door = Door::open(listening)?;
-    let mut tired = false;
+    let others = shared.mailboxes.len().saturating_sub(1);
+    let mut next_complaint = Instant::now();
     loop {
         match door.accept().await {
             Ok((socket, peer)) => {
-                tired = false;
                 PROCESS.accepted.fetch_add(1, Relaxed);
-                if let Some(socket) = shared.keep_or_hand_over(socket, peer, listener, roster.open()) {
-                    serve_connection(socket, peer, listener, &serving, &roster, &limits);
+                let arrival = Arrival { socket, peer, listener, others_to_ask: others };
+                if let Some(arrival) = shared.keep_or_hand_over(arrival, roster.open()) {
+                    serve_connection(arrival, &serving, &roster, &limits, &shared);
                 }
                 shared.loads.note(roster.open());
             }
             Err(error) if is_exhaustion(&error) => {
-                if !tired {
+                if Instant::now() >= next_complaint {
                     notice(&format!("cannot accept connections for now: {error}"));
-                    tired = true;
+                    next_complaint = Instant::now() + BETWEEN_COMPLAINTS;
                 }
                 // An idle connection gives its descriptor to a client that wants something.
                 roster.close_one_idle();
@@ -106,19 +137,33 @@ pub struct Neighbours {
 
 impl Neighbours {
     /// Gives the connection away when another worker has clearly less to do.
-    fn keep_or_hand_over(&self, socket: Socket, peer: Peer, listener: usize, open: usize) -> Option<Socket> {
+    fn keep_or_hand_over(&self, arrival: Arrival, open: usize) -> Option<Arrival> {
         if self.mailboxes.len() < 2 {
-            return Some(socket);
+            return Some(arrival);
         }
-        let Some(index) = self.loads.better_than(open) else { return Some(socket) };
-        let handed = Handed { socket: socket.into_portable(), peer, listener };
-        match self.mailboxes.get(index)?.send(handed) {
-            Ok(()) => {
+        match self.loads.better_than(open) {
+            Some(index) => {
                 PROCESS.handed_over.fetch_add(1, Relaxed);
-                None
+                self.send(index, arrival)
             }
+            None => Some(arrival),
+        }
+    }
+
+    /// Lets the next worker look for a place; gives the connection back when all were asked.
+    fn ask_next(&self, arrival: Arrival) -> Option<Arrival> {
+        if arrival.others_to_ask == 0 || self.mailboxes.len() < 2 {
+            return Some(arrival);
+        }
+        let next = (worker::index() + 1) % self.mailboxes.len();
+        self.send(next, Arrival { others_to_ask: arrival.others_to_ask - 1, ..arrival })
+    }
+
+    fn send(&self, index: usize, arrival: Arrival) -> Option<Arrival> {
+        match self.mailboxes.get(index)?.send(arrival.into_handed()) {
+            Ok(()) => None,
             // That worker has ended; ours goes on.
-            Err(back) => Socket::from_portable(back.0.socket).ok(),
+            Err(back) => back.0.arrive().ok(),
         }
     }
 
@@ -129,29 +174,31 @@ impl Neighbours {
 
 /// Starts the task of one connection, if the limits allow it.
 pub fn serve_connection(
-    socket: Socket,
-    peer: Peer,
-    listener: usize,
+    arrival: Arrival,
     serving: &Rc<Serving>,
     roster: &Rc<Roster>,
     limits: &Arc<ConnectionLimits>,
+    neighbours: &Neighbours,
 ) {
-    let client = Client::new(peer);
+    let client = Client::new(arrival.peer);
     let max = &serving.current().limits;
-    let enter = || limits.enter(client.peer, max.max_connections, max.max_connections_per_client);
-    let ticket = match enter() {
+    let enter = |places| limits.enter(client.peer, places, max.max_connections_per_client);
+    let ticket = match enter(max.max_connections) {
         Ok(ticket) => ticket,
-        Err(full) => {
-            PROCESS.refused.fetch_add(1, Relaxed);
-            // Room for the next one: an idle connection is worth less than a new one.
-            if full == Full::Process {
-                roster.close_one_idle();
-            }
-            refuse(&socket);
-            return;
-        }
+        // An idle connection is worth less than a new one, which gets its place a moment before it ends.
+        Err(Full::Process) if roster.close_one_idle() => match enter(usize::MAX) {
+            Ok(ticket) => ticket,
+            Err(_) => return refuse(&arrival.socket),
+        },
+        Err(Full::Process) => match neighbours.ask_next(arrival) {
+            Some(arrival) => return refuse(&arrival.socket),
+            None => return,
+        },
+        Err(Full::Client) => return refuse(&arrival.socket),
     };
-    let idle = Rc::new(Cell::new(true));
+    let Arrival { socket, listener, .. } = arrival;
+    // Not idle before it was looked at: it may have brought a request.
+    let idle = Rc::new(IdleSince::new(None));
     let place = Rc::new(Cell::new(usize::MAX));
     let leaving = Leaving { roster: roster.clone(), place: place.clone() };
     let (serving, watched) = (serving.clone(), idle.clone());
@@ -164,6 +211,7 @@ pub fn serve_connection(
 
 /// Says why, when the socket takes it at once, and closes.
 fn refuse(socket: &Socket) {
+    PROCESS.refused.fetch_add(1, Relaxed);
     const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     socket.try_write(BUSY);
 }

@@ -6,8 +6,8 @@ mod limits;
 mod options;
 mod roster;
 
-pub use accept::{Handed, Loads, Neighbours, accept_from, serve_connection};
+pub use accept::{Arrival, Handed, Loads, Neighbours, accept_from, serve_connection};
 pub use bind::{BoundListener, Listening, bind};
 pub use limits::{ConnectionLimits, Ticket};
 pub use options::{ClientLimits, ListenAddress, ListenerOptions};
-pub use roster::Roster;
+pub use roster::{IdleSince, Roster};

@@ -53,7 +53,7 @@ pub struct ClientLimits {
 impl Default for ClientLimits {
     fn default() -> Self {
         ClientLimits {
-            max_connections: 20_000,
+            max_connections: 10_000,
             max_connections_per_client: 0,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),

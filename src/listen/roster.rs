@@ -5,6 +5,10 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// Since when a connection waits for a request; `None` while it has one.
+pub type IdleSince = Cell<Option<Instant>>;
 
 /// Keeps a handle of each connection's task.
 #[derive(Debug, Default)]
@@ -18,14 +22,14 @@ pub struct Roster {
 #[derive(Debug)]
 struct Entry {
     task: AbortHandle,
-    idle: Rc<Cell<bool>>,
+    idle: Rc<IdleSince>,
     /// Number of the listener that it came in by.
     listener: usize,
 }
 
 impl Roster {
     /// Notes a connection; the number is for [`Roster::leave`].
-    pub fn enter(&self, task: AbortHandle, idle: Rc<Cell<bool>>, listener: usize) -> usize {
+    pub fn enter(&self, task: AbortHandle, idle: Rc<IdleSince>, listener: usize) -> usize {
         let entry = Some(Entry { task, idle, listener });
         let mut entries = self.entries.borrow_mut();
         self.open.set(self.open.get() + 1);
@@ -57,21 +61,24 @@ impl Roster {
         self.open.get()
     }
 
-    /// Closes one idle connection to make room; false when none is idle.
+    /// Closes the connection that is idle for the longest time, to make room; false when none is idle.
+    /// One that became idle just now may have a request on its way.
     pub fn close_one_idle(&self) -> bool {
         let entries = self.entries.borrow();
-        let idle = entries.iter().flatten().find(|entry| entry.idle.get() && !entry.task.is_finished());
-        if let Some(entry) = idle {
-            entry.idle.set(false);
+        let idle = entries.iter().flatten().filter(|entry| !entry.task.is_finished());
+        let oldest =
+            idle.filter_map(|entry| Some((entry.idle.get()?, entry))).min_by_key(|(since, _)| *since);
+        if let Some((_, entry)) = oldest {
+            entry.idle.set(None);
             entry.task.abort();
         }
-        idle.is_some()
+        oldest.is_some()
     }
 
     /// Closes the idle connections of one listener, or of all.
     pub fn close_idle(&self, listener: Option<usize>) {
         for entry in self.entries.borrow().iter().flatten() {
-            if entry.idle.get() && listener.is_none_or(|listener| listener == entry.listener) {
+            if entry.idle.get().is_some() && listener.is_none_or(|listener| listener == entry.listener) {
                 entry.task.abort();
             }
         }

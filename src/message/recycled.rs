@@ -1,5 +1,7 @@
 //! Heads that a worker uses again: a request costs no allocation for them.
 
+#![expect(clippy::vec_box, reason = "a head is lent out as a box, and comes back as one")]
+
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::thread::LocalKey;

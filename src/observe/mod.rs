@@ -28,6 +28,9 @@ pub struct Line<'l> {
     pub series: usize,
     /// Address of the endpoint; empty when none was asked.
     pub endpoint: &'l str,
+    /// False for what the operator asks about the proxy itself: it is counted, but the log is about the
+    /// traffic.
+    pub logged: bool,
 }
 
 /// Counts a request that is over at `now` and writes its log line. Touches only what belongs to this
@@ -35,7 +38,9 @@ pub struct Line<'l> {
 pub fn note(line: &Line<'_>, now: Instant) {
     let duration = now - line.record.started;
     metrics::count(line, duration);
-    access_log::write(line, duration, clock::since_epoch(now));
+    if line.logged {
+        access_log::write(line, duration, clock::since_epoch(now));
+    }
 }
 
 /// A line for the operator on standard error. It never fails and never panics, whoever closed the other

@@ -21,7 +21,7 @@ pub fn parse(text: &[u8]) -> Option<Authority<'_>> {
             _ => return None,
         }
     } else {
-        match memchr::memchr(b':', text) {
+        match text.iter().position(|byte| *byte == b':') {
             None => (text, None),
             Some(colon) => (&text[..colon], Some(&text[colon + 1..])),
         }

@@ -26,6 +26,9 @@ pub struct ConnectionOptions {
 impl ConnectionOptions {
     pub fn parse(fields: &Fields) -> Result<ConnectionOptions, HeadError> {
         let mut options = ConnectionOptions::default();
+        if !fields.contains(Name::Connection) {
+            return Ok(options);
+        }
         let len: usize = fields.all(Name::Connection).map(<[u8]>::len).sum();
         if len > MAX_LEN {
             return Err(HeadError::BadConnection);
@@ -61,9 +64,12 @@ pub fn requested_upgrade(
     options: ConnectionOptions,
     length: BodyLength,
 ) -> Result<Option<&[u8]>, HeadError> {
+    if !options.upgrade {
+        return Ok(None);
+    }
     let mut values = head.fields.all(Name::Upgrade);
     let protocol = match (values.next(), values.next()) {
-        (Some(value), None) if options.upgrade && head.version == Version::Http11 => value,
+        (Some(value), None) if head.version == Version::Http11 => value,
         _ => return Ok(None),
     };
     let mut parts = protocol.splitn(2, |byte| *byte == b'/');
@@ -86,10 +92,12 @@ pub fn is_nominated(fields: &Fields, known: Name, name: &[u8]) -> bool {
 
 /// The sender said `TE: trailers`: it will look at trailer fields (RFC 9110 section 10.1.4).
 pub fn accepts_trailers(head: &RequestHead) -> bool {
-    head.fields
-        .all(Name::Te)
-        .flat_map(|value| value.split(|byte| *byte == b','))
-        .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    let fields = &head.fields;
+    fields.contains(Name::Te)
+        && fields
+            .all(Name::Te)
+            .flat_map(|value| value.split(|byte| *byte == b','))
+            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Empty list elements are skipped, as RFC 9110 section 5.6.1.2 asks of a recipient.

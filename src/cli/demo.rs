@@ -1,0 +1,198 @@
+//! `palisade demo`: two built-in origins and a proxy in front of them, with things to try.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::control::{self, Start};
+
+/// Start two small origins and a proxy in front of them, and print what to try
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the proxy listens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: String,
+}
+
+pub fn run(args: &Args) -> ExitCode {
+    let origins = match [Origin::start("red"), Origin::start("blue")] {
+        [Ok(red), Ok(blue)] => [red, blue],
+        [Err(error), _] | [_, Err(error)] => {
+            eprintln!("palisade demo: cannot start an origin: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let folder = match tempfile::Builder::new().prefix("palisade-demo-").tempdir() {
+        Ok(folder) => folder,
+        Err(error) => {
+            eprintln!("palisade demo: cannot make a folder: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // A real file, so that the demo can be edited and reloaded while it runs.
+    let file = folder.path().join("demo.toml");
+    if let Err(error) =
+        std::fs::write(&file, configuration(&args.listen, origins, &folder.path().join("admin.sock")))
+    {
+        eprintln!("palisade demo: cannot write {}: {error}", file.display());
+        return ExitCode::FAILURE;
+    }
+    let shown = file.clone();
+    let code = control::run(Start::File(file), move |addresses| print_what_to_try(addresses, &shown));
+    drop(folder);
+    code
+}
+
+fn configuration(listen: &str, [red, blue]: [SocketAddr; 2], socket: &std::path::Path) -> String {
+    format!(
+        r#"# The configuration of `palisade demo`: change it, then try `palisade reload`.
+[listeners.http]
+address = "{listen}"
+
+[upstreams.colours]
+endpoints = ["{red}", {{ address = "{blue}", weight = 2 }}]
+
+[routes.home]
+upstream = "colours"
+
+[routes.api]
+path = "/api"
+strip_prefix = true
+upstream = "colours"
+timeouts = {{ read = "2s" }}
+
+[routes.old]
+path = "/old"
+redirect = {{ to = "/api{{query}}", status = 308 }}
+
+[routes.private]
+path = "/private"
+respond = {{ status = 403, body = "This is not for you.\n" }}
+
+[routes.upload]
+path = "/upload"
+methods = ["POST", "PUT"]
+upstream = "colours"
+max_body_size = "1MiB"
+
+[admin]
+address = "127.0.0.1:0"
+socket = "{socket}"
+
+[log]
+access = "stdout"
+"#,
+        socket = socket.display()
+    )
+}
+
+fn print_what_to_try(addresses: &[(String, String)], file: &std::path::Path) {
+    let of = |name: &str| {
+        let found = addresses.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, address)| address.as_str())
+    };
+    let (proxy, admin) = (of("http"), of("admin"));
+    println!(
+        "\nPalisade stands in front of two origins, red and blue. Try:\n\n\
+         \x20 curl -i http://{proxy}/                     one of two origins answers, blue twice as often\n\
+         \x20 curl -i http://{proxy}/api/./a/../colour    the origin sees the canonical path, without /api\n\
+         \x20 curl -N http://{proxy}/events               events arrive one by one, nothing is held back\n\
+         \x20 curl -i http://{proxy}/api/slow -H 'Accept: text/html'   a 504 after two seconds\n\
+         \x20 curl -i http://{proxy}/private              answered by the proxy itself\n\
+         \x20 curl -s http://{admin}/metrics            what it counted\n\n\
+         \x20 palisade explain -c {file} http://{proxy}/old?x=1\n\
+         \x20 palisade reload -c {file}      after a change of that file\n\n\
+         Each request shows below. Ctrl-C ends it.\n",
+        file = file.display()
+    );
+}
+
+/// A small server: a thread per connection is plenty for a demo.
+struct Origin;
+
+impl Origin {
+    fn start(colour: &'static str) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        std::thread::Builder::new().name(format!("origin-{colour}")).spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // A client that is gone is no concern of anybody's.
+                let _ = std::thread::Builder::new().spawn(move || serve(&stream, colour));
+            }
+        })?;
+        Ok(address)
+    }
+}
+
+fn serve(stream: &TcpStream, colour: &str) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let Some(request) = read_request(&mut reader)? else { return Ok(()) };
+        answer(stream, colour, &request)?;
+    }
+}
+
+struct Request {
+    path: String,
+    head: String,
+    body: u64,
+}
+
+/// The proxy sends well-formed requests with a length, so reading them is simple.
+fn read_request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<Request>> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(None);
+        }
+    }
+    let length = |line: &str| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.parse().ok())?
+    };
+    let body: u64 = head.lines().find_map(length).unwrap_or(0);
+    let read = io::copy(&mut reader.take(body), &mut io::sink())?;
+    let path = head.split(' ').nth(1).unwrap_or("/").to_owned();
+    Ok(Some(Request { path, head, body: read }))
+}
+
+fn answer(mut stream: &TcpStream, colour: &str, request: &Request) -> io::Result<()> {
+    match request.path.split('?').next().unwrap_or_default() {
+        "/events" => events(stream, colour),
+        "/slow" => {
+            std::thread::sleep(Duration::from_secs(10));
+            text(stream, colour, "slow, but here\n")
+        }
+        "/upload" => text(stream, colour, &format!("{colour} received {} bytes\n", request.body)),
+        _ => {
+            let page =
+                format!("Hello from {colour}. This came from the proxy:\n\n{}", request.head.trim_end());
+            text(stream, colour, &format!("{page}\n"))
+        }
+    }?;
+    stream.flush()
+}
+
+fn text(mut stream: &TcpStream, colour: &str, text: &str) -> io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nX-Colour: {colour}\r\n\
+         Content-Length: {}\r\n\r\n{text}",
+        text.len()
+    )
+}
+
+fn events(mut stream: &TcpStream, colour: &str) -> io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\
+         Cache-Control: no-store\r\n\r\n"
+    )?;
+    for number in 1..=5 {
+        let event = format!("data: event {number} of 5 from {colour}\n\n");
+        write!(stream, "{:x}\r\n{event}\r\n", event.len())?;
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    write!(stream, "0\r\n\r\n")
+}

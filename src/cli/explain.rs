@@ -1,0 +1,208 @@
+//! `palisade explain`: which listener, route and upstream would serve a request, and why.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use http1::{Name, RequestHead};
+
+use super::check::print_report;
+use super::config_path;
+use crate::config::{self, Config};
+use crate::listen::ListenAddress;
+use crate::message::Client;
+use crate::route::path::{self, Canonical};
+use crate::route::target::apply_rewrite;
+use crate::route::{BodyMode, RedirectTemplate, RouteOptions, Table, TargetOptions};
+use crate::wire::Peer;
+
+/// Tell which route and upstream would serve a request, and why
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Default: palisade.toml, then /etc/palisade/palisade.toml
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The method, GET when left out, and the URL: `POST http://host/path?query`
+    #[arg(required = true, num_args = 1..=2, value_names = ["METHOD", "URL"])]
+    request: Vec<String>,
+    /// A header field of the request, as curl takes it
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// The client's address
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    from: IpAddr,
+}
+
+pub fn run(args: &Args) -> ExitCode {
+    let path = config_path(args.config.as_deref());
+    let config = match config::load(&path) {
+        Ok(loaded) => loaded.config,
+        Err(report) => {
+            print_report(&report);
+            return ExitCode::FAILURE;
+        }
+    };
+    match explain(&config, args) {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("palisade explain: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn explain(config: &Config, args: &Args) -> Result<String, String> {
+    let mut head = read_request(&args.request, &args.headers)?;
+    let mut text = Text::default();
+    text.line("request", &format!("{} {}", lossy(head.method_name()), lossy(head.target())));
+    listeners(&mut text, config);
+    let peer = Client::new(Peer::Tcp((args.from, 0).into()));
+    let client = peer.behind(&config.server.trusted_proxies, &head.fields);
+    let trust = if client.trusted {
+        "a trusted proxy, its X-Forwarded-* are believed"
+    } else {
+        "not a trusted proxy"
+    };
+    text.line("peer", &format!("{} ({trust})", args.from));
+    text.line("client", &client.address.to_string());
+    let mut canonical = Vec::new();
+    match path::canonicalise(head.path(), &mut canonical) {
+        Ok(Canonical::Same) => text.line("path", &lossy(head.path())),
+        Ok(Canonical::Changed) => {
+            text.line("path", &format!("{} (canonical form of {})", lossy(&canonical), lossy(head.path())));
+            head.set_path(&canonical);
+        }
+        Err(error) => {
+            text.line("answer", &format!("400, since the path has no canonical form: {}", error.reason()));
+            return Ok(text.0);
+        }
+    }
+    let explanation = Table::build(&config.routes).explain(&head, client.address);
+    text.0.push('\n');
+    text.0.push_str(explanation.to_string().trim_end());
+    text.0.push_str("\n\n");
+    match explanation.winner.and_then(|index| config.routes.get(index)) {
+        Some(route) => target(&mut text, config, route, &mut head),
+        None => text.line("answer", "404, no route covers the request"),
+    }
+    Ok(text.0)
+}
+
+/// Lines with a name in front.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn line(&mut self, name: &str, value: &str) {
+        self.0.push_str(&format!("{name:<10} {value}\n"));
+    }
+}
+
+fn listeners(text: &mut Text, config: &Config) {
+    for listener in &config.listeners {
+        let address = match &listener.address {
+            ListenAddress::Tcp(address) => address.to_string(),
+            ListenAddress::Unix(path) => format!("unix:{}", path.display()),
+        };
+        text.line("listener", &format!("{} on {address}", listener.name));
+    }
+}
+
+/// Parses the request as the proxy would, from the head that a client would send.
+fn read_request(request: &[String], headers: &[String]) -> Result<RequestHead, String> {
+    let (method, url) = match request {
+        [url] => ("GET", url),
+        [method, url] => (method.as_str(), url),
+        _ => return Err("give a method and a URL".to_owned()),
+    };
+    let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+    let cut = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (host, target) = rest.split_at(cut);
+    if host.is_empty() {
+        return Err(format!("{url:?} names no host; write it as http://host/path"));
+    }
+    let slash = if target.starts_with('/') { "" } else { "/" };
+    let mut bytes = format!("{method} {slash}{target} HTTP/1.1\r\n");
+    if !headers.iter().any(|header| header.to_ascii_lowercase().starts_with("host:")) {
+        bytes.push_str(&format!("Host: {host}\r\n"));
+    }
+    for header in headers {
+        bytes.push_str(&format!("{}\r\n", header.trim_end()));
+    }
+    bytes.push_str("\r\n");
+    let mut head = RequestHead::default();
+    head.parse(bytes.as_bytes())
+        .map_err(|error| format!("the proxy would refuse this request: {}", error.reason()))?;
+    Ok(head)
+}
+
+fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut RequestHead) {
+    if let Some(rewrite) = &route.rewrite {
+        let mut rewritten = Vec::new();
+        match apply_rewrite(rewrite, head.path(), &mut rewritten) {
+            Ok(Canonical::Same) => {}
+            Ok(Canonical::Changed) => head.set_path(&rewritten),
+            Err(error) => {
+                text.line(
+                    "answer",
+                    &format!("400, since the rewritten path is not canonical: {}", error.reason()),
+                );
+                return;
+            }
+        }
+    }
+    match &route.target {
+        TargetOptions::Upstream(name) => upstream(text, config, route, name, head),
+        TargetOptions::Redirect(redirect) => {
+            let mut location = Vec::new();
+            if let Ok(template) = RedirectTemplate::compile(redirect) {
+                template.location("http", head, &mut location);
+            }
+            text.line("answer", &format!("{} to {}", redirect.status, lossy(&location)));
+        }
+        TargetOptions::Fixed(fixed) => {
+            text.line(
+                "answer",
+                &format!("{} with {} bytes of {}", fixed.status, fixed.body.len(), fixed.content_type),
+            );
+        }
+    }
+}
+
+fn upstream(text: &mut Text, config: &Config, route: &RouteOptions, name: &str, head: &RequestHead) {
+    let Some(upstream) = config.upstreams.iter().find(|upstream| upstream.name == name) else { return };
+    let endpoints: Vec<String> = upstream
+        .endpoints
+        .iter()
+        .map(|endpoint| match endpoint.weight {
+            1 => endpoint.address.to_string(),
+            weight => format!("{} (weight {weight})", endpoint.address),
+        })
+        .collect();
+    text.line("upstream", &format!("{name}, round robin over {}", endpoints.join(", ")));
+    let query = head.query().map_or(String::new(), |query| format!("?{}", lossy(query)));
+    text.line("sends", &format!("{} {}{query} HTTP/1.1", lossy(head.method_name()), lossy(head.path())));
+    let authority = lossy(head.authority());
+    text.line("host", route.upstream_host.as_deref().unwrap_or(&authority));
+    let address = lossy(head.fields.get(Name::XForwardedFor).unwrap_or_default());
+    if !address.is_empty() && config.server.trusted_proxies.is_empty() {
+        text.line("note", "X-Forwarded-For is replaced: nobody is in trusted_proxies");
+    }
+    let timeouts = route.timeouts;
+    text.line(
+        "timeouts",
+        &format!("connect {:?}, send {:?}, read {:?}", timeouts.connect, timeouts.send, timeouts.read),
+    );
+    let mode = match route.request_body {
+        BodyMode::Buffer => "read whole before the upstream is asked",
+        BodyMode::Stream => "passed on as it arrives",
+    };
+    text.line("body", &format!("{mode}, at most {} bytes", route.max_body_size));
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,93 @@
+//! `palisade reload`, `status` and `stop`: ask a running proxy, over its admin socket.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::check::print_report;
+use super::config_path;
+use crate::config;
+
+/// Longest answer that is read.
+const MAX_ANSWER: u64 = 1 << 20;
+
+/// Where the running proxy is
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Its configuration, which names the admin socket; default: palisade.toml, then
+    /// /etc/palisade/palisade.toml
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The admin socket itself
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    socket: Option<PathBuf>,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    Reload,
+    Status,
+    Stop,
+}
+
+pub fn run(question: Question, args: &Args) -> ExitCode {
+    let socket = match socket(args) {
+        Ok(socket) => socket,
+        Err(code) => return code,
+    };
+    match ask(question, &socket) {
+        Ok((status, text)) if status < 300 => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Ok((_, text)) => {
+            eprint!("{text}");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("palisade: nobody answers on {}: {error}", socket.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn socket(args: &Args) -> Result<PathBuf, ExitCode> {
+    if let Some(socket) = &args.socket {
+        return Ok(socket.clone());
+    }
+    let path = config_path(args.config.as_deref());
+    // A file that is wrong now may name the socket all the same; but then which: so it must be right.
+    let loaded = config::load(&path).map_err(|report| {
+        print_report(&report);
+        ExitCode::FAILURE
+    })?;
+    loaded.config.admin.socket.ok_or_else(|| {
+        eprintln!(
+            "palisade: {} names no admin socket\nhelp: add `[admin]` with `socket = \"/run/palisade.sock\"`, or \
+             send the process a signal: SIGHUP reloads, SIGTERM stops",
+            path.display()
+        );
+        ExitCode::FAILURE
+    })
+}
+
+/// One small request over the socket; the answer's status and body.
+fn ask(question: Question, socket: &Path) -> io::Result<(u16, String)> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let start = match question {
+        Question::Reload => "POST /reload",
+        Question::Status => "GET /status",
+        Question::Stop => "POST /stop",
+    };
+    write!(stream, "{start} HTTP/1.1\r\nHost: palisade\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(MAX_ANSWER).read_to_string(&mut answer)?;
+    let broken = || io::Error::new(io::ErrorKind::InvalidData, "this is no answer of palisade");
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(broken)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
+    Ok((status, body.to_owned()))
+}
