@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use testkit::{Client, Origin, canary};
+use testkit::{Client, canary};
 
 use crate::readers::{Message, READERS, read_all};
 use crate::stage::{SMUGGLED, SOON, Stage};
