@@ -361,11 +361,7 @@ impl Connection {
             return Next::Close;
         }
         if form.close {
-            let still_sending = refused
-                || !state.is_complete()
-                || !buffer.is_empty()
-                || body.is_some_and(|body| body.has_surplus());
-            return self.close(still_sending).await;
+            return self.close().await;
         }
         if let Some(mut body) = body {
             if !state.is_complete() && !self.drain(&mut body).await {
@@ -446,15 +442,13 @@ impl Connection {
             (record.sent, _) = writer.write(Scratch::take(), asked, form, response).await;
         }
         self.note(&current.proxy, head, &id, record);
-        if answers { self.close(true).await } else { Next::Close }
+        if answers { self.close().await } else { Next::Close }
     }
 
-    /// Ends the connection. When the client may still be sending, what it sends is read for a while: a
-    /// close with unread bytes is a reset, which can destroy the answer on its way (RFC 9112 section 9.6).
-    async fn close(&self, still_sending: bool) -> Next {
-        if !still_sending {
-            return Next::Close;
-        }
+    /// Ends the connection in two steps: says that nothing more comes, and reads until the client has closed
+    /// its side, for a while. A close with unread bytes is a reset, which can destroy the answer on its way
+    /// (RFC 9112 section 9.6), and whether a client goes on sending, be it an empty line, is not known here.
+    async fn close(&self) -> Next {
         let deadline = Instant::now() + DRAIN_TIME;
         let mut buffer = Buffer::new();
         let mut left = LINGER_BYTES;
@@ -463,6 +457,9 @@ impl Connection {
             .limit(deadline, |cx| {
                 let _ = self.socket.shutdown();
                 loop {
+                    // Waiting costs no buffer.
+                    buffer.release_when_empty();
+                    let _ = ready!(self.socket.poll_readable(cx));
                     let count = ready!(self.socket.poll_read(cx, buffer.room())).unwrap_or(0);
                     left = left.saturating_sub(count);
                     if count == 0 || left == 0 {
