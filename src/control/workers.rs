@@ -8,15 +8,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::LocalRuntime;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
 use super::build::{Built, Shared};
 use crate::connection::{Current, Serving};
-use crate::listen::{Handed, Listening, Neighbours, Roster, accept_from, serve_connection};
+use crate::listen::{Handed, Listening, Loads, Neighbours, Roster, accept_from, serve_connection};
 use crate::observe::{AccessLog, notice};
 use crate::upstream::{Endpoint, pool};
 use crate::wire::worker;
+
+/// How often a worker that is done looks whether the others are.
+const TICK: Duration = Duration::from_millis(20);
+/// For answers to the operator, at the end.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// Which proxy answers on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +47,8 @@ pub enum Order {
     },
     /// Serve by this from the next request on.
     Change(Built),
+    /// Drop it: whoever waits knows then that everything before this is done.
+    Report(mpsc::Sender<()>),
     /// Close everything but the admin listeners, wait for the requests in flight, then end.
     Drain(Duration),
 }
@@ -92,7 +99,10 @@ pub fn start(
 struct Floor {
     shared: Arc<Shared>,
     built: Built,
+    /// Clients' connections.
     roster: Rc<Roster>,
+    /// The operator's.
+    admin_roster: Rc<Roster>,
     neighbours: Rc<Neighbours>,
     listeners: HashMap<usize, Listener>,
     /// Connections of listeners that this worker has not heard of yet: another worker was told sooner,
@@ -116,6 +126,7 @@ impl Floor {
             shared,
             built,
             roster: Rc::default(),
+            admin_roster: Rc::default(),
             neighbours,
             listeners: HashMap::new(),
             early: Vec::new(),
@@ -130,6 +141,7 @@ impl Floor {
                     Some(Order::Listen { number, door, listening }) => self.listen(number, door, listening),
                     Some(Order::Close { number }) => self.close(number),
                     Some(Order::Change(built)) => self.change(built),
+                    Some(Order::Report(done)) => drop(done),
                     Some(Order::Drain(patience)) => return self.drain(patience).await,
                     None => return,
                 },
@@ -140,18 +152,16 @@ impl Floor {
 
     fn listen(&mut self, number: usize, door: Door, listening: Listening) {
         let serving = Rc::new(Serving::new(self.current(door)));
-        let limits = match door {
-            Door::Public => self.shared.connections.clone(),
-            Door::Admin | Door::Operator => self.shared.admin_connections.clone(),
+        let (limits, roster, neighbours) = match door {
+            Door::Public => (self.shared.connections.clone(), self.roster.clone(), self.neighbours.clone()),
+            // Only one worker has the admin listeners.
+            Door::Admin | Door::Operator => {
+                let alone = Neighbours { loads: Arc::new(Loads::new(0)), mailboxes: Vec::new() };
+                (self.shared.admin_connections.clone(), self.admin_roster.clone(), Rc::new(alone))
+            }
         };
         let accepting = tokio::task::spawn_local({
-            let (serving, roster, neighbours) =
-                (serving.clone(), self.roster.clone(), self.neighbours.clone());
-            let neighbours = match door {
-                Door::Public => neighbours,
-                // Only one worker has the admin listeners.
-                _ => Rc::new(Neighbours { loads: neighbours.loads.clone(), mailboxes: Vec::new() }),
-            };
+            let serving = serving.clone();
             async move {
                 if let Err(error) = accept_from(listening, number, serving, roster, limits, neighbours).await
                 {
@@ -171,6 +181,7 @@ impl Floor {
             listener.accepting.abort();
             listener.serving.drain();
             self.roster.close_idle(Some(number));
+            self.admin_roster.close_idle(Some(number));
         }
     }
 
@@ -216,17 +227,22 @@ impl Floor {
             self.close(number);
         }
         let waiting = async {
-            // Admin connections do not hold the end up.
-            for listener in self.listeners.values() {
-                listener.serving.drain();
-            }
-            self.roster.close_idle(None);
             self.roster.emptied().await;
+            // Readiness is told for as long as any worker has a request in flight.
+            while !self.listeners.is_empty() && self.shared.connections.open() > 0 {
+                tokio::time::sleep(TICK).await;
+            }
         };
         if tokio::time::timeout(patience, waiting).await.is_err() {
             notice(&format!("{} connections did not finish in time and are cut", self.roster.open()));
             self.roster.close_all();
         }
+        for listener in self.listeners.values() {
+            listener.serving.drain();
+        }
+        self.admin_roster.close_idle(None);
+        // An answer to the operator goes out; one who is slow does not hold the end up.
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.admin_roster.emptied()).await;
         crate::observe::flush_worker();
     }
 }
