@@ -114,8 +114,11 @@ impl<'c> RequestBody<'c> {
 
 impl BodyStream for RequestBody<'_> {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], Failure>> {
-        // A client that did not wait has its body here already and needs no invitation.
-        if !self.invitation.is_empty() && !self.incoming.has_raw() {
+        if self.incoming.has_raw() {
+            // A client that did not wait needs no invitation, now or later.
+            self.invitation = b"";
+        }
+        if !self.invitation.is_empty() {
             match self.poll_invite(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),

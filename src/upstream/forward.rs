@@ -72,11 +72,12 @@ fn claims_identity(name: &[u8]) -> bool {
 
 fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     let client = facts.client;
-    let believed = |name| if client.trusted { head.fields.get(name) } else { None };
+    let told = |name| head.fields.get(name).filter(|value| !value.is_empty());
+    let believed = |name| if client.trusted { told(name) } else { None };
 
     out.extend_from_slice(b"X-Forwarded-For: ");
     if client.trusted {
-        for earlier in head.fields.all(Name::XForwardedFor) {
+        for earlier in head.fields.all(Name::XForwardedFor).filter(|value| !value.is_empty()) {
             out.extend_from_slice(earlier);
             out.extend_from_slice(b", ");
         }

@@ -7,6 +7,7 @@ pub struct Message {
     pub method: Vec<u8>,
     /// Without scheme and authority.
     pub target: Vec<u8>,
+    /// Empty when there is none, which only 1.0 may have.
     pub host: Vec<u8>,
     pub body: Vec<u8>,
 }
@@ -68,7 +69,7 @@ fn strict(bytes: &[u8]) -> Option<(Message, &[u8])> {
         _ => return None,
     };
     let hosts = all("host");
-    let host = hosts.first()?.clone();
+    let host = hosts.first().cloned().unwrap_or_default();
     Some((Message { method: method.to_vec(), target: path_of(target), host, body }, rest))
 }
 
@@ -137,7 +138,7 @@ fn lenient_about_numbers(bytes: &[u8]) -> Option<(Message, &[u8])> {
         }
         _ => (Vec::new(), rest),
     };
-    let host = first("Host")?.to_vec();
+    let host = first("Host").unwrap_or_default().to_vec();
     Some((Message { method: method.to_vec(), target: path_of(target), host, body }, rest))
 }
 
