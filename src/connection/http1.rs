@@ -33,6 +33,8 @@ use crate::wire::{Buffer, Scratch, Socket, Watchdog};
 /// it and for a lingering close.
 const DRAIN_BYTES: u64 = 64 << 10;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
+/// For the first request of a connection that was accepted when the listener was closed.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// A client that goes on sending after the last answer is read so long before the connection is cut.
 const LINGER_BYTES: usize = 1 << 20;
 
@@ -86,11 +88,16 @@ enum Next {
 pub async fn serve(socket: Socket, client: Client, serving: Rc<Serving>, idle: Rc<IdleSince>) {
     let watchdog = Watchdog::new();
     let mut patience = serving.current().limits.head_timeout;
+    let mut served = false;
     loop {
         let since = Instant::now();
         idle.set(Some(since));
         if serving.draining.get() {
-            return;
+            if served {
+                return;
+            }
+            // Accepted at the last moment: a request that it brought is answered.
+            patience = patience.min(LAST_MOMENT);
         }
         let deadline = since + patience;
         let readable = watchdog.limit(deadline, |cx| socket.poll_readable(cx)).await;
@@ -111,6 +118,7 @@ pub async fn serve(socket: Socket, client: Client, serving: Rc<Serving>, idle: R
             return;
         }
         patience = serving.current().limits.idle_timeout;
+        served = true;
     }
 }
 

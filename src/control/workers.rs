@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::LocalRuntime;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use super::build::{Built, Shared};
 use crate::connection::{Current, Serving};
@@ -20,6 +21,9 @@ use crate::wire::worker;
 
 /// How often a worker that is done looks whether the others are.
 const TICK: Duration = Duration::from_millis(20);
+/// How often the runtime looks at the sockets before a connection counts as idle at the end: a new one is
+/// seen at the first look, its request at the second.
+const GLANCES: usize = 3;
 /// For answers to the operator, at the end.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
@@ -57,7 +61,7 @@ pub enum Order {
 #[derive(Debug)]
 pub struct Worker {
     pub orders: UnboundedSender<Order>,
-    thread: JoinHandle<()>,
+    thread: thread::JoinHandle<()>,
 }
 
 impl Worker {
@@ -78,7 +82,7 @@ pub fn start(
     for (index, (handed, pool_mailbox)) in receivers.into_iter().zip(pool_mailboxes).enumerate() {
         let (orders, inbox) = unbounded_channel();
         let (shared, built, senders) = (shared.clone(), built.clone(), senders.clone());
-        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             worker::set_index(index);
             let outcome = LocalRuntime::new().map(|runtime| {
                 runtime.block_on(async {
@@ -105,6 +109,8 @@ struct Floor {
     admin_roster: Rc<Roster>,
     neighbours: Rc<Neighbours>,
     listeners: HashMap<usize, Listener>,
+    /// Those that were closed; connections of them may still be on their way from another worker.
+    closed: HashMap<usize, Rc<Serving>>,
     /// Connections of listeners that this worker has not heard of yet: another worker was told sooner,
     /// and had one to give away at once.
     early: Vec<Handed>,
@@ -115,7 +121,8 @@ struct Floor {
 struct Listener {
     door: Door,
     serving: Rc<Serving>,
-    accepting: AbortHandle,
+    closing: Rc<Notify>,
+    accepting: JoinHandle<()>,
 }
 
 impl Floor {
@@ -129,6 +136,7 @@ impl Floor {
             admin_roster: Rc::default(),
             neighbours,
             listeners: HashMap::new(),
+            closed: HashMap::new(),
             early: Vec::new(),
             known_below: 0,
         }
@@ -139,10 +147,13 @@ impl Floor {
             tokio::select! {
                 order = inbox.recv() => match order {
                     Some(Order::Listen { number, door, listening }) => self.listen(number, door, listening),
-                    Some(Order::Close { number }) => self.close(number),
+                    Some(Order::Close { number }) => {
+                        self.closed.clear();
+                        self.close(number).await;
+                    }
                     Some(Order::Change(built)) => self.change(built),
                     Some(Order::Report(done)) => drop(done),
-                    Some(Order::Drain(patience)) => return self.drain(patience).await,
+                    Some(Order::Drain(patience)) => return self.drain(patience, handed).await,
                     None => return,
                 },
                 Some(handed) = handed.recv() => self.take(handed),
@@ -160,29 +171,36 @@ impl Floor {
                 (self.shared.admin_connections.clone(), self.admin_roster.clone(), Rc::new(alone))
             }
         };
+        let closing = Rc::<Notify>::default();
         let accepting = tokio::task::spawn_local({
-            let serving = serving.clone();
+            let (closing, serving) = (closing.clone(), serving.clone());
             async move {
-                if let Err(error) = accept_from(listening, number, serving, roster, limits, neighbours).await
-                {
+                let accepting = accept_from(listening, number, closing, serving, roster, limits, neighbours);
+                if let Err(error) = accepting.await {
                     notice(&format!("listener cannot be served: {error}"));
                 }
             }
         });
-        self.listeners.insert(number, Listener { door, serving, accepting: accepting.abort_handle() });
+        self.listeners.insert(number, Listener { door, serving, closing, accepting });
         self.known_below = number + 1;
         for handed in std::mem::take(&mut self.early) {
             self.take(handed);
         }
     }
 
-    fn close(&mut self, number: usize) {
-        if let Some(listener) = self.listeners.remove(&number) {
-            listener.accepting.abort();
-            listener.serving.drain();
-            self.roster.close_idle(Some(number));
-            self.admin_roster.close_idle(Some(number));
+    /// Who has connected is still served, and so is a request that is here already; then idle connections
+    /// end.
+    async fn close(&mut self, number: usize) {
+        let Some(mut listener) = self.listeners.remove(&number) else { return };
+        listener.closing.notify_one();
+        listener.serving.drain();
+        let _ = (&mut listener.accepting).await;
+        for _ in 0..GLANCES {
+            tokio::task::yield_now().await;
         }
+        self.roster.close_idle(Some(number));
+        self.admin_roster.close_idle(Some(number));
+        self.closed.insert(number, listener.serving);
     }
 
     fn change(&mut self, built: Built) {
@@ -202,21 +220,21 @@ impl Floor {
         Rc::new(Current { proxy: proxy.clone(), limits: self.built.limits.clone() })
     }
 
-    /// A connection from a more loaded worker. When its listener was closed meanwhile it is dropped, as it
-    /// would have been in the queue of that.
+    /// A connection from another worker.
     fn take(&mut self, handed: Handed) {
         if handed.listener >= self.known_below {
             return self.early.push(handed);
         }
-        let Some(listener) = self.listeners.get(&handed.listener) else { return };
+        let open = self.listeners.get(&handed.listener).map(|listener| &listener.serving);
+        let Some(serving) = open.or(self.closed.get(&handed.listener)) else { return };
         if let Ok(arrival) = handed.arrive() {
             let (roster, limits) = (&self.roster, &self.shared.connections);
-            serve_connection(arrival, &listener.serving, roster, limits, &self.neighbours);
+            serve_connection(arrival, serving, roster, limits, &self.neighbours);
             self.neighbours.note(self.roster.open());
         }
     }
 
-    async fn drain(mut self, patience: Duration) {
+    async fn drain(mut self, patience: Duration, mut handed: UnboundedReceiver<Handed>) {
         let public: Vec<usize> = self
             .listeners
             .iter()
@@ -224,9 +242,12 @@ impl Floor {
             .map(|(number, _)| *number)
             .collect();
         for number in public {
-            self.close(number);
+            self.close(number).await;
         }
         let waiting = async {
+            while let Ok(handed) = handed.try_recv() {
+                self.take(handed);
+            }
             self.roster.emptied().await;
             // Readiness is told for as long as any worker has a request in flight.
             while !self.listeners.is_empty() && self.shared.connections.open() > 0 {
