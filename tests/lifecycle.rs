@@ -23,6 +23,8 @@ const HANGUP: i32 = 1;
 const INTERRUPT: i32 = 2;
 const USER1: i32 = 10;
 const TERMINATE: i32 = 15;
+const CONTINUE: i32 = 18;
+const STOP: i32 = 19;
 
 /// A listener, an admin address and socket, and `more`, which names the routes.
 fn config(more: &str) -> String {
@@ -502,6 +504,65 @@ fn a_drain_under_load_breaks_no_answer() {
     assert!(palisade.wait_exit(SOON).success());
 }
 
+/// Connections that the kernel has taken for us, and that we have not looked at, are answered too; whether
+/// the process ends or only their listener goes.
+#[test]
+fn connections_in_the_queue_are_answered() {
+    const CLIENTS: usize = 40;
+    let origin = Origin::echo();
+    let asking = |address: std::net::SocketAddr| -> Vec<Client> {
+        (0..CLIENTS)
+            .map(|number| {
+                let mut client = Client::connect(address);
+                client.send(format!("GET /canary-{number} HTTP/1.1\r\nHost: a\r\n\r\n"));
+                client
+            })
+            .collect()
+    };
+    let expect_answers = |clients: Vec<Client>| {
+        for (number, mut client) in clients.into_iter().enumerate() {
+            assert_eq!(client.read_response().text(), number.to_string());
+        }
+    };
+    let second = config(&format!("{}listeners.second.address = \"127.0.0.1:0\"", to(&origin)));
+    let mut palisade = Palisade::start(BINARY, &second);
+
+    palisade.rewrite_config(&config(&to(&origin)));
+    palisade.signal(STOP);
+    let clients = asking(palisade.address("second"));
+    palisade.signal(HANGUP);
+    palisade.signal(CONTINUE);
+    expect_answers(clients);
+    palisade.wait_stderr("reloaded", SOON);
+
+    palisade.signal(STOP);
+    let clients = asking(palisade.address("http"));
+    palisade.signal(TERMINATE);
+    palisade.signal(CONTINUE);
+    expect_answers(clients);
+    assert!(palisade.wait_exit(SOON).success());
+}
+
+/// The machine slept: what was under way goes on.
+#[test]
+fn a_process_that_was_stopped_goes_on() {
+    let (origin, door) = holding_origin();
+    let palisade = proxy_for(&origin, "");
+    let mut idle = client_of(&palisade);
+    canary_on(&mut idle, &origin);
+    let mut busy = held(&palisade, &origin);
+    palisade.signal(STOP);
+    let mut waiting = client_of(&palisade);
+    waiting.send("GET /canary-5 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(!waiting.is_closed(Duration::from_millis(700)) && waiting.unread().is_empty());
+    palisade.signal(CONTINUE);
+    assert_eq!(waiting.read_response().text(), "5");
+    door.store(true, SeqCst);
+    assert_eq!(busy.read_response().status, 200);
+    canary_on(&mut idle, &origin);
+    canary(palisade.address("http"), &origin);
+}
+
 // ---- Start ----
 
 /// The text of a start that fails with exit code 1.
@@ -676,6 +737,7 @@ fn a_full_disk_costs_log_lines_and_no_requests() {
         metrics_of(&palisade).sum("log_lines_dropped_total", &[]) >= 50.0
     });
     canary_on(&mut client, &origin);
+    palisade.wait_stderr("lines are lost", SOON);
     let complaints = palisade.stderr().matches("lines are lost").count();
     assert_eq!(complaints, 1, "{}", palisade.stderr());
 }
