@@ -34,6 +34,8 @@ use crate::wire::{Buffer, Scratch, Socket, Watchdog};
 /// it and for a lingering close.
 const DRAIN_BYTES: u64 = 64 << 10;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
+/// For the first request of a connection that was accepted when the listener was closed.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// A client that goes on sending after the last answer is read so long before the connection is cut.
 const LINGER_BYTES: usize = 1 << 20;
 
@@ -90,6 +92,8 @@ pub struct Connection {
     serving: Rc<Serving>,
     watchdog: Watchdog,
     waiting: Cell<Option<Waiting>>,
+    /// It has had a request, or the beginning of one.
+    served: Cell<bool>,
     /// Its place in the list of whoever keeps one.
     pub place: Cell<usize>,
 }
@@ -111,6 +115,7 @@ impl Connection {
             watchdog: Watchdog::new(),
             // Not before it was looked at: it may have brought a request.
             waiting: Cell::new(None),
+            served: Cell::new(false),
             place: Cell::new(usize::MAX),
         }
     }
@@ -145,12 +150,18 @@ impl Connection {
 
     /// Waits until there is something to read, a close included; false when the connection should end.
     async fn wait(&self, since: Instant, patience: Duration) -> bool {
+        let mut patience = patience;
         if self.serving.draining.get() {
-            return false;
+            if self.served.get() {
+                return false;
+            }
+            // Accepted at the last moment: a request that it brought is answered.
+            patience = patience.min(LAST_MOMENT);
         }
         self.waiting.set(Some(Waiting { since, until: since + patience }));
         let readable = poll_fn(|cx| self.socket.poll_readable(cx)).await;
         self.waiting.set(None);
+        self.served.set(true);
         readable.is_ok()
     }
 }

@@ -101,6 +101,15 @@ impl Signals {
     }
 }
 
+/// By what a reload knows a listener again: its address, and its name when the system chose the port, as
+/// then several may have the same address in the file.
+type Identity = (ListenAddress, String);
+
+fn identity(address: &ListenAddress, name: &str) -> Identity {
+    let chosen = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
+    (address.clone(), if chosen { name.to_owned() } else { String::new() })
+}
+
 /// A listener that is open.
 struct Open {
     number: usize,
@@ -115,7 +124,7 @@ struct Control {
     config: Config,
     built: Built,
     workers: Vec<Worker>,
-    open: HashMap<ListenAddress, Open>,
+    open: HashMap<Identity, Open>,
     /// Number of the next listener.
     next: usize,
 }
@@ -155,6 +164,7 @@ impl Control {
         tokio::spawn(probe_idle_pools(shared.endpoints.clone()));
         let mut control = Control { start, shared, config, built, workers, open: HashMap::new(), next: 0 };
         control.open(fresh);
+        control.settle().await;
         control.shared.ready.store(true, Relaxed);
         Ok((control, signals, inbox))
     }
@@ -168,8 +178,8 @@ impl Control {
             for (worker, listening) in self.workers.iter().zip(bound.sockets) {
                 let _ = worker.orders.send(Order::Listen { number, door, listening });
             }
-            let open = Open { number, name: bound.name, bound: bound.bound, door };
-            self.open.insert(bound.address, open);
+            let identity = identity(&bound.address, &bound.name);
+            self.open.insert(identity, Open { number, name: bound.name, bound: bound.bound, door });
         }
     }
 
@@ -183,13 +193,13 @@ impl Control {
         notice("ready");
         loop {
             tokio::select! {
-                _ = signals.hangup.recv() => match self.reload() {
+                _ = signals.hangup.recv() => match self.reload().await {
                     Ok(said) => notice(said.trim_end()),
                     Err(report) => notice(&format!("reload refused, nothing was changed:\n{report}")),
                 },
                 _ = signals.user1.recv() => self.reopen_log(),
                 command = commands.recv() => match command {
-                    Some(Command::Reload(done)) => drop(done.send(self.reload())),
+                    Some(Command::Reload(done)) => drop(done.send(self.reload().await)),
                     Some(Command::Stop) | None => break,
                 },
                 _ = signals.terminate.recv() => break,
@@ -205,9 +215,11 @@ impl Control {
         }
     }
 
-    /// Reads, checks, builds and swaps. An error changes nothing.
-    fn reload(&mut self) -> Result<String, String> {
+    /// Reads, checks, builds and swaps; what is said of it holds for the next request of every worker. An
+    /// error changes nothing.
+    async fn reload(&mut self) -> Result<String, String> {
         let outcome = self.try_reload();
+        self.settle().await;
         let counter = if outcome.is_ok() { &PROCESS.reloads } else { &PROCESS.failed_reloads };
         counter.fetch_add(1, Relaxed);
         outcome
@@ -226,15 +238,15 @@ impl Control {
         for worker in &self.workers {
             let _ = worker.orders.send(Order::Change(built.clone()));
         }
-        let gone: Vec<ListenAddress> = self.removed(&config);
+        let gone = self.removed(&config);
         self.open(fresh);
-        for address in &gone {
-            if let Some(open) = self.open.remove(address) {
+        for identity in &gone {
+            if let Some(open) = self.open.remove(identity) {
                 notice(&format!("listener {} on {} closed", open.name, open.bound));
                 for worker in &self.workers {
                     let _ = worker.orders.send(Order::Close { number: open.number });
                 }
-                remove_socket_file(address);
+                remove_socket_file(&identity.0);
             }
         }
         let mut said = format!("reloaded {}\n", path.display());
@@ -248,13 +260,26 @@ impl Control {
         Ok(said)
     }
 
-    fn removed(&self, config: &Config) -> Vec<ListenAddress> {
+    fn removed(&self, config: &Config) -> Vec<Identity> {
         let wanted = wanted_listeners(config);
-        let stays = |address: &ListenAddress, open: &Open| {
-            wanted.iter().any(|(door, options)| options.address == *address && *door == open.door)
+        let stays = |own: &Identity, open: &Open| {
+            wanted.iter().any(|(door, options)| {
+                identity(&options.address, &options.name) == *own && *door == open.door
+            })
         };
-        let gone = self.open.iter().filter(|(address, open)| !stays(address, open));
-        gone.map(|(address, _)| address.clone()).collect()
+        let gone = self.open.iter().filter(|(own, open)| !stays(own, open));
+        gone.map(|(own, _)| own.clone()).collect()
+    }
+
+    /// Waits until every worker has done what it was told so far.
+    async fn settle(&self) {
+        let (done, mut all_done) = mpsc::channel(1);
+        for worker in &self.workers {
+            let _ = worker.orders.send(Order::Report(done.clone()));
+        }
+        drop(done);
+        // Nothing is sent: the channel ends when the last worker has dropped its end.
+        let _ = tokio::time::timeout(LAST_MOMENT, all_done.recv()).await;
     }
 
     /// Readiness goes first, then accepting stops, requests in flight finish, and the process ends with 0.
@@ -263,7 +288,7 @@ impl Control {
         let patience = self.config.server.drain_timeout;
         self.shared.ready.store(false, Relaxed);
         notice(&format!("stopping: requests in flight have {} s to finish", patience.as_secs()));
-        for address in self.open.keys() {
+        for (address, _) in self.open.keys() {
             remove_socket_file(address);
         }
         for worker in &self.workers {
@@ -302,16 +327,17 @@ fn wanted_listeners(config: &Config) -> Vec<(Door, ListenerOptions)> {
 /// Binds what is wanted and not open. Nothing is left bound when one of them cannot be.
 fn bind_missing(
     config: &Config,
-    open: &HashMap<ListenAddress, Open>,
+    open: &HashMap<Identity, Open>,
     workers: usize,
 ) -> Result<Vec<(Door, BoundListener)>, String> {
     let mut fresh = Vec::new();
     for (door, options) in wanted_listeners(config) {
-        if open.get(&options.address).is_some_and(|open| open.door == door) {
+        if open.get(&identity(&options.address, &options.name)).is_some_and(|open| open.door == door) {
             continue;
         }
         let sockets = if door == Door::Public { workers } else { 1 };
         let bound = bind(&options, sockets).map_err(|error| {
+            forget(&fresh);
             format!("listener {} cannot be bound to {}: {error}", options.name, shown(&options.address))
         })?;
         if door == Door::Operator {
@@ -320,6 +346,13 @@ fn bind_missing(
         fresh.push((door, bound));
     }
     Ok(fresh)
+}
+
+/// The files of sockets that were bound in vain.
+fn forget(fresh: &[(Door, BoundListener)]) {
+    for (_, bound) in fresh {
+        remove_socket_file(&bound.address);
+    }
 }
 
 /// Who can open the socket can stop the proxy.

@@ -4,23 +4,28 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::LocalRuntime;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
 
 use super::build::{Built, Shared};
 use crate::connection::{Current, Serving};
-use crate::listen::{Handed, Listening, Neighbours, Roster, accept_from, serve_connection};
+use crate::listen::{Handed, Listening, Loads, Neighbours, Roster, accept_from, serve_connection};
 use crate::observe::{AccessLog, notice};
 use crate::upstream::{Endpoint, pool};
 use crate::wire::worker;
 
-/// How often connections that wait for too long are looked for: a fraction of any sensible time-out.
-const SWEEP: Duration = Duration::from_millis(200);
+/// How often a worker that is done looks whether the others are.
+const TICK: Duration = Duration::from_millis(20);
+/// How often the runtime looks at the sockets before a connection counts as idle at the end: a new one is
+/// seen at the first look, its request at the second.
+const GLANCES: usize = 3;
+/// For answers to the operator, at the end.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// Which proxy answers on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +51,8 @@ pub enum Order {
     },
     /// Serve by this from the next request on.
     Change(Built),
+    /// Drop it: whoever waits knows then that everything before this is done.
+    Report(mpsc::Sender<()>),
     /// Close everything but the admin listeners, wait for the requests in flight, then end.
     Drain(Duration),
 }
@@ -54,7 +61,7 @@ pub enum Order {
 #[derive(Debug)]
 pub struct Worker {
     pub orders: UnboundedSender<Order>,
-    thread: JoinHandle<()>,
+    thread: thread::JoinHandle<()>,
 }
 
 impl Worker {
@@ -75,7 +82,7 @@ pub fn start(
     for (index, (handed, pool_mailbox)) in receivers.into_iter().zip(pool_mailboxes).enumerate() {
         let (orders, inbox) = unbounded_channel();
         let (shared, built, senders) = (shared.clone(), built.clone(), senders.clone());
-        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             worker::set_index(index);
             let outcome = LocalRuntime::new().map(|runtime| {
                 runtime.block_on(async {
@@ -96,9 +103,14 @@ pub fn start(
 struct Floor {
     shared: Arc<Shared>,
     built: Built,
+    /// Clients' connections.
     roster: Rc<Roster>,
+    /// The operator's.
+    admin_roster: Rc<Roster>,
     neighbours: Rc<Neighbours>,
     listeners: HashMap<usize, Listener>,
+    /// Those that were closed; connections of them may still be on their way from another worker.
+    closed: HashMap<usize, Rc<Serving>>,
     /// Connections of listeners that this worker has not heard of yet: another worker was told sooner,
     /// and had one to give away at once.
     early: Vec<Handed>,
@@ -109,76 +121,90 @@ struct Floor {
 struct Listener {
     door: Door,
     serving: Rc<Serving>,
-    accepting: AbortHandle,
+    closing: Rc<Notify>,
+    accepting: JoinHandle<()>,
 }
 
 impl Floor {
     fn new(shared: Arc<Shared>, built: Built, mailboxes: Vec<UnboundedSender<Handed>>) -> Floor {
         AccessLog::attach(built.log.clone());
         let neighbours = Rc::new(Neighbours { loads: shared.loads.clone(), mailboxes });
+        let [roster, admin_roster]: [Rc<Roster>; 2] = Default::default();
+        for roster in [&roster, &admin_roster] {
+            tokio::task::spawn_local(roster.clone().keep_closing_expired());
+        }
         Floor {
             shared,
             built,
-            roster: Rc::default(),
+            roster,
+            admin_roster,
             neighbours,
             listeners: HashMap::new(),
+            closed: HashMap::new(),
             early: Vec::new(),
             known_below: 0,
         }
     }
 
     async fn work(mut self, mut inbox: UnboundedReceiver<Order>, mut handed: UnboundedReceiver<Handed>) {
-        let mut sweep = tokio::time::interval(SWEEP);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 order = inbox.recv() => match order {
                     Some(Order::Listen { number, door, listening }) => self.listen(number, door, listening),
-                    Some(Order::Close { number }) => self.close(number),
+                    Some(Order::Close { number }) => {
+                        self.closed.clear();
+                        self.close(number).await;
+                    }
                     Some(Order::Change(built)) => self.change(built),
-                    Some(Order::Drain(patience)) => return self.drain(patience).await,
+                    Some(Order::Report(done)) => drop(done),
+                    Some(Order::Drain(patience)) => return self.drain(patience, handed).await,
                     None => return,
                 },
                 Some(handed) = handed.recv() => self.take(handed),
-                _ = sweep.tick() => self.roster.close_expired(Instant::now()),
             }
         }
     }
 
     fn listen(&mut self, number: usize, door: Door, listening: Listening) {
         let serving = Rc::new(Serving::new(self.current(door)));
-        let limits = match door {
-            Door::Public => self.shared.connections.clone(),
-            Door::Admin | Door::Operator => self.shared.admin_connections.clone(),
+        let (limits, roster, neighbours) = match door {
+            Door::Public => (self.shared.connections.clone(), self.roster.clone(), self.neighbours.clone()),
+            // Only one worker has the admin listeners.
+            Door::Admin | Door::Operator => {
+                let alone = Neighbours { loads: Arc::new(Loads::new(0)), mailboxes: Vec::new() };
+                (self.shared.admin_connections.clone(), self.admin_roster.clone(), Rc::new(alone))
+            }
         };
+        let closing = Rc::<Notify>::default();
         let accepting = tokio::task::spawn_local({
-            let (serving, roster, neighbours) =
-                (serving.clone(), self.roster.clone(), self.neighbours.clone());
-            let neighbours = match door {
-                Door::Public => neighbours,
-                // Only one worker has the admin listeners.
-                _ => Rc::new(Neighbours { loads: neighbours.loads.clone(), mailboxes: Vec::new() }),
-            };
+            let (closing, serving) = (closing.clone(), serving.clone());
             async move {
-                if let Err(error) = accept_from(listening, number, serving, roster, limits, neighbours).await
-                {
+                let accepting = accept_from(listening, number, closing, serving, roster, limits, neighbours);
+                if let Err(error) = accepting.await {
                     notice(&format!("listener cannot be served: {error}"));
                 }
             }
         });
-        self.listeners.insert(number, Listener { door, serving, accepting: accepting.abort_handle() });
+        self.listeners.insert(number, Listener { door, serving, closing, accepting });
         self.known_below = number + 1;
         for handed in std::mem::take(&mut self.early) {
             self.take(handed);
         }
     }
 
-    fn close(&mut self, number: usize) {
-        if let Some(listener) = self.listeners.remove(&number) {
-            listener.accepting.abort();
-            listener.serving.drain();
-            self.roster.close_idle(Some(number));
+    /// Who has connected is still served, and so is a request that is here already; then idle connections
+    /// end.
+    async fn close(&mut self, number: usize) {
+        let Some(mut listener) = self.listeners.remove(&number) else { return };
+        listener.closing.notify_one();
+        listener.serving.drain();
+        let _ = (&mut listener.accepting).await;
+        for _ in 0..GLANCES {
+            tokio::task::yield_now().await;
         }
+        self.roster.close_idle(Some(number));
+        self.admin_roster.close_idle(Some(number));
+        self.closed.insert(number, listener.serving);
     }
 
     fn change(&mut self, built: Built) {
@@ -198,21 +224,21 @@ impl Floor {
         Rc::new(Current { proxy: proxy.clone(), limits: self.built.limits.clone() })
     }
 
-    /// A connection from a more loaded worker. When its listener was closed meanwhile it is dropped, as it
-    /// would have been in the queue of that.
+    /// A connection from another worker.
     fn take(&mut self, handed: Handed) {
         if handed.listener >= self.known_below {
             return self.early.push(handed);
         }
-        let Some(listener) = self.listeners.get(&handed.listener) else { return };
+        let open = self.listeners.get(&handed.listener).map(|listener| &listener.serving);
+        let Some(serving) = open.or(self.closed.get(&handed.listener)) else { return };
         if let Ok(arrival) = handed.arrive() {
             let (roster, limits) = (&self.roster, &self.shared.connections);
-            serve_connection(arrival, &listener.serving, roster, limits, &self.neighbours);
+            serve_connection(arrival, serving, roster, limits, &self.neighbours);
             self.neighbours.note(self.roster.open());
         }
     }
 
-    async fn drain(mut self, patience: Duration) {
+    async fn drain(mut self, patience: Duration, mut handed: UnboundedReceiver<Handed>) {
         let public: Vec<usize> = self
             .listeners
             .iter()
@@ -220,20 +246,28 @@ impl Floor {
             .map(|(number, _)| *number)
             .collect();
         for number in public {
-            self.close(number);
+            self.close(number).await;
         }
         let waiting = async {
-            // Admin connections do not hold the end up.
-            for listener in self.listeners.values() {
-                listener.serving.drain();
+            while let Ok(handed) = handed.try_recv() {
+                self.take(handed);
             }
-            self.roster.close_idle(None);
             self.roster.emptied().await;
+            // Readiness is told for as long as any worker has a request in flight.
+            while !self.listeners.is_empty() && self.shared.connections.open() > 0 {
+                tokio::time::sleep(TICK).await;
+            }
         };
         if tokio::time::timeout(patience, waiting).await.is_err() {
             notice(&format!("{} connections did not finish in time and are cut", self.roster.open()));
             self.roster.close_all();
         }
+        for listener in self.listeners.values() {
+            listener.serving.drain();
+        }
+        self.admin_roster.close_idle(None);
+        // An answer to the operator goes out; one who is slow does not hold the end up.
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.admin_roster.emptied()).await;
         crate::observe::flush_worker();
     }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::limits::{ConnectionLimits, Full, Ticket};
@@ -89,11 +90,13 @@ impl Handed {
     }
 }
 
-/// Accepts from one listening socket until dropped. `listener` is the number that the worker knows it by;
-/// `neighbours` are the mailboxes of all workers, empty for listeners that only one worker has.
+/// Accepts from one listening socket until `closing` says that it is enough. `listener` is the number that
+/// the worker knows it by; `shared` are the mailboxes of all workers, none for listeners that only one
+/// worker has.
 pub async fn accept_from(
     listening: Listening,
     listener: usize,
+    closing: Rc<Notify>,
     serving: Rc<Serving>,
     roster: Rc<Roster>,
     limits: Arc<ConnectionLimits>,
@@ -103,7 +106,12 @@ pub async fn accept_from(
     let others = shared.mailboxes.len().saturating_sub(1);
     let mut next_complaint = Instant::now();
     loop {
-        match door.accept().await {
+        let accepted = tokio::select! {
+            biased;
+            () = closing.notified() => break,
+            accepted = door.accept() => accepted,
+        };
+        match accepted {
             Ok((socket, peer)) => {
                 PROCESS.accepted.fetch_add(1, Relaxed);
                 let arrival = Arrival { socket, peer, listener, others_to_ask: others };
@@ -125,6 +133,13 @@ pub async fn accept_from(
             Err(_) => tokio::task::yield_now().await,
         }
     }
+    // Who is in the queue has connected, and would be reset by the close of the socket.
+    while let Some(Ok((socket, peer))) = door.try_accept() {
+        PROCESS.accepted.fetch_add(1, Relaxed);
+        let arrival = Arrival { socket, peer, listener, others_to_ask: 0 };
+        serve_connection(arrival, &serving, &roster, &limits, &shared);
+    }
+    Ok(())
 }
 
 /// The other workers, as an accept loop sees them.
@@ -248,19 +263,27 @@ impl Door {
     }
 
     async fn accept(&self) -> io::Result<(Socket, Peer)> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         loop {
             let mut ready = self.fd.readable().await?;
-            match acceptfrom_with(self.fd.get_ref(), flags) {
-                Ok((fd, _)) if self.is_unix => return Ok((Socket::unix(fd)?, Peer::Unix)),
-                Ok((fd, peer)) => {
-                    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-                    let peer = peer.ok_or(io::ErrorKind::ConnectionAborted)?;
-                    return Ok((Socket::tcp(fd)?, Peer::Tcp(peer)));
-                }
-                Err(Errno::AGAIN) => ready.clear_ready(),
-                Err(error) => return Err(error.into()),
+            match self.try_accept() {
+                Some(accepted) => return accepted,
+                None => ready.clear_ready(),
             }
+        }
+    }
+
+    /// A connection that is there; `None` when none is.
+    fn try_accept(&self) -> Option<io::Result<(Socket, Peer)>> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        match acceptfrom_with(self.fd.get_ref(), flags) {
+            Ok((fd, _)) if self.is_unix => Some(Socket::unix(fd).map(|socket| (socket, Peer::Unix))),
+            Ok((fd, peer)) => {
+                let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+                let peer = peer.ok_or_else(|| io::ErrorKind::ConnectionAborted.into());
+                Some(peer.and_then(|peer| Ok((Socket::tcp(fd)?, Peer::Tcp(peer)))))
+            }
+            Err(Errno::AGAIN) => None,
+            Err(error) => Some(Err(error.into())),
         }
     }
 }
