@@ -460,13 +460,16 @@ impl Connection {
     /// its side, for a while. A close with unread bytes is a reset, which can destroy the answer on its way
     /// (RFC 9112 section 9.6), and whether a client goes on sending, be it an empty line, is not known here.
     async fn close(&self) -> Next {
-        let deadline = Instant::now() + DRAIN_TIME;
+        let now = Instant::now();
+        let deadline = now + DRAIN_TIME;
+        // All is said: its place may be given to somebody who wants something.
+        self.waiting.set(Some(Waiting { since: now, until: deadline }));
+        let _ = self.socket.shutdown();
         let mut buffer = Buffer::new();
         let mut left = LINGER_BYTES;
         let _ = self
             .watchdog
             .limit(deadline, |cx| {
-                let _ = self.socket.shutdown();
                 loop {
                     // Waiting costs no buffer.
                     buffer.release_when_empty();
