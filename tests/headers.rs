@@ -362,6 +362,21 @@ fn a_log_line_is_one_line_whatever_a_client_sends() {
     story.ends_well();
 }
 
+#[test]
+fn the_combined_log_cannot_be_broken_out_of_either() {
+    let story = Story::start(r#"log.format = "combined""#);
+    let mut client = story.client();
+    client.send(
+        b"GET /?\"x\\ HTTP/1.1\r\nHost: a\r\nUser-Agent: a\" 200 5 \"\xff\t\r\nReferer: \xc2\x9b2J\r\n\r\n",
+    );
+    assert_eq!(client.read_response().status, 200);
+    let line = &story.palisade.wait_access_log(1, |_| true)[0];
+    let end = r#""GET /?\x22x\x5C HTTP/1.1" 200 "#;
+    assert!(line.starts_with("127.0.0.1 - - [") && line.contains(end), "{line}");
+    assert!(line.ends_with(r#" "\xC2\x9B2J" "a\x22 200 5 \x22\xFF""#), "{line}");
+    story.ends_well();
+}
+
 // The stage
 
 /// One proxy before an echo service, with what a test configures besides.
