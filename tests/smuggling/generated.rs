@@ -125,61 +125,22 @@ fn read_prefix(reader: crate::readers::Reader, message: &[u8], count: usize) -> 
     Some(messages)
 }
 
-/// One message of the grammar. Most parts are good most of the time, so that the bad one is found alone.
+/// One message of the grammar. Most parts are good most of the time, so that the bad one is found alone; every
+/// other message has a flawless head, so that it is the body which counts.
 fn make_up(path: &str, random: &mut Random) -> Vec<u8> {
     let mut message = Vec::new();
-    let end_line = |random: &mut Random, message: &mut Vec<u8>| {
-        message.extend_from_slice(random.mostly(
-            60,
-            b"\r\n",
-            &[b"\n", b"\r", b"\r\r\n", b"\n\r", b" \r\n", b"\0\r\n", b"\r\n "],
-        ));
-    };
-    message.extend_from_slice(random.mostly(
-        8,
-        b"POST",
-        &[b"GET", b"PUT", b"post", b"P(ST", b"DELETE", b"H(AD", b""],
-    ));
-    message.extend_from_slice(random.mostly(40, b" ", &[b"  ", b"\t", b"", b" \x0b"]));
-    let target = random.mostly(
-        20,
-        b"P",
-        &[b"P?x=1", b"http://aP", b"http://bP", b"P#x", b"P\x80", b"*", b"P HTTP/1.1"],
-    );
-    message.extend(
-        target
-            .iter()
-            .flat_map(|byte| if *byte == b'P' { path.as_bytes() } else { std::slice::from_ref(byte) }),
-    );
-    message.extend_from_slice(random.mostly(
-        40,
-        b" HTTP/1.1",
-        &[b" HTTP/1.0", b"  HTTP/1.1", b"", b" HTTP/1.2", b" http/1.1", b" HTTP/1.1 "],
-    ));
-    end_line(random, &mut message);
-
-    let mut lines = vec![
-        random
-            .mostly(
-                30,
-                b"Host: a",
-                &[b"", b"Host: b\r\nHost: a", b"Host : a", b"Host: a,b", b"Host: a/", b"hOST:a"],
-            )
-            .to_vec(),
-    ];
-    for _ in 0..1 + random.below(3) {
-        match random.below(5) {
-            0 | 1 => lines.push(length_line(random)),
-            2 | 3 => lines.push(coding_line(random)),
-            _ => lines.push(other_line(random)),
+    let calm = random.below(2) == 0;
+    if calm {
+        message
+            .extend(format!("POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").bytes());
+    } else {
+        message.extend(start_line(path, random));
+        for line in field_lines(random) {
+            message.extend(line);
+            message.extend_from_slice(line_end(random));
         }
+        message.extend_from_slice(line_end(random));
     }
-    random.shuffle(&mut lines);
-    for line in lines.iter().filter(|line| !line.is_empty()) {
-        message.extend_from_slice(line);
-        end_line(random, &mut message);
-    }
-    end_line(random, &mut message);
     message.extend(body(random));
     if random.below(3) == 0 {
         message.extend_from_slice(SMUGGLED.as_bytes());
@@ -188,6 +149,47 @@ fn make_up(path: &str, random: &mut Random) -> Vec<u8> {
         garble(random, &mut message);
     }
     message
+}
+
+fn start_line(path: &str, random: &mut Random) -> Vec<u8> {
+    let method = random.mostly(8, b"POST", &[b"GET", b"PUT", b"post", b"P(ST", b"DELETE", b"H(AD", b""]);
+    let space = random.mostly(40, b" ", &[b"  ", b"\t", b"", b" \x0b"]);
+    let target = random.mostly(
+        20,
+        b"P",
+        &[b"P?x=1", b"http://aP", b"http://bP", b"P#x", b"P\x80", b"*", b"P HTTP/1.1"],
+    );
+    let target: Vec<&[u8]> =
+        target.chunks(1).map(|byte| if byte == b"P" { path.as_bytes() } else { byte }).collect();
+    let version = random.mostly(
+        40,
+        b" HTTP/1.1",
+        &[b" HTTP/1.0", b"  HTTP/1.1", b"", b" HTTP/1.2", b" http/1.1", b" HTTP/1.1 "],
+    );
+    [method, space, &target.concat(), version, line_end(random)].concat()
+}
+
+fn field_lines(random: &mut Random) -> Vec<Vec<u8>> {
+    let host = random.mostly(
+        30,
+        b"Host: a",
+        &[b"", b"Host: b\r\nHost: a", b"Host : a", b"Host: a,b", b"Host: a/", b"hOST:a"],
+    );
+    let mut lines = vec![host.to_vec()];
+    for _ in 0..1 + random.below(3) {
+        match random.below(5) {
+            0 | 1 => lines.push(length_line(random)),
+            2 | 3 => lines.push(coding_line(random)),
+            _ => lines.push(other_line(random)),
+        }
+    }
+    random.shuffle(&mut lines);
+    lines.retain(|line| !line.is_empty());
+    lines
+}
+
+fn line_end(random: &mut Random) -> &'static [u8] {
+    random.mostly(60, b"\r\n", &[b"\n", b"\r", b"\r\r\n", b"\n\r", b" \r\n", b"\0\r\n", b"\r\n "])
 }
 
 /// A byte that means something to a reader, put in or in place of another, or one left out.
@@ -350,7 +352,11 @@ fn body(random: &mut Random) -> Vec<u8> {
                         b"5\t",
                     ],
                 ));
-                body.extend_from_slice(random.mostly(25, b"\r\n", &[b"\n", b"\r", b"\r\r\n", b"\0\r\n"]));
+                body.extend_from_slice(random.mostly(
+                    12,
+                    b"\r\n",
+                    &[b"\n", b"\r", b"\r\r\n", b"\0\r\n", b";\n", b";a\n", b";a=\"\n", b" \r\n", b";a\r"],
+                ));
                 body.extend_from_slice(random.mostly(
                     25,
                     b"hello",
