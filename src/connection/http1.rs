@@ -170,7 +170,7 @@ impl Connection {
 struct Warm;
 
 /// A box has about 3 KiB.
-const MAX_WARM: usize = 256;
+const MAX_WARM: usize = 128;
 
 thread_local! {
     static WARM: Cell<usize> = const { Cell::new(0) };
@@ -262,14 +262,12 @@ impl Connection {
         deadline: Instant,
     ) -> Result<bool, Failure> {
         let mut scanner = HeadScanner::default();
-        let read = self.watchdog.limit(deadline, |cx| self.poll_head(buffer, &mut scanner, cx)).await;
+        let read = self.watchdog.limit(deadline, |cx| self.poll_head(buffer, head, &mut scanner, cx)).await;
         let outcome = match read {
-            Ok(Ok(Some(end))) => {
-                let parsed = head.parse(&buffer.data()[..end]).map(|()| true).map_err(Failure::BadHead);
-                buffer.consume(end);
-                return parsed;
-            }
-            Ok(Ok(None)) => Ok(false),
+            Ok(Ok(true)) => return Ok(true),
+            // What was understood of it goes into the log.
+            Ok(Err(failure @ Failure::BadHead(_))) => return Err(failure),
+            Ok(Ok(false)) => Ok(false),
             Ok(Err(failure)) => Err(failure),
             Err(_) => Err(Failure::HeadTimeout),
         };
@@ -278,17 +276,22 @@ impl Connection {
         outcome
     }
 
-    /// Where the head in the buffer ends; `None` when the client closed before its first byte.
+    /// Reads until a whole head was parsed and taken out of the buffer; false when the client closed before
+    /// its first byte.
     fn poll_head(
         &self,
         buffer: &mut Buffer,
+        head: &mut RequestHead,
         scanner: &mut HeadScanner,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<usize>, Failure>> {
+    ) -> Poll<Result<bool, Failure>> {
         let limits = HeadLimits::default();
         loop {
-            if let Some(end) = scanner.find_end(buffer.data(), &limits).map_err(Failure::BadHead)? {
-                return Poll::Ready(Ok(Some(end)));
+            if !buffer.is_empty()
+                && let Some(end) = head.read(buffer.data(), scanner, &limits).map_err(Failure::BadHead)?
+            {
+                buffer.consume(end);
+                return Poll::Ready(Ok(true));
             }
             if begins_badly(buffer.data()) {
                 return Poll::Ready(Err(Failure::BadHead(HeadError::BadSyntax)));
@@ -297,10 +300,10 @@ impl Connection {
                 return Poll::Ready(Err(Failure::BadHead(HeadError::HeadTooLong)));
             }
             match ready!(self.socket.poll_read(cx, buffer.room())) {
-                Ok(0) if buffer.is_empty() => return Poll::Ready(Ok(None)),
+                Ok(0) if buffer.is_empty() => return Poll::Ready(Ok(false)),
                 Ok(0) => return Poll::Ready(Err(Failure::ClientClosed)),
                 Ok(count) => buffer.filled(count),
-                Err(_) if buffer.is_empty() => return Poll::Ready(Ok(None)),
+                Err(_) if buffer.is_empty() => return Poll::Ready(Ok(false)),
                 Err(_) => return Poll::Ready(Err(Failure::ClientClosed)),
             }
         }

@@ -213,11 +213,8 @@ pub fn serve_connection(
     let Arrival { socket, listener, .. } = arrival;
     let connection = Rc::new(Connection::new(socket, client, serving.clone()));
     let leaving = Leaving { roster: roster.clone(), connection: connection.clone(), _ticket: ticket };
-    let task = tokio::task::spawn_local(async move {
-        // Named, so that all of it lives as long as the task.
-        let leaving = leaving;
-        leaving.connection.serve().await;
-    });
+    // All of `leaving` moves in, since it has a drop of its own, and lives as long as the task.
+    let task = tokio::task::spawn_local(async move { leaving.connection.serve().await });
     roster.enter(task.abort_handle(), connection, listener);
 }
 

@@ -235,11 +235,13 @@ impl<'c> Exchange<'c> {
         let rejected = |error| (Failure::BadAnswer(error), false);
         let closed = (Failure::ClosedBeforeAnswer, true);
         loop {
-            if let Some(end) = self.scanner.find_end(self.buffer.data(), &limits).map_err(rejected)? {
+            if !self.buffer.is_empty() {
                 let mut head = Recycled::<ResponseHead>::take();
-                head.parse(&self.buffer.data()[..end]).map_err(rejected)?;
-                self.buffer.consume(end);
-                return Poll::Ready(Ok(head));
+                let data = self.buffer.data();
+                if let Some(end) = head.read(data, &mut self.scanner, &limits).map_err(rejected)? {
+                    self.buffer.consume(end);
+                    return Poll::Ready(Ok(head));
+                }
             }
             if self.buffer.is_empty() {
                 // Waiting for an origin costs no buffer.

@@ -7,7 +7,7 @@ use crate::error::HeadError;
 use crate::fields::{Fields, Slot, Span};
 use crate::method::Method;
 use crate::name::{Name, imitates_framing, same_name};
-use crate::scan::MAX_FIELDS;
+use crate::scan::{HeadLimits, HeadScanner, MAX_FIELDS};
 use crate::target::{self, Scheme, TargetForm};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,9 +65,41 @@ impl Default for RequestHead {
 }
 
 impl RequestHead {
-    /// Reads a whole head, its end found by [`crate::HeadScanner`]; what was in `self` is gone. After an
-    /// error `self` holds what was understood so far: good for a log line, not for forwarding.
+    /// Reads a head from the start of a buffer, which may hold less than it or more; gives where it ends,
+    /// or `None` when more bytes are needed. Call it again with the same buffer, grown, and the same scanner.
+    ///
+    /// Nearly every head comes in one piece and far below its limits: it is parsed at once, without a search
+    /// for its end before. Whatever is unusual goes the long way, so that no verdict depends on the cut.
+    pub fn read(
+        &mut self,
+        buffer: &[u8],
+        scanner: &mut HeadScanner,
+        limits: &HeadLimits,
+    ) -> Result<Option<usize>, HeadError> {
+        if scanner.is_fresh()
+            && let Ok(Some(end)) = self.parse_start(buffer)
+            && limits.cannot_be_exceeded_by(end, self.fields.len() + self.dropped_fields as usize)
+        {
+            return Ok(Some(end));
+        }
+        let end = scanner.find_end(buffer, limits)?;
+        if let Some(end) = end {
+            self.parse(&buffer[..end])?;
+        }
+        Ok(end)
+    }
+
+    /// Reads a whole head, its end found by [`HeadScanner`]; what was in `self` is gone. After an error
+    /// `self` holds what was understood so far: good for a log line, not for forwarding.
     pub fn parse(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
+        match self.parse_start(bytes)? {
+            Some(end) if end == bytes.len() => Ok(()),
+            _ => Err(HeadError::BadSyntax),
+        }
+    }
+
+    /// Where the head ends that `bytes` begin with; `None` when there is more to come.
+    fn parse_start(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
         self.fields.clear();
         self.dropped_fields = 0;
         self.form = TargetForm::Origin;
@@ -77,11 +109,11 @@ impl RequestHead {
 
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut parsed = httparse::Request::new(&mut []);
-        match parsed.parse_with_uninit_headers(bytes, &mut slots) {
-            Ok(httparse::Status::Complete(end)) if end == bytes.len() => {}
-            Ok(_) => return Err(HeadError::BadSyntax),
+        let bytes = match parsed.parse_with_uninit_headers(bytes, &mut slots) {
+            Ok(httparse::Status::Complete(end)) => &bytes[..end],
+            Ok(httparse::Status::Partial) => return Ok(None),
             Err(error) => return Err(syntax_error(error, bytes)),
-        }
+        };
         let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
         self.version = version(parsed.version);
         self.method = Method::classify(method.as_bytes());
@@ -93,7 +125,8 @@ impl RequestHead {
         }
         self.dropped_fields = index(&mut self.fields, bytes, parsed.headers, Sender::Client)?;
         self.split_target()?;
-        self.find_host()
+        self.find_host()?;
+        Ok(Some(bytes.len()))
     }
 
     fn split_target(&mut self) -> Result<(), HeadError> {
@@ -253,18 +286,45 @@ impl ResponseHead {
         self.reason = self.fields.append(standard_reason(status).as_bytes());
     }
 
-    /// Reads a whole head, its end found by [`crate::HeadScanner`]; what was in `self` is gone.
+    /// As [`RequestHead::read`].
+    pub fn read(
+        &mut self,
+        buffer: &[u8],
+        scanner: &mut HeadScanner,
+        limits: &HeadLimits,
+    ) -> Result<Option<usize>, HeadError> {
+        if scanner.is_fresh()
+            && let Ok(Some(end)) = self.parse_start(buffer)
+            && limits.cannot_be_exceeded_by(end, self.fields.len())
+        {
+            return Ok(Some(end));
+        }
+        let end = scanner.find_end(buffer, limits)?;
+        if let Some(end) = end {
+            self.parse(&buffer[..end])?;
+        }
+        Ok(end)
+    }
+
+    /// As [`RequestHead::parse`].
     pub fn parse(&mut self, bytes: &[u8]) -> Result<(), HeadError> {
+        match self.parse_start(bytes)? {
+            Some(end) if end == bytes.len() => Ok(()),
+            _ => Err(HeadError::BadSyntax),
+        }
+    }
+
+    fn parse_start(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
         self.fields.clear();
         self.reason = Span::default();
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut parsed = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
-        match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut slots) {
-            Ok(httparse::Status::Complete(end)) if end == bytes.len() => {}
-            Ok(_) => return Err(HeadError::BadSyntax),
+        let bytes = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut slots) {
+            Ok(httparse::Status::Complete(end)) => &bytes[..end],
+            Ok(httparse::Status::Partial) => return Ok(None),
             Err(error) => return Err(syntax_error(error, bytes)),
-        }
+        };
         if !bytes.starts_with(b"HTTP/") {
             return Err(HeadError::LeadingEmptyLine);
         }
@@ -279,7 +339,7 @@ impl ResponseHead {
             self.reason = span_of(bytes, reason);
         }
         index(&mut self.fields, bytes, parsed.headers, Sender::Origin)?;
-        Ok(())
+        Ok(Some(bytes.len()))
     }
 
     pub fn reason(&self) -> &[u8] {

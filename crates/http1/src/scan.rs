@@ -30,7 +30,19 @@ pub struct HeadScanner {
     lines: usize,
 }
 
+impl HeadLimits {
+    /// True when a head of so many bytes and fields is within every limit, however its lines are cut.
+    pub(crate) fn cannot_be_exceeded_by(&self, bytes: usize, fields: usize) -> bool {
+        bytes <= self.head.min(self.start_line).min(self.field) && fields <= self.fields
+    }
+}
+
 impl HeadScanner {
+    /// Nothing was searched yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.scanned == 0
+    }
+
     /// Where the head ends (the index after its empty line), or `None` when more bytes are needed.
     ///
     /// The verdict does not depend on how the bytes were cut on their way: rules are checked in the order

@@ -118,8 +118,32 @@ impl<'a> Feed<'a> {
     }
 }
 
+/// `read` gives what the scanner and then `parse` give, however the head is cut.
+fn reads_as_parsed(
+    input: &[u8],
+    cuts: &[usize],
+    mut read: impl FnMut(&[u8], &mut HeadScanner, &HeadLimits) -> Result<Option<usize>, HeadError>,
+    parse: impl FnOnce(&[u8]) -> Result<(), HeadError>,
+) {
+    let limits = HeadLimits::default();
+    let apart = Feed::new(input, cuts).head_end(&limits).and_then(|end| match end {
+        Some(end) => parse(&input[..end]).map(|()| Some(end)),
+        None => Ok(None),
+    });
+    let (mut feed, mut scanner) = (Feed::new(input, cuts), HeadScanner::default());
+    let at_once = loop {
+        match read(&input[..feed.given], &mut scanner, &limits) {
+            Ok(None) if feed.more() => {}
+            outcome => break outcome,
+        }
+    };
+    assert_eq!(at_once, apart, "cut at {cuts:?}: {}", escape(input));
+}
+
 /// Reads one request.
 pub fn request(input: &[u8], cuts: &[usize]) -> Outcome {
+    let (mut one, mut other) = (RequestHead::default(), RequestHead::default());
+    reads_as_parsed(input, cuts, |b, scanner, limits| one.read(b, scanner, limits), |b| other.parse(b));
     let mut feed = Feed::new(input, cuts);
     let end = match feed.head_end(&HeadLimits::default()) {
         Ok(Some(end)) => end,
@@ -202,6 +226,8 @@ impl RequestFound {
 
 /// Reads the answer to a request with `method`; the end of the input is the close of the connection.
 pub fn response(input: &[u8], method: Method, cuts: &[usize]) -> Outcome {
+    let (mut one, mut other) = (ResponseHead::default(), ResponseHead::default());
+    reads_as_parsed(input, cuts, |b, scanner, limits| one.read(b, scanner, limits), |b| other.parse(b));
     let mut feed = Feed::new(input, cuts);
     let end = match feed.head_end(&HeadLimits::default()) {
         Ok(Some(end)) => end,
