@@ -14,8 +14,9 @@ use std::time::Instant;
 use http1::RequestHead;
 use palisade::route::path::canonicalise;
 use palisade::route::{
-    BodyMode, FixedAnswer, HostPattern, PathPattern, RouteMatch, RouteOptions, Table, TargetOptions, Timeouts,
+    FixedAnswer, HostPattern, PathPattern, RouteMatch, RouteOptions, Table, TargetOptions,
 };
+use palisade::upstream::{BodyMode, Timeouts};
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PATHS: [&str; 3] = ["/", "/api", "/static"];

@@ -1,12 +1,11 @@
 //! What the proxy says about itself: a target like any other, on listeners of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use http1::{Method, Name};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::listen::ConnectionLimits;
 use crate::message::{Request, Response, pages};
 use crate::observe::AccessLog;
 use crate::observe::metrics::{self, EndpointFacts, PageFacts};
@@ -36,7 +35,8 @@ pub struct Facts {
     pub log: Option<Arc<AccessLog>>,
     pub space: Arc<SpoolSpace>,
     /// Of clients; those of the admin listeners are not in it.
-    pub connections: Arc<ConnectionLimits>,
+    /// Open client connections.
+    pub connections: Arc<AtomicUsize>,
 }
 
 const TEXT: &[u8] = b"text/plain; charset=utf-8";
@@ -87,7 +87,7 @@ impl Facts {
     fn page(&self) -> PageFacts {
         let (spool_memory, spool_disk) = self.space.used();
         PageFacts {
-            open_connections: self.connections.open() as u64,
+            open_connections: self.connections.load(Relaxed) as u64,
             endpoints: self.endpoints().map(|(upstream, endpoint)| facts_of(upstream, endpoint)).collect(),
             dropped_log_lines: self.log.as_ref().map_or(0, |log| log.dropped()),
             spool_memory,

@@ -13,7 +13,8 @@ use crate::listen::ListenAddress;
 use crate::message::Client;
 use crate::route::path::{self, Canonical};
 use crate::route::target::apply_rewrite;
-use crate::route::{BodyMode, RedirectTemplate, RouteOptions, Table, TargetOptions};
+use crate::route::{RedirectTemplate, RouteOptions, Table, TargetOptions};
+use crate::upstream::BodyMode;
 use crate::wire::Peer;
 
 /// Tell which route and upstream would serve a request, and why

@@ -44,7 +44,8 @@ use ipnet::IpNet;
 
 use self::diagnostic::Problems;
 use self::file::ConfigFile;
-use crate::listen::{ClientLimits, ListenerOptions};
+use crate::connection::ClientLimits;
+use crate::listen::ListenerOptions;
 use crate::observe::AccessLogOptions;
 use crate::route::RouteOptions;
 use crate::upstream::UpstreamOptions;

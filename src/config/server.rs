@@ -9,7 +9,7 @@ use super::address;
 use super::diagnostic::Diagnostic;
 use super::fields::{Fields, Text, Zero};
 use super::{AdminOptions, ServerOptions};
-use crate::listen::ClientLimits;
+use crate::connection::ClientLimits;
 use crate::observe::{AccessLogFormat, AccessLogOptions, LogDestination};
 
 const DEFAULT_DRAIN: Duration = Duration::from_secs(30);

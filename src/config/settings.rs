@@ -11,7 +11,8 @@ use super::matches::prefix;
 use super::pattern;
 use super::tree::Value;
 use super::values::{self, Parsed, shown, wrong};
-use crate::route::{BodyMode, PathPattern, Rewrite, Timeouts};
+use crate::route::{PathPattern, Rewrite};
+use crate::upstream::{BodyMode, Timeouts};
 
 const DEFAULT_MAX_BODY: u64 = 1 << 30;
 

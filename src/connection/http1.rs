@@ -1,6 +1,7 @@
 //! HTTP/1 towards clients: one connection, request after request.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,11 +16,11 @@ use ::http1::{
 };
 use tokio::time::Instant;
 
+use super::ClientLimits;
 use super::answer::{self, Asked, Form, Writer};
 use super::interim_writer::with_interim;
 use super::pace::Pace;
 use super::request_body::{BodyState, RequestBody};
-use crate::listen::{ClientLimits, IdleSince};
 use crate::message::{
     Blame, Body, BodyStream, Client, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade,
     Upgraded, pages,
@@ -76,49 +77,88 @@ impl Serving {
 /// What becomes of a connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// Wait for the next request.
-    Idle,
+    /// Wait for the next request; the last one ended then.
+    Idle(Instant),
     /// The next one is here, at least its beginning.
     Again,
     Close,
 }
 
-/// Serves a connection to its end. While it is idle nothing but this function's own state is kept for
-/// it: `idle` says so to whoever looks for connections to close.
-pub async fn serve(socket: Socket, client: Client, serving: Rc<Serving>, idle: Rc<IdleSince>) {
-    let watchdog = Watchdog::new();
-    let mut patience = serving.current().limits.head_timeout;
-    let mut served = false;
-    loop {
-        let since = Instant::now();
-        idle.set(Some(since));
-        if serving.draining.get() {
-            if served {
-                return;
-            }
-            // Accepted at the last moment: a request that it brought is answered.
+/// One client's connection.
+#[derive(Debug)]
+pub struct Connection {
+    socket: Socket,
+    client: Client,
+    serving: Rc<Serving>,
+    watchdog: Watchdog,
+    waiting: Cell<Option<Waiting>>,
+    /// Its place in the list of whoever keeps one.
+    pub place: Cell<usize>,
+}
+
+/// A connection waits for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    pub since: Instant,
+    /// Whoever keeps the list of connections closes it then: so a thousand idle connections need no timer.
+    pub until: Instant,
+}
+
+impl Connection {
+    pub fn new(socket: Socket, client: Client, serving: Rc<Serving>) -> Connection {
+        Connection {
+            socket,
+            client,
+            serving,
+            watchdog: Watchdog::new(),
+            // Not before it was looked at: it may have brought a request.
+            waiting: Cell::new(None),
+            place: Cell::new(usize::MAX),
+        }
+    }
+
+    /// `None` while it has a request.
+    pub fn waiting(&self) -> Option<Waiting> {
+        self.waiting.get()
+    }
+
+    /// True while it waits for a request and none is there, not even one that was not looked at yet.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.get().is_some() && !self.socket.has_arrived()
+    }
+
+    /// It was chosen to be closed, or has a request, and is not to be chosen again.
+    pub fn leave_waiting(&self) {
+        self.waiting.set(None);
+    }
+
+    /// Serves it to its end. While it is idle little more is kept for it than its socket.
+    pub async fn serve(&self) {
+        let mut patience = self.serving.current().limits.head_timeout;
+        if self.serving.draining.get() {
+            // Accepted when the listener was closed: a request that it brought is answered.
             patience = patience.min(LAST_MOMENT);
         }
-        let deadline = since + patience;
-        let readable = watchdog.limit(deadline, |cx| socket.poll_readable(cx)).await;
-        if !matches!(readable, Ok(Ok(()))) {
-            return;
+        let mut goes_on = self.wait(Instant::now(), patience).await;
+        while goes_on {
+            // In a box of its own, so that an idle connection does not carry the room for a busy one.
+            let Next::Idle(ended) = Box::pin(self.run()).await else { return };
+            self.watchdog.rest();
+            goes_on = self.wait_again(ended).await;
         }
-        idle.set(None);
-        // In a box of its own, so that an idle connection does not carry the room for a busy one.
-        let busy = Busy {
-            socket: &socket,
-            client: &client,
-            serving: &serving,
-            watchdog: &watchdog,
-            idle: &idle,
-            ended: Cell::new(deadline),
-        };
-        if Box::pin(busy.run()).await == Next::Close {
-            return;
-        }
-        patience = serving.current().limits.idle_timeout;
-        served = true;
+    }
+
+    /// Waits until there is something to read, a close included; false when the connection should end.
+    async fn wait(&self, since: Instant, patience: Duration) -> bool {
+        self.waiting.set(Some(Waiting { since, until: since + patience }));
+        let readable = poll_fn(|cx| self.socket.poll_readable(cx)).await;
+        self.waiting.set(None);
+        readable.is_ok()
+    }
+
+    /// The same after a request, which is the last one when the listener was closed.
+    async fn wait_again(&self, ended: Instant) -> bool {
+        !self.serving.draining.get() && self.wait(ended, self.serving.current().limits.idle_timeout).await
     }
 }
 
@@ -148,17 +188,6 @@ impl Drop for Warm {
     }
 }
 
-/// A connection with a request on it.
-struct Busy<'c> {
-    socket: &'c Socket,
-    client: &'c Client,
-    serving: &'c Serving,
-    watchdog: &'c Watchdog,
-    idle: &'c IdleSince,
-    /// When the last request was over.
-    ended: Cell<Instant>,
-}
-
 /// What a head says about its connection and body.
 #[derive(Debug, Clone, Copy)]
 struct Wishes {
@@ -182,42 +211,32 @@ impl Wishes {
     }
 }
 
-impl Busy<'_> {
+impl Connection {
     /// Serves requests until none is at hand.
-    async fn run(self) -> Next {
+    async fn run(&self) -> Next {
         let mut buffer = Buffer::new();
         loop {
-            let mut next = self.one(&mut buffer).await;
-            if next == Next::Idle {
-                buffer.release_when_empty();
-                next = self.wait_warm().await;
-            }
-            if next != Next::Again {
-                return next;
+            match self.one(&mut buffer).await {
+                Next::Again => {}
+                Next::Close => return Next::Close,
+                Next::Idle(ended) => {
+                    buffer.release_when_empty();
+                    // A new box for each request would cost a tenth of it, so a few connections keep
+                    // theirs while they wait; all others wait outside, where that costs less memory.
+                    let Some(_warm) = Warm::enter() else { return Next::Idle(ended) };
+                    if !self.wait_again(ended).await {
+                        return Next::Close;
+                    }
+                }
             }
         }
-    }
-
-    /// Waits for the next request without leaving the box, as long as few connections do so: making a new
-    /// box for each request would cost a tenth of it. `Idle` when the connection should wait outside,
-    /// where waiting costs less memory.
-    async fn wait_warm(&self) -> Next {
-        let Some(_warm) = Warm::enter() else { return Next::Idle };
-        if self.serving.draining.get() {
-            return Next::Close;
-        }
-        self.idle.set(Some(self.ended.get()));
-        let deadline = self.ended.get() + self.serving.current().limits.idle_timeout;
-        let readable = self.watchdog.limit(deadline, |cx| self.socket.poll_readable(cx)).await;
-        self.idle.set(None);
-        if matches!(readable, Ok(Ok(()))) { Next::Again } else { Next::Close }
     }
 
     /// One request: read its head, let the proxy handle it, write the answer, clean up behind it.
     async fn one(&self, buffer: &mut Buffer) -> Next {
         let started = Instant::now();
         let current = self.serving.current();
-        let mut record = Record::new(started, *self.client);
+        let mut record = Record::new(started, self.client);
         let mut head = Recycled::<RequestHead>::take();
         let wishes = match self.read_head(buffer, &mut head, started + current.limits.head_timeout).await {
             Ok(true) if head.target_scheme() == Some(Scheme::Https) => Err(Failure::WrongScheme),
@@ -296,7 +315,7 @@ impl Busy<'_> {
         let mut unsent = Scratch::default();
         let mut body = (wishes.length != BodyLength::NONE).then(|| {
             let (received, pace) = (std::mem::take(buffer), pace(&current.limits));
-            RequestBody::new(self.socket, self.watchdog, received, wishes.length, pace, &state)
+            RequestBody::new(&self.socket, &self.watchdog, received, wishes.length, pace, &state)
         });
         let asked = Asked::of(&head);
         let mut request = Request {
@@ -305,14 +324,14 @@ impl Busy<'_> {
             id: RequestId::make(),
             upgrade: wishes.upgrade,
             interim: &interim,
-            watchdog: self.watchdog,
+            watchdog: &self.watchdog,
         };
         if let Some(body) = &mut body {
             request.body = Body::Stream(Box::new(body));
         }
         let mut response = {
-            let handling = pin!(current.proxy.handle(self.client, &mut request, record));
-            with_interim(handling, &interim, asked.version, self.socket, &mut unsent).await
+            let handling = pin!(current.proxy.handle(&self.client, &mut request, record));
+            with_interim(handling, &interim, asked.version, &self.socket, &mut unsent).await
         };
         state.answered.set(true);
         let (head, id) = request.into_answered();
@@ -327,7 +346,7 @@ impl Busy<'_> {
         let mut broken = matches!(record.failure, Some(Failure::ClientClosed));
         if !broken {
             let pace = pace(&current.limits);
-            let writer = Writer { socket: self.socket, watchdog: self.watchdog, pace };
+            let writer = Writer { socket: &self.socket, watchdog: &self.watchdog, pace };
             let (sent, outcome) = writer.write(unsent, asked, form, response).await;
             record.sent = sent;
             if let Err(failure) = outcome {
@@ -344,7 +363,7 @@ impl Busy<'_> {
             self.note(&current.proxy, &head, &id, record);
             return Next::Close;
         }
-        self.note(&current.proxy, &head, &id, record);
+        let ended = self.note(&current.proxy, &head, &id, record);
         if broken {
             return Next::Close;
         }
@@ -361,13 +380,13 @@ impl Busy<'_> {
             }
             *buffer = body.into_buffer();
         }
-        if buffer.is_empty() { Next::Idle } else { Next::Again }
+        if buffer.is_empty() { Next::Idle(ended) } else { Next::Again }
     }
 
-    fn note(&self, proxy: &Proxy, head: &RequestHead, id: &RequestId, record: &Record) {
+    fn note(&self, proxy: &Proxy, head: &RequestHead, id: &RequestId, record: &Record) -> Instant {
         let now = Instant::now();
-        self.ended.set(now);
         observe::note(&proxy.line(record, head, id), now);
+        now
     }
 
     /// An answer that broke off in its middle: the client must not take what it has for the whole.
@@ -386,7 +405,7 @@ impl Busy<'_> {
     ) {
         let Upgraded { socket, buffer, held } = upgraded;
         let idle = limits.tunnel_idle_timeout;
-        let moved = tunnel::join(self.socket, from_client, &socket, buffer, idle, self.watchdog).await;
+        let moved = tunnel::join(&self.socket, from_client, &socket, buffer, idle, &self.watchdog).await;
         record.received += moved.from_client;
         record.sent += moved.to_client;
         drop(held);
@@ -429,7 +448,8 @@ impl Busy<'_> {
         if answers {
             let asked = Asked { version: Version::Http11, ..Asked::of(head) };
             let form = answer::form(asked, &response, true);
-            let writer = Writer { socket: self.socket, watchdog: self.watchdog, pace: pace(&current.limits) };
+            let writer =
+                Writer { socket: &self.socket, watchdog: &self.watchdog, pace: pace(&current.limits) };
             (record.sent, _) = writer.write(Scratch::take(), asked, form, response).await;
         }
         self.note(&current.proxy, head, &id, record);

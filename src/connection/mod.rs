@@ -3,7 +3,9 @@
 mod answer;
 mod http1;
 mod interim_writer;
+mod options;
 mod pace;
 mod request_body;
 
-pub use http1::{Current, Serving, serve};
+pub use http1::{Connection, Current, Serving, Waiting};
+pub use options::ClientLimits;

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 
 use crate::admin::{Admin, Command, Facts};
 use crate::config::Config;
-use crate::listen::{ClientLimits, ConnectionLimits, Loads};
+use crate::connection::ClientLimits;
+use crate::listen::{ConnectionLimits, Loads};
 use crate::observe::{AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
 use crate::route::{RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
@@ -53,7 +54,7 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         ready: shared.ready.clone(),
         log: log.clone(),
         space: shared.space.clone(),
-        connections: shared.connections.clone(),
+        connections: shared.connections.counter(),
     };
     let used_endpoints = upstreams.iter().flat_map(|upstream| upstream.endpoints().to_vec()).collect();
     Built {
@@ -108,8 +109,8 @@ fn admin(admin: Admin) -> Arc<Proxy> {
         rewrite: None,
         upstream_host: None,
         forwarded: false,
-        timeouts: crate::route::Timeouts::default(),
-        request_body: crate::route::BodyMode::Buffer,
+        timeouts: crate::upstream::Timeouts::default(),
+        request_body: crate::upstream::BodyMode::Buffer,
         max_body_size: 0,
     };
     let route =

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::runtime::LocalRuntime;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::build::{Built, Shared};
 use crate::connection::{Current, Serving};
@@ -21,11 +23,10 @@ use crate::wire::worker;
 
 /// How often a worker that is done looks whether the others are.
 const TICK: Duration = Duration::from_millis(20);
-/// How often the runtime looks at the sockets before a connection counts as idle at the end: a new one is
-/// seen at the first look, its request at the second.
-const GLANCES: usize = 3;
 /// For answers to the operator, at the end.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// How often connections that wait for too long are looked for: a fraction of any sensible time-out.
+const SWEEP: Duration = Duration::from_millis(200);
 
 /// Which proxy answers on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +144,8 @@ impl Floor {
     }
 
     async fn work(mut self, mut inbox: UnboundedReceiver<Order>, mut handed: UnboundedReceiver<Handed>) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 order = inbox.recv() => match order {
@@ -157,8 +160,15 @@ impl Floor {
                     None => return,
                 },
                 Some(handed) = handed.recv() => self.take(handed),
+                _ = sweep.tick() => self.close_expired(),
             }
         }
+    }
+
+    fn close_expired(&self) {
+        let now = Instant::now();
+        self.roster.close_expired(now);
+        self.admin_roster.close_expired(now);
     }
 
     fn listen(&mut self, number: usize, door: Door, listening: Listening) {
@@ -195,9 +205,6 @@ impl Floor {
         listener.closing.notify_one();
         listener.serving.drain();
         let _ = (&mut listener.accepting).await;
-        for _ in 0..GLANCES {
-            tokio::task::yield_now().await;
-        }
         self.roster.close_idle(Some(number));
         self.admin_roster.close_idle(Some(number));
         self.closed.insert(number, listener.serving);
@@ -248,9 +255,11 @@ impl Floor {
             while let Ok(handed) = handed.try_recv() {
                 self.take(handed);
             }
-            self.roster.emptied().await;
+            while tokio::time::timeout(SWEEP, self.roster.emptied()).await.is_err() {
+                self.close_expired();
+            }
             // Readiness is told for as long as any worker has a request in flight.
-            while !self.listeners.is_empty() && self.shared.connections.open() > 0 {
+            while !self.listeners.is_empty() && self.shared.connections.counter().load(Relaxed) > 0 {
                 tokio::time::sleep(TICK).await;
             }
         };

@@ -2,7 +2,6 @@
 //!
 //! This file has `unsafe`: the runtime cannot see by itself that a descriptor stays open.
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -17,9 +16,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::limits::{ConnectionLimits, Full};
-use super::{IdleSince, Listening, Roster};
-use crate::connection::{self, Serving};
+use super::limits::{ConnectionLimits, Full, Ticket};
+use super::{Listening, Roster};
+use crate::connection::{Connection, Serving};
 use crate::message::Client;
 use crate::observe::metrics::PROCESS;
 use crate::observe::notice;
@@ -212,16 +211,14 @@ pub fn serve_connection(
         Err(Full::Client) => return refuse(&arrival.socket),
     };
     let Arrival { socket, listener, .. } = arrival;
-    // Not idle before it was looked at: it may have brought a request.
-    let idle = Rc::new(IdleSince::new(None));
-    let place = Rc::new(Cell::new(usize::MAX));
-    let leaving = Leaving { roster: roster.clone(), place: place.clone() };
-    let (serving, watched) = (serving.clone(), idle.clone());
+    let connection = Rc::new(Connection::new(socket, client, serving.clone()));
+    let leaving = Leaving { roster: roster.clone(), connection: connection.clone(), _ticket: ticket };
     let task = tokio::task::spawn_local(async move {
-        let _held = (ticket, leaving);
-        connection::serve(socket, client, serving, watched).await;
+        // Named, so that all of it lives as long as the task.
+        let leaving = leaving;
+        leaving.connection.serve().await;
     });
-    place.set(roster.enter(task.abort_handle(), idle, listener));
+    roster.enter(task.abort_handle(), connection, listener);
 }
 
 /// Says why, when the socket takes it at once, and closes.
@@ -234,12 +231,13 @@ fn refuse(socket: &Socket) {
 /// Takes a connection off the roster, however its task ends.
 struct Leaving {
     roster: Rc<Roster>,
-    place: Rc<Cell<usize>>,
+    connection: Rc<Connection>,
+    _ticket: Ticket,
 }
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        self.roster.leave(self.place.get());
+        self.roster.leave(&self.connection);
         if std::thread::panicking() {
             PROCESS.panics.fetch_add(1, Relaxed);
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 /// Counts open connections. The maxima come with each question, since a reload may change them.
 #[derive(Debug, Default)]
 pub struct ConnectionLimits {
-    open: AtomicUsize,
+    open: Arc<AtomicUsize>,
     /// By client; kept only while a limit per client is set.
     clients: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -54,8 +54,9 @@ impl ConnectionLimits {
         Ok(ticket)
     }
 
-    pub fn open(&self) -> usize {
-        self.open.load(Relaxed)
+    /// The number of open connections, for whoever shows it.
+    pub fn counter(&self) -> Arc<AtomicUsize> {
+        self.open.clone()
     }
 }
 
@@ -95,7 +96,7 @@ mod tests {
         let _second = limits.enter(other, 2, 1).unwrap();
         assert_eq!(limits.enter("192.0.2.3".parse().unwrap(), 2, 1).unwrap_err(), Full::Process);
         drop(first);
-        assert_eq!(limits.open(), 1);
+        assert_eq!(limits.counter().load(Relaxed), 1);
         assert!(limits.enter(client, 3, 1).is_ok());
     }
 

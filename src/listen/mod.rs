@@ -9,5 +9,5 @@ mod roster;
 pub use accept::{Arrival, Handed, Loads, Neighbours, accept_from, serve_connection};
 pub use bind::{BoundListener, Listening, bind};
 pub use limits::{ConnectionLimits, Ticket};
-pub use options::{ClientLimits, ListenAddress, ListenerOptions};
-pub use roster::{IdleSince, Roster};
+pub use options::{ListenAddress, ListenerOptions};
+pub use roster::Roster;

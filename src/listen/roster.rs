@@ -7,8 +7,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// Since when a connection waits for a request; `None` while it has one.
-pub type IdleSince = Cell<Option<Instant>>;
+use crate::connection::Connection;
 
 /// Keeps a handle of each connection's task.
 #[derive(Debug, Default)]
@@ -22,31 +21,28 @@ pub struct Roster {
 #[derive(Debug)]
 struct Entry {
     task: AbortHandle,
-    idle: Rc<IdleSince>,
+    connection: Rc<Connection>,
     /// Number of the listener that it came in by.
     listener: usize,
 }
 
 impl Roster {
-    /// Notes a connection; the number is for [`Roster::leave`].
-    pub fn enter(&self, task: AbortHandle, idle: Rc<IdleSince>, listener: usize) -> usize {
-        let entry = Some(Entry { task, idle, listener });
+    /// Notes a connection and the task that serves it.
+    pub fn enter(&self, task: AbortHandle, connection: Rc<Connection>, listener: usize) {
         let mut entries = self.entries.borrow_mut();
         self.open.set(self.open.get() + 1);
-        match self.free.borrow_mut().pop() {
-            Some(place) => {
-                entries[place] = entry;
-                place
-            }
-            None => {
-                entries.push(entry);
-                entries.len() - 1
-            }
+        let place = self.free.borrow_mut().pop().unwrap_or(entries.len());
+        connection.place.set(place);
+        let entry = Some(Entry { task, connection, listener });
+        match entries.get_mut(place) {
+            Some(free) => *free = entry,
+            None => entries.push(entry),
         }
     }
 
     /// The connection ended.
-    pub fn leave(&self, place: usize) {
+    pub fn leave(&self, connection: &Connection) {
+        let place = connection.place.get();
         let left = self.entries.borrow_mut().get_mut(place).and_then(Option::take);
         if left.is_some() {
             self.free.borrow_mut().push(place);
@@ -62,23 +58,37 @@ impl Roster {
     }
 
     /// Closes the connection that is idle for the longest time, to make room; false when none is idle.
-    /// One that became idle just now may have a request on its way.
     pub fn close_one_idle(&self) -> bool {
         let entries = self.entries.borrow();
-        let idle = entries.iter().flatten().filter(|entry| !entry.task.is_finished());
-        let oldest =
-            idle.filter_map(|entry| Some((entry.idle.get()?, entry))).min_by_key(|(since, _)| *since);
-        if let Some((_, entry)) = oldest {
-            entry.idle.set(None);
-            entry.task.abort();
+        loop {
+            let waiting = entries.iter().flatten().filter(|entry| !entry.task.is_finished());
+            let oldest = waiting
+                .filter_map(|entry| Some((entry.connection.waiting()?.since, entry)))
+                .min_by_key(|(since, _)| *since);
+            let Some((_, entry)) = oldest else { return false };
+            let idle = entry.connection.is_idle();
+            entry.connection.leave_waiting();
+            if idle {
+                entry.task.abort();
+                return true;
+            }
         }
-        oldest.is_some()
+    }
+
+    /// Closes the connections that wait for a request for too long.
+    pub fn close_expired(&self, now: Instant) {
+        for entry in self.entries.borrow().iter().flatten() {
+            let expired = entry.connection.waiting().is_some_and(|waiting| waiting.until <= now);
+            if expired && entry.connection.is_idle() {
+                entry.task.abort();
+            }
+        }
     }
 
     /// Closes the idle connections of one listener, or of all.
     pub fn close_idle(&self, listener: Option<usize>) {
         for entry in self.entries.borrow().iter().flatten() {
-            if entry.idle.get().is_some() && listener.is_none_or(|listener| listener == entry.listener) {
+            if listener.is_none_or(|listener| listener == entry.listener) && entry.connection.is_idle() {
                 entry.task.abort();
             }
         }

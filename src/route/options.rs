@@ -1,9 +1,9 @@
 //! What a user sets about a route: its match, its target, its limits.
 
-use std::time::Duration;
-
 use ipnet::IpNet;
 use regex::bytes::Regex;
+
+use crate::upstream::{BodyMode, Timeouts};
 
 /// One `[routes.NAME]`, checked and complete (`[defaults]` already applied).
 #[derive(Debug, Clone)]
@@ -116,34 +116,4 @@ pub enum Rewrite {
     /// `rewrite = { regex = "^/u/([0-9]+)$", to = "/users/$1" }`; what the regex matches is replaced, and a
     /// path that it does not match stays as it is.
     Regex { regex: Regex, to: String },
-}
-
-/// Patience with the upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    pub connect: Duration,
-    /// Between two bytes that the upstream takes.
-    pub send: Duration,
-    /// Until the head of the answer, then between two bytes of it.
-    pub read: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Timeouts {
-            connect: Duration::from_secs(5),
-            send: Duration::from_secs(60),
-            read: Duration::from_secs(60),
-        }
-    }
-}
-
-/// `request_body`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BodyMode {
-    /// The whole body is read, in memory then on disk, before an upstream connection is taken.
-    #[default]
-    Buffer,
-    /// The body is passed on as it arrives.
-    Stream,
 }

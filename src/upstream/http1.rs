@@ -8,6 +8,7 @@ use http1::framing::{ResponseLength, response_length};
 use http1::{BodyLength, ConnectionOptions, Fields, HeadLimits, HeadScanner, Method, Name, ResponseHead};
 use tokio::time::Instant;
 
+use super::Timeouts;
 use super::forward::{self, Facts};
 use super::pool::Connection;
 use super::retry::Attempt;
@@ -16,7 +17,6 @@ use crate::message::{
     Body, BodyStream, Failure, Interim, Outgoing, OutgoingError, Recycled, Request, Response, Upgrade,
     Upgraded,
 };
-use crate::route::Timeouts;
 use crate::wire::{Buffer, Incoming, IncomingError, Scratch, Watchdog};
 
 /// Interim answers to one request; an origin that sends more is broken.

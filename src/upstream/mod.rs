@@ -16,7 +16,9 @@ mod spool;
 
 pub use endpoint::{Endpoint, Endpoints};
 pub use loop_guard::is_loop;
-pub use options::{Balance, EndpointAddress, EndpointOptions, PoolOptions, UpstreamOptions};
+pub use options::{
+    Balance, BodyMode, EndpointAddress, EndpointOptions, PoolOptions, Timeouts, UpstreamOptions,
+};
 pub use probe::probe_idle_pools;
 pub use send::{Sending, Upstream};
 pub use spool::SpoolSpace;

@@ -78,3 +78,33 @@ impl Default for PoolOptions {
         }
     }
 }
+
+/// Patience with the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    /// Between two bytes that the upstream takes.
+    pub send: Duration,
+    /// Until the head of the answer, then between two bytes of it.
+    pub read: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            connect: Duration::from_secs(5),
+            send: Duration::from_secs(60),
+            read: Duration::from_secs(60),
+        }
+    }
+}
+
+/// `request_body`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BodyMode {
+    /// The whole body is read, in memory then on disk, before an upstream connection is taken.
+    #[default]
+    Buffer,
+    /// The body is passed on as it arrives.
+    Stream,
+}

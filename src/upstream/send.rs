@@ -15,10 +15,9 @@ use super::http1::{Payload, exchange};
 use super::pool::{self, Acquired, Connection, Permit};
 use super::retry::may_resend;
 use super::spool::{Limited, Spool, SpoolSpace};
-use super::{Balance, UpstreamOptions};
+use super::{Balance, BodyMode, Timeouts, UpstreamOptions};
 use crate::message::{Body, Client, Failure, Request, Response};
 use crate::observe::Record;
-use crate::route::{BodyMode, Timeouts};
 use crate::wire::worker;
 
 /// A named group of endpoints.

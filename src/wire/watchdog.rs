@@ -54,6 +54,11 @@ impl Watchdog {
         timer.sleep.as_mut().poll(cx).is_ready()
     }
 
+    /// Gives the timer back: nothing is waited for for a while.
+    pub fn rest(&self) {
+        *self.timer.borrow_mut() = None;
+    }
+
     /// Polls `step` until it is ready or the deadline has passed.
     pub async fn limit<T>(
         &self,

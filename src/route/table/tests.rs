@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use regex::bytes::Regex;
 
-use super::super::options::{
-    BodyMode, FixedAnswer, HeaderCondition, QueryCondition, TargetOptions, Timeouts, ValuePattern,
-};
+use super::super::options::{FixedAnswer, HeaderCondition, QueryCondition, TargetOptions, ValuePattern};
+use crate::upstream::{BodyMode, Timeouts};
+
 use super::super::path::{Canonical, canonicalise};
 use super::*;
 
