@@ -92,6 +92,8 @@ pub struct Connection {
     serving: Rc<Serving>,
     watchdog: Watchdog,
     waiting: Cell<Option<Waiting>>,
+    /// It has had a request, or the beginning of one.
+    served: Cell<bool>,
     /// Its place in the list of whoever keeps one.
     pub place: Cell<usize>,
 }
@@ -113,6 +115,7 @@ impl Connection {
             watchdog: Watchdog::new(),
             // Not before it was looked at: it may have brought a request.
             waiting: Cell::new(None),
+            served: Cell::new(false),
             place: Cell::new(usize::MAX),
         }
     }
@@ -134,31 +137,37 @@ impl Connection {
 
     /// Serves it to its end. While it is idle little more is kept for it than its socket.
     pub async fn serve(&self) {
+        let mut since = Instant::now();
         let mut patience = self.serving.current().limits.head_timeout;
-        if self.serving.draining.get() {
-            // Accepted when the listener was closed: a request that it brought is answered.
-            patience = patience.min(LAST_MOMENT);
-        }
-        let mut goes_on = self.wait(Instant::now(), patience).await;
-        while goes_on {
+        loop {
+            if !self.wait(since, patience).await {
+                return;
+            }
             // In a box of its own, so that an idle connection does not carry the room for a busy one.
-            let Next::Idle(ended) = Box::pin(self.run()).await else { return };
+            match Box::pin(self.run()).await {
+                Next::Idle(ended) => since = ended,
+                Next::Again | Next::Close => return,
+            }
             self.watchdog.rest();
-            goes_on = self.wait_again(ended).await;
+            patience = self.serving.current().limits.idle_timeout;
         }
     }
 
     /// Waits until there is something to read, a close included; false when the connection should end.
     async fn wait(&self, since: Instant, patience: Duration) -> bool {
+        let mut patience = patience;
+        if self.serving.draining.get() {
+            if self.served.get() {
+                return false;
+            }
+            // Accepted at the last moment: a request that it brought is answered.
+            patience = patience.min(LAST_MOMENT);
+        }
         self.waiting.set(Some(Waiting { since, until: since + patience }));
         let readable = poll_fn(|cx| self.socket.poll_readable(cx)).await;
         self.waiting.set(None);
+        self.served.set(true);
         readable.is_ok()
-    }
-
-    /// The same after a request, which is the last one when the listener was closed.
-    async fn wait_again(&self, ended: Instant) -> bool {
-        !self.serving.draining.get() && self.wait(ended, self.serving.current().limits.idle_timeout).await
     }
 }
 
@@ -224,7 +233,7 @@ impl Connection {
                     // A new box for each request would cost a tenth of it, so a few connections keep
                     // theirs while they wait; all others wait outside, where that costs less memory.
                     let Some(_warm) = Warm::enter() else { return Next::Idle(ended) };
-                    if !self.wait_again(ended).await {
+                    if !self.wait(ended, self.serving.current().limits.idle_timeout).await {
                         return Next::Close;
                     }
                 }
@@ -368,11 +377,7 @@ impl Connection {
             return Next::Close;
         }
         if form.close {
-            let still_sending = refused
-                || !state.is_complete()
-                || !buffer.is_empty()
-                || body.is_some_and(|body| body.has_surplus());
-            return self.close(still_sending).await;
+            return self.close().await;
         }
         if let Some(mut body) = body {
             if !state.is_complete() && !self.drain(&mut body).await {
@@ -453,15 +458,13 @@ impl Connection {
             (record.sent, _) = writer.write(Scratch::take(), asked, form, response).await;
         }
         self.note(&current.proxy, head, &id, record);
-        if answers { self.close(true).await } else { Next::Close }
+        if answers { self.close().await } else { Next::Close }
     }
 
-    /// Ends the connection. When the client may still be sending, what it sends is read for a while: a
-    /// close with unread bytes is a reset, which can destroy the answer on its way (RFC 9112 section 9.6).
-    async fn close(&self, still_sending: bool) -> Next {
-        if !still_sending {
-            return Next::Close;
-        }
+    /// Ends the connection in two steps: says that nothing more comes, and reads until the client has closed
+    /// its side, for a while. A close with unread bytes is a reset, which can destroy the answer on its way
+    /// (RFC 9112 section 9.6), and whether a client goes on sending, be it an empty line, is not known here.
+    async fn close(&self) -> Next {
         let deadline = Instant::now() + DRAIN_TIME;
         let mut buffer = Buffer::new();
         let mut left = LINGER_BYTES;
@@ -470,6 +473,9 @@ impl Connection {
             .limit(deadline, |cx| {
                 let _ = self.socket.shutdown();
                 loop {
+                    // Waiting costs no buffer.
+                    buffer.release_when_empty();
+                    let _ = ready!(self.socket.poll_readable(cx));
                     let count = ready!(self.socket.poll_read(cx, buffer.room())).unwrap_or(0);
                     left = left.saturating_sub(count);
                     if count == 0 || left == 0 {

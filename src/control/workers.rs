@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use tokio::runtime::LocalRuntime;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior};
 
 use super::build::{Built, Shared};
 use crate::connection::{Current, Serving};
@@ -25,8 +23,6 @@ use crate::wire::worker;
 const TICK: Duration = Duration::from_millis(20);
 /// For answers to the operator, at the end.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
-/// How often connections that wait for too long are looked for: a fraction of any sensible time-out.
-const SWEEP: Duration = Duration::from_millis(200);
 
 /// Which proxy answers on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,11 +126,15 @@ impl Floor {
     fn new(shared: Arc<Shared>, built: Built, mailboxes: Vec<UnboundedSender<Handed>>) -> Floor {
         AccessLog::attach(built.log.clone());
         let neighbours = Rc::new(Neighbours { loads: shared.loads.clone(), mailboxes });
+        let [roster, admin_roster]: [Rc<Roster>; 2] = Default::default();
+        for roster in [&roster, &admin_roster] {
+            tokio::task::spawn_local(roster.clone().keep_closing_expired());
+        }
         Floor {
             shared,
             built,
-            roster: Rc::default(),
-            admin_roster: Rc::default(),
+            roster,
+            admin_roster,
             neighbours,
             listeners: HashMap::new(),
             closed: HashMap::new(),
@@ -144,8 +144,6 @@ impl Floor {
     }
 
     async fn work(mut self, mut inbox: UnboundedReceiver<Order>, mut handed: UnboundedReceiver<Handed>) {
-        let mut sweep = tokio::time::interval(SWEEP);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 order = inbox.recv() => match order {
@@ -160,15 +158,8 @@ impl Floor {
                     None => return,
                 },
                 Some(handed) = handed.recv() => self.take(handed),
-                _ = sweep.tick() => self.close_expired(),
             }
         }
-    }
-
-    fn close_expired(&self) {
-        let now = Instant::now();
-        self.roster.close_expired(now);
-        self.admin_roster.close_expired(now);
     }
 
     fn listen(&mut self, number: usize, door: Door, listening: Listening) {
@@ -255,11 +246,9 @@ impl Floor {
             while let Ok(handed) = handed.try_recv() {
                 self.take(handed);
             }
-            while tokio::time::timeout(SWEEP, self.roster.emptied()).await.is_err() {
-                self.close_expired();
-            }
+            self.roster.emptied().await;
             // Readiness is told for as long as any worker has a request in flight.
-            while !self.listeners.is_empty() && self.shared.connections.counter().load(Relaxed) > 0 {
+            while !self.listeners.is_empty() && self.shared.connections.open() > 0 {
                 tokio::time::sleep(TICK).await;
             }
         };

@@ -2,12 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::connection::Connection;
+
+/// A fraction of any sensible time-out.
+const SWEEP: Duration = Duration::from_millis(200);
 
 /// Keeps a handle of each connection's task.
 #[derive(Debug, Default)]
@@ -75,8 +79,18 @@ impl Roster {
         }
     }
 
-    /// Closes the connections that wait for a request for too long.
-    pub fn close_expired(&self, now: Instant) {
+    /// Closes connections that wait for a request for too long; runs for ever. It looks at all of them now
+    /// and then, which costs less than a timer for each.
+    pub async fn keep_closing_expired(self: Rc<Self>) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            sweep.tick().await;
+            self.close_expired(Instant::now());
+        }
+    }
+
+    fn close_expired(&self, now: Instant) {
         for entry in self.entries.borrow().iter().flatten() {
             let expired = entry.connection.waiting().is_some_and(|waiting| waiting.until <= now);
             if expired && entry.connection.is_idle() {

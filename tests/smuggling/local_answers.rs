@@ -140,3 +140,22 @@ fn a_lingering_close_does_not_linger_for_ever() {
     canary(stage.front(), &stage.origin);
     stage.saw_only_canaries();
 }
+
+/// A close must not destroy an answer of the origin either, whatever the client sends behind its last request:
+/// some send an empty line after a form.
+#[test]
+fn an_answer_survives_what_a_client_sends_behind_its_last_request() {
+    let stage = Stage::new();
+    for _ in 0..20 {
+        let mut client = stage.connect();
+        client.send("POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello");
+        assert!(client.is_closed(SOON), "the proxy's side ends with the answer");
+        // After a reset, which is what the first of these would be answered with, the others would fail.
+        for _ in 0..3 {
+            client.send("\r\n");
+            canary(stage.front(), &stage.origin);
+        }
+        assert_eq!(client.read_response().text(), "hello");
+    }
+    canary(stage.front(), &stage.origin);
+}
