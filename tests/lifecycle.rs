@@ -1,7 +1,7 @@
 //! The life of the process from outside: start, reload, drain, end, and its logs and metrics meanwhile.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
@@ -350,6 +350,44 @@ fn twenty_reloads_under_load_fail_no_request() {
     canary(address, &origin);
 }
 
+/// What a reload leaves behind must not add up.
+#[test]
+fn two_hundred_reloads_leave_nothing_behind() {
+    const ROUND: usize = 50;
+    let origin = Origin::echo();
+    let palisade = proxy_for(&origin, "");
+    let mut client = client_of(&palisade);
+    let mut admin = operator(&palisade);
+    let texts: Vec<String> = (0..2)
+        .map(|turn| {
+            let routes: Vec<String> = (0..100)
+                .map(|number| {
+                    format!("routes.r{number} = {{ path = \"/{turn}/{number}\", upstream = \"origin\" }}")
+                })
+                .collect();
+            config(&format!(
+                "{}{}\nlisteners.turn{turn}.address = \"unix:{{dir}}/{turn}.sock\"",
+                to(&origin),
+                routes.join("\n")
+            ))
+        })
+        .collect();
+    let mut measured = Vec::new();
+    for _ in 0..4 {
+        for number in 0..ROUND {
+            palisade.rewrite_config(&texts[number % 2]);
+            assert_eq!(admin.request("POST", "/reload", &[], b"").status, 200);
+            canary_on(&mut client, &origin);
+        }
+        measured.push((palisade.resident_bytes() >> 20, palisade.descriptors().len()));
+    }
+    println!("MiB and descriptors after each {ROUND} reloads: {measured:?}");
+    let ((memory, descriptors), (memory_after, descriptors_after)) = (measured[0], measured[3]);
+    assert!(memory_after <= memory + 8, "{measured:?} MiB");
+    assert!(descriptors_after <= descriptors + 2, "{measured:?} descriptors");
+    assert_eq!(origin.connections().len(), 1);
+}
+
 // ---- Drain and end ----
 
 #[test]
@@ -389,6 +427,61 @@ fn a_drain_finishes_what_is_begun_and_takes_nothing_new() {
     assert_eq!((response.status, response.header("Connection")), (200, Some("close")));
     assert!(busy.is_closed(SOON));
     assert!(palisade.wait_exit(SOON).success());
+}
+
+#[test]
+fn requests_in_the_queue_are_part_of_the_drain() {
+    let (origin, door) = holding_origin();
+    let mut palisade =
+        proxy_for(&origin, "upstreams.origin.pool = { max_connections = 1, queue_timeout = \"20s\" }");
+    let mut first = held(&palisade, &origin);
+    let mut second = client_of(&palisade);
+    second.send("GET /canary-2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    poll_until(SOON, "the request in the queue", || metrics_of(&palisade).sum("upstream_queue", &[]) == 1.0);
+    palisade.signal(TERMINATE);
+    palisade.wait_stderr("stopping", SOON);
+    door.store(true, SeqCst);
+    assert_eq!(first.read_response().status, 200);
+    assert_eq!(second.read_response().text(), "2");
+    assert!(palisade.wait_exit(SOON).success());
+}
+
+/// A tunnel lives on while the process drains, to the end of its patience.
+#[test]
+fn tunnels_are_kept_until_the_deadline() {
+    for leaves in [true, false] {
+        let origin = Origin::raw(|mut connection, _| {
+            if !matches!(connection.read_request(), Ok(Some(_))) {
+                return;
+            }
+            let head =
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+            let _ = connection.write_all(head.as_bytes());
+            let mut byte = [0];
+            while connection.read_exact(&mut byte).is_ok() && connection.write_all(&byte).is_ok() {}
+        });
+        let patience = if leaves { "20s" } else { "1s" };
+        let mut palisade = proxy_for(&origin, &format!("server.drain_timeout = \"{patience}\""));
+        let mut client = client_of(&palisade);
+        client.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        assert_eq!(client.read_response().status, 101);
+        let mut echo = |byte: u8| {
+            client.send([byte]);
+            let mut back = [0];
+            client.stream().set_read_timeout(Some(SOON)).unwrap();
+            client.stream().read_exact(&mut back).unwrap();
+            assert_eq!(back, [byte]);
+        };
+        echo(b'a');
+        palisade.signal(TERMINATE);
+        palisade.wait_stderr("stopping", SOON);
+        echo(b'b');
+        if leaves {
+            drop(client);
+        }
+        assert!(palisade.wait_exit(SOON).success());
+        assert_eq!(palisade.stderr().contains("are cut"), !leaves, "{}", palisade.stderr());
+    }
 }
 
 #[test]

@@ -125,7 +125,12 @@ impl Connection {
         self.waiting.get()
     }
 
-    /// It was chosen to be closed, and is not to be chosen again.
+    /// True while it waits for a request and none is there, not even one that was not looked at yet.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.get().is_some() && !self.socket.has_arrived()
+    }
+
+    /// It was chosen to be closed, or has a request, and is not to be chosen again.
     pub fn leave_waiting(&self) {
         self.waiting.set(None);
     }

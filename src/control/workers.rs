@@ -21,9 +21,6 @@ use crate::wire::worker;
 
 /// How often a worker that is done looks whether the others are.
 const TICK: Duration = Duration::from_millis(20);
-/// How often the runtime looks at the sockets before a connection counts as idle at the end: a new one is
-/// seen at the first look, its request at the second.
-const GLANCES: usize = 3;
 /// For answers to the operator, at the end.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
@@ -199,9 +196,6 @@ impl Floor {
         listener.closing.notify_one();
         listener.serving.drain();
         let _ = (&mut listener.accepting).await;
-        for _ in 0..GLANCES {
-            tokio::task::yield_now().await;
-        }
         self.roster.close_idle(Some(number));
         self.admin_roster.close_idle(Some(number));
         self.closed.insert(number, listener.serving);

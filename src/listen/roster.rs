@@ -62,18 +62,21 @@ impl Roster {
     }
 
     /// Closes the connection that is idle for the longest time, to make room; false when none is idle.
-    /// One that became idle just now may have a request on its way.
     pub fn close_one_idle(&self) -> bool {
         let entries = self.entries.borrow();
-        let idle = entries.iter().flatten().filter(|entry| !entry.task.is_finished());
-        let oldest = idle
-            .filter_map(|entry| Some((entry.connection.waiting()?.since, entry)))
-            .min_by_key(|(since, _)| *since);
-        if let Some((_, entry)) = oldest {
+        loop {
+            let waiting = entries.iter().flatten().filter(|entry| !entry.task.is_finished());
+            let oldest = waiting
+                .filter_map(|entry| Some((entry.connection.waiting()?.since, entry)))
+                .min_by_key(|(since, _)| *since);
+            let Some((_, entry)) = oldest else { return false };
+            let idle = entry.connection.is_idle();
             entry.connection.leave_waiting();
-            entry.task.abort();
+            if idle {
+                entry.task.abort();
+                return true;
+            }
         }
-        oldest.is_some()
     }
 
     /// Closes connections that wait for a request for too long; runs for ever. It looks at all of them now
@@ -89,7 +92,8 @@ impl Roster {
 
     fn close_expired(&self, now: Instant) {
         for entry in self.entries.borrow().iter().flatten() {
-            if entry.connection.waiting().is_some_and(|waiting| waiting.until <= now) {
+            let expired = entry.connection.waiting().is_some_and(|waiting| waiting.until <= now);
+            if expired && entry.connection.is_idle() {
                 entry.task.abort();
             }
         }
@@ -98,9 +102,7 @@ impl Roster {
     /// Closes the idle connections of one listener, or of all.
     pub fn close_idle(&self, listener: Option<usize>) {
         for entry in self.entries.borrow().iter().flatten() {
-            if entry.connection.waiting().is_some()
-                && listener.is_none_or(|listener| listener == entry.listener)
-            {
+            if listener.is_none_or(|listener| listener == entry.listener) && entry.connection.is_idle() {
                 entry.task.abort();
             }
         }

@@ -130,6 +130,13 @@ impl Socket {
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// True when there is something to read, the end of the stream included; asks the system, which may know
+    /// more than the runtime.
+    pub fn has_arrived(&self) -> bool {
+        let peeked = recv(self.fd.get_ref(), &mut [0u8; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK);
+        !matches!(peeked, Err(Errno::AGAIN))
+    }
+
     /// Makes the coming close a reset, so that the peer cannot take a truncated message for a whole one.
     pub fn reset_on_close(&self) {
         // Fails for unix sockets, which know no reset.
