@@ -60,6 +60,9 @@ impl Outgoing {
         mut source: Option<&mut (dyn BodyStream + '_)>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), OutgoingError>> {
+        if source.is_none() {
+            return self.poll_send_ready(socket, cx);
+        }
         loop {
             self.starved = false;
             let data: &[u8] = match source.as_mut() {
@@ -102,6 +105,20 @@ impl Outgoing {
                 source.consume(consumed);
             }
         }
+    }
+
+    /// Writes what is ready, when that is all there will be: the usual case of a small message.
+    fn poll_send_ready(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<Result<(), OutgoingError>> {
+        while self.sent < self.out.len() {
+            let written = socket.poll_write(cx, &self.out[self.sent..]);
+            let count = ready!(written).map_err(OutgoingError::Socket)?;
+            if count == 0 {
+                return Poll::Ready(Err(OutgoingError::Socket(io::ErrorKind::WriteZero.into())));
+            }
+            self.sent += count;
+            self.written += count as u64;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Opens a chunk for the data at hand when none is open; gives the part of the data that is in it.

@@ -89,7 +89,7 @@ pub async fn exchange<'c>(
         interim_count: 0,
         watchdog: request.watchdog,
         timeouts,
-        deadline: now + timeouts.send,
+        moved: now,
     };
     let method = request.head.method;
     let outcome = std::future::poll_fn(|cx| exchange.poll_head(method, request.upgrade, cx)).await;
@@ -132,8 +132,8 @@ struct Exchange<'c> {
     interim_count: u8,
     watchdog: &'c Watchdog,
     timeouts: Timeouts,
-    /// For the next byte that the origin takes or gives.
-    deadline: Instant,
+    /// When the origin last took or gave a byte.
+    moved: Instant,
 }
 
 impl<'c> Exchange<'c> {
@@ -150,12 +150,18 @@ impl<'c> Exchange<'c> {
             Poll::Ready(outcome) => Poll::Ready(outcome),
             // While the client's body is waited for, its own deadline holds.
             Poll::Pending if self.upload == Upload::Running && self.outgoing.starved => Poll::Pending,
-            Poll::Pending if self.watchdog.expired(cx, self.deadline) => {
+            Poll::Pending if self.watchdog.expired(cx, self.deadline()) => {
                 let sending = self.upload == Upload::Running;
                 Poll::Ready(Err((if sending { Failure::SendTimeout } else { Failure::ReadTimeout }, false)))
             }
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// For the next byte that the origin takes or gives.
+    fn deadline(&self) -> Instant {
+        let patience = if self.upload == Upload::Running { self.timeouts.send } else { self.timeouts.read };
+        self.moved + patience
     }
 
     /// Sends what the origin takes. A failure here is one of the body's source: the client.
@@ -168,21 +174,20 @@ impl<'c> Exchange<'c> {
         match sent {
             Poll::Pending => {
                 if self.outgoing.written != before {
-                    self.deadline = Instant::now() + self.timeouts.send;
+                    self.moved = Instant::now();
                 }
                 return Poll::Pending;
             }
             Poll::Ready(Ok(())) => {
                 self.upload = Upload::Done;
                 // The wait for the answer begins now; only a body that took time needs the clock again.
-                self.deadline = match self.payload {
-                    Payload::None => self.deadline - self.timeouts.send + self.timeouts.read,
-                    _ => Instant::now() + self.timeouts.read,
-                };
+                if !self.payload.is_none() {
+                    self.moved = Instant::now();
+                }
             }
             Poll::Ready(Err(OutgoingError::Socket(_))) => {
                 self.upload = Upload::Refused;
-                self.deadline = Instant::now() + self.timeouts.read;
+                self.moved = Instant::now();
             }
             Poll::Ready(Err(OutgoingError::Source(failure))) => return Poll::Ready(Err(failure)),
         }
@@ -297,7 +302,7 @@ impl<'c> Exchange<'c> {
                 Body::Received(buffer)
             }
             framing => {
-                self.deadline = Instant::now() + self.timeouts.read;
+                self.moved = Instant::now();
                 let buffer = std::mem::take(&mut self.buffer);
                 let incoming = Incoming::new(buffer, framing);
                 let state = Some(Answer { exchange: self, incoming, reusable: length.reusable });
@@ -336,7 +341,7 @@ impl Answer<'_> {
         match self.incoming.poll_data(&exchange.connection.socket, cx) {
             Poll::Ready(Ok(data)) => {
                 if !data.is_empty() {
-                    exchange.deadline = Instant::now() + exchange.timeouts.read;
+                    exchange.moved = Instant::now();
                 }
                 Poll::Ready(Ok(()))
             }
@@ -344,7 +349,7 @@ impl Answer<'_> {
                 IncomingError::Malformed(error) => Failure::BadAnswerBody(error),
                 IncomingError::Truncated | IncomingError::Socket(_) => Failure::AnswerTruncated,
             })),
-            Poll::Pending if exchange.watchdog.expired(cx, exchange.deadline) => {
+            Poll::Pending if exchange.watchdog.expired(cx, exchange.moved + exchange.timeouts.read) => {
                 Poll::Ready(Err(Failure::ReadTimeout))
             }
             Poll::Pending => Poll::Pending,

@@ -11,41 +11,34 @@ pub struct Authority<'a> {
 
 /// Splits and checks an authority; `None` when it is none.
 pub fn parse(text: &[u8]) -> Option<Authority<'_>> {
-    let (host, port) = if text.first() == Some(&b'[') {
-        let close = memchr::memchr(b']', text)?;
-        let (host, rest) = text.split_at(close + 1);
-        std::str::from_utf8(&host[1..close]).ok()?.parse::<std::net::Ipv6Addr>().ok()?;
-        match rest {
-            [] => (host, None),
-            [b':', port @ ..] => (host, Some(port)),
-            _ => return None,
-        }
-    } else {
-        match text.iter().position(|byte| *byte == b':') {
-            None => (text, None),
-            Some(colon) => (&text[..colon], Some(&text[colon + 1..])),
-        }
+    let host_len = if text.first() == Some(&b'[') { ipv6_len(text)? } else { name_len(text) };
+    let (host, rest) = text.split_at_checked(host_len)?;
+    let port = match rest {
+        [] => None,
+        [b':', digits @ ..] => Some(parse_port(digits)?),
+        _ => return None,
     };
-    if host.first() != Some(&b'[') && !is_name(host) {
-        return None;
-    }
-    let port = match port {
-        None => None,
-        Some(digits) => Some(parse_port(digits)?),
-    };
-    Some(Authority { host, port })
+    (!host.is_empty()).then_some(Authority { host, port })
 }
 
-/// Labels of letters, digits, `-`, `_` and `~` with one dot between them, and maybe one behind the last.
-fn is_name(host: &[u8]) -> bool {
+/// Length of `[...]` at the start.
+fn ipv6_len(text: &[u8]) -> Option<usize> {
+    let close = memchr::memchr(b']', text)?;
+    std::str::from_utf8(&text[1..close]).ok()?.parse::<std::net::Ipv6Addr>().ok()?;
+    Some(close + 1)
+}
+
+/// How far labels of letters, digits, `-`, `_` and `~` go, with one dot between them, and maybe one behind
+/// the last.
+fn name_len(text: &[u8]) -> usize {
     let mut before = b'.';
-    for &byte in host {
+    for (len, &byte) in text.iter().enumerate() {
         if !LABEL[byte as usize] && (byte != b'.' || before == b'.') {
-            return false;
+            return len;
         }
         before = byte;
     }
-    !host.is_empty()
+    text.len()
 }
 
 static LABEL: [bool; 256] = {

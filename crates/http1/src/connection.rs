@@ -24,11 +24,13 @@ pub struct ConnectionOptions {
 }
 
 impl ConnectionOptions {
+    #[inline]
     pub fn parse(fields: &Fields) -> Result<ConnectionOptions, HeadError> {
+        if fields.contains(Name::Connection) { Self::parse_tokens(fields) } else { Ok(Self::default()) }
+    }
+
+    fn parse_tokens(fields: &Fields) -> Result<ConnectionOptions, HeadError> {
         let mut options = ConnectionOptions::default();
-        if !fields.contains(Name::Connection) {
-            return Ok(options);
-        }
         let len: usize = fields.all(Name::Connection).map(<[u8]>::len).sum();
         if len > MAX_LEN {
             return Err(HeadError::BadConnection);
