@@ -361,6 +361,26 @@ fn max_connections_is_kept_and_the_rest_is_told() {
     }
 }
 
+/// Who has sent a request before he was refused still gets to read why.
+#[test]
+fn a_refused_request_gets_to_read_why() {
+    let (origin, door) = holding_origin();
+    let palisade = proxy_for(&origin, "server.workers = 2\nserver.max_connections = 4");
+    let held = hold(&palisade, &origin, 4);
+    for _ in 0..50 {
+        let mut client = client_of(&palisade);
+        // The proxy may have refused and closed before this.
+        let _ = client.try_send("POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+        assert_eq!(client.read_response().status, 503);
+    }
+    door.store(true, SeqCst);
+    for mut client in held {
+        assert_eq!(client.read_response().status, 200);
+    }
+    canary(palisade.address("http"), &origin);
+    assert!(origin.requests().iter().all(|request| request.target != "/refused"));
+}
+
 #[test]
 fn idle_connections_make_room_for_new_ones() {
     for workers in [1, 2] {
