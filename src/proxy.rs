@@ -26,6 +26,8 @@ pub struct Proxy {
 #[derive(Debug)]
 pub struct Route {
     pub name: String,
+    /// Its member of a log line.
+    pub log_member: Vec<u8>,
     /// Its number in the metrics.
     pub series: usize,
     pub rewrite: Option<Rewrite>,
@@ -54,12 +56,17 @@ impl Proxy {
         request: &mut Request<'c>,
         record: &mut Record,
     ) -> Response<'c> {
-        let client = client.behind(&self.trusted_proxies, &request.head.fields);
-        record.client = client;
+        let behind;
+        let mut client = client;
+        if !self.trusted_proxies.is_empty() {
+            behind = client.behind(&self.trusted_proxies, &request.head.fields);
+            client = &behind;
+            record.client = behind;
+        }
         if client.trusted {
             keep_request_id(request);
         }
-        match self.answer(&client, request, record).await {
+        match self.answer(client, request, record).await {
             Ok(response) => response,
             Err(failure) => {
                 record.failure = Some(failure);
@@ -106,15 +113,15 @@ impl Proxy {
     /// The log line of a request that is over.
     pub fn line<'l>(&'l self, record: &'l Record, head: &'l RequestHead, id: &'l RequestId) -> Line<'l> {
         let Some(route) = record.route.and_then(|index| self.routes.get(index)) else {
-            return Line { record, head, id, route: "", series: 0, endpoint: "", logged: true };
+            return Line { record, head, id, route: b"", series: 0, endpoint: b"", logged: true };
         };
         let endpoint = match (&route.target, record.endpoint) {
             (Target::Upstream(upstream, _), Some(index)) => upstream.endpoints().get(index),
             _ => None,
         };
-        let endpoint = endpoint.map_or("", |endpoint| endpoint.label.as_str());
+        let endpoint: &[u8] = endpoint.map_or(b"", |endpoint| &endpoint.log_member);
         let logged = !matches!(route.target, Target::Admin(_));
-        Line { record, head, id, route: &route.name, series: route.series, endpoint, logged }
+        Line { record, head, id, route: &route.log_member, series: route.series, endpoint, logged }
     }
 }
 

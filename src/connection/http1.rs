@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -140,7 +141,8 @@ impl Connection {
         let mut since = Instant::now();
         let mut patience = self.serving.current().limits.head_timeout;
         loop {
-            if !self.wait(since, patience).await {
+            // Outside of a box nothing is read yet: that takes a buffer.
+            if !self.wait(since, patience, |cx| self.socket.poll_readable(cx)).await {
                 return;
             }
             // In a box of its own, so that an idle connection does not carry the room for a busy one.
@@ -153,8 +155,13 @@ impl Connection {
         }
     }
 
-    /// Waits until there is something to read, a close included; false when the connection should end.
-    async fn wait(&self, since: Instant, patience: Duration) -> bool {
+    /// Waits until `step` finds something to read, a close included; false when the connection should end.
+    async fn wait(
+        &self,
+        since: Instant,
+        patience: Duration,
+        step: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>,
+    ) -> bool {
         let mut patience = patience;
         if self.serving.draining.get() {
             if self.served.get() {
@@ -164,7 +171,7 @@ impl Connection {
             patience = patience.min(LAST_MOMENT);
         }
         self.waiting.set(Some(Waiting { since, until: since + patience }));
-        let readable = poll_fn(|cx| self.socket.poll_readable(cx)).await;
+        let readable = poll_fn(step).await;
         self.waiting.set(None);
         self.served.set(true);
         readable.is_ok()
@@ -229,11 +236,16 @@ impl Connection {
                 Next::Again => {}
                 Next::Close => return Next::Close,
                 Next::Idle(ended) => {
-                    buffer.release_when_empty();
+                    buffer = Buffer::new();
                     // A new box for each request would cost a tenth of it, so a few connections keep
                     // theirs while they wait; all others wait outside, where that costs less memory.
                     let Some(_warm) = Warm::enter() else { return Next::Idle(ended) };
-                    if !self.wait(ended, self.serving.current().limits.idle_timeout).await {
+                    let patience = self.serving.current().limits.idle_timeout;
+                    let fill = |cx: &mut Context<'_>| match ready!(self.socket.poll_fill(cx, &mut buffer))? {
+                        0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                        _ => Poll::Ready(Ok(())),
+                    };
+                    if !self.wait(ended, patience, fill).await {
                         return Next::Close;
                     }
                 }
@@ -301,13 +313,13 @@ impl Connection {
             if begins_badly(buffer.data()) {
                 return Poll::Ready(Err(Failure::BadHead(HeadError::BadSyntax)));
             }
-            if buffer.room().is_empty() && !buffer.enlarge() {
+            if buffer.is_full() && !buffer.enlarge() {
                 return Poll::Ready(Err(Failure::BadHead(HeadError::HeadTooLong)));
             }
-            match ready!(self.socket.poll_read(cx, buffer.room())) {
+            match ready!(self.socket.poll_fill(cx, buffer)) {
                 Ok(0) if buffer.is_empty() => return Poll::Ready(Ok(false)),
                 Ok(0) => return Poll::Ready(Err(Failure::ClientClosed)),
-                Ok(count) => buffer.filled(count),
+                Ok(_) => {}
                 Err(_) if buffer.is_empty() => return Poll::Ready(Ok(false)),
                 Err(_) => return Poll::Ready(Err(Failure::ClientClosed)),
             }
@@ -479,10 +491,8 @@ impl Connection {
             .watchdog
             .limit(deadline, |cx| {
                 loop {
-                    // Waiting costs no buffer.
-                    buffer.release_when_empty();
-                    let _ = ready!(self.socket.poll_readable(cx));
-                    let count = ready!(self.socket.poll_read(cx, buffer.room())).unwrap_or(0);
+                    let count = ready!(self.socket.poll_fill(cx, &mut buffer)).unwrap_or(0);
+                    buffer.consume(count);
                     left = left.saturating_sub(count);
                     if count == 0 || left == 0 {
                         return Poll::Ready(());

@@ -9,7 +9,7 @@ use crate::admin::{Admin, Command, Facts};
 use crate::config::Config;
 use crate::connection::ClientLimits;
 use crate::listen::{ConnectionLimits, Loads};
-use crate::observe::{AccessLog, metrics};
+use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
 use crate::route::{RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
 use crate::upstream::{Endpoint, Endpoints, Sending, SpoolSpace, Upstream};
@@ -82,6 +82,7 @@ fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
     };
     Route {
         name: options.name.clone(),
+        log_member: observe::member("route", &options.name),
         series: metrics::series_of(&options.name),
         rewrite: options.rewrite.clone(),
         target,
@@ -113,7 +114,12 @@ fn admin(admin: Admin) -> Arc<Proxy> {
         request_body: crate::upstream::BodyMode::Buffer,
         max_body_size: 0,
     };
-    let route =
-        Route { series: metrics::series_of(&name), name, rewrite: None, target: Target::Admin(admin) };
+    let route = Route {
+        series: metrics::series_of(&name),
+        log_member: Vec::new(),
+        name,
+        rewrite: None,
+        target: Target::Admin(admin),
+    };
     Arc::new(Proxy::new(Table::build(&[options]), vec![route], Vec::new()))
 }

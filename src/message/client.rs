@@ -43,22 +43,23 @@ impl Client {
     /// The client of one request, given who is trusted: the first address from the right in
     /// `X-Forwarded-For` that is no trusted proxy (RFC 7239 section 8.1 warns of anything else). A token
     /// that is no address ends the walk.
-    pub fn behind(mut self, trusted_proxies: &[IpNet], fields: &Fields) -> Client {
+    pub fn behind(&self, trusted_proxies: &[IpNet], fields: &Fields) -> Client {
+        let mut client = *self;
         let trusts = |address: IpAddr| trusted_proxies.iter().any(|net| net.contains(&address));
-        self.trusted = trusts(self.peer);
-        if !self.trusted {
-            return self;
+        client.trusted = trusts(self.peer);
+        if !client.trusted {
+            return client;
         }
         let tokens =
             fields.all(Name::XForwardedFor).rev().flat_map(|value| value.rsplit(|byte| *byte == b','));
         for token in tokens {
             let Some(address) = parse_address(token.trim_ascii()) else { break };
-            self.address = address;
+            client.address = address;
             if !trusts(address) {
                 break;
             }
         }
-        self
+        client
     }
 
     pub fn peer_text(&self) -> &[u8] {

@@ -172,13 +172,9 @@ impl Local {
         encode::decimal(out, record.sent);
         out.extend_from_slice(b",\"duration_ms\":");
         milliseconds(out, duration);
-        if !line.route.is_empty() {
-            out.extend_from_slice(b",\"route\":");
-            json::string(out, line.route.as_bytes());
-        }
+        out.extend_from_slice(line.route);
         if !line.endpoint.is_empty() {
-            out.extend_from_slice(b",\"endpoint\":");
-            json::string(out, line.endpoint.as_bytes());
+            out.extend_from_slice(line.endpoint);
             out.extend_from_slice(b",\"upstream_ms\":");
             milliseconds(out, record.upstream_time);
             if record.attempts > 1 {

@@ -10,6 +10,7 @@ use http1::RequestHead;
 use tokio::time::Instant;
 
 pub use access_log::{AccessLog, flush_worker};
+pub use json::member;
 pub use options::{AccessLogFormat, AccessLogOptions, LogDestination};
 pub use record::Record;
 
@@ -22,12 +23,12 @@ pub struct Line<'l> {
     pub record: &'l Record,
     pub head: &'l RequestHead,
     pub id: &'l RequestId,
-    /// Name of the route; empty when none was found.
-    pub route: &'l str,
+    /// The route's member of the log line, see [`member`]; empty when none was found.
+    pub route: &'l [u8],
     /// Number of the route in the metrics; 0 when none was found.
     pub series: usize,
-    /// Address of the endpoint; empty when none was asked.
-    pub endpoint: &'l str,
+    /// The endpoint's member of the log line; empty when none was asked.
+    pub endpoint: &'l [u8],
     /// False for what the operator asks about the proxy itself: it is counted, but the log is about the
     /// traffic.
     pub logged: bool,

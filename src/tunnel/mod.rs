@@ -90,23 +90,12 @@ impl<'s> Direction<'s> {
                     self.state = if self.to.shutdown().is_ok() { State::Ended } else { State::Broken };
                     return;
                 }
-                State::Open => {
-                    // An idle tunnel costs no buffer.
-                    self.buffer.release_when_empty();
-                    match self.from.poll_readable(cx) {
-                        Poll::Pending => return,
-                        Poll::Ready(Err(_)) => self.state = State::Broken,
-                        Poll::Ready(Ok(())) => match self.from.poll_read(cx, self.buffer.room()) {
-                            Poll::Pending => {
-                                self.buffer.release_when_empty();
-                                return;
-                            }
-                            Poll::Ready(Ok(0)) => self.state = State::Ending,
-                            Poll::Ready(Ok(count)) => self.buffer.filled(count),
-                            Poll::Ready(Err(_)) => self.state = State::Broken,
-                        },
-                    }
-                }
+                State::Open => match self.from.poll_fill(cx, &mut self.buffer) {
+                    Poll::Pending => return,
+                    Poll::Ready(Ok(0)) => self.state = State::Ending,
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Err(_)) => self.state = State::Broken,
+                },
             }
         }
     }

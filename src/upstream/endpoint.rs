@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::pool::Waiter;
 use super::{EndpointAddress, EndpointOptions, PoolOptions, UpstreamOptions};
+use crate::observe;
 
 /// The endpoints of all configurations so far, by upstream and address, so that a reload finds the pools
 /// of those that stay.
@@ -69,8 +70,10 @@ pub struct Endpoint {
     /// Index into each worker's table of idle connections.
     pub slot: usize,
     pub address: EndpointAddress,
-    /// The address as text, for logs and metrics.
+    /// The address as text, for metrics and notices.
     pub label: String,
+    /// Its member of a log line.
+    pub log_member: Vec<u8>,
     pub(super) resolved: RwLock<Arc<[SocketAddr]>>,
     /// Connections that are open or being opened, over all workers.
     pub(super) open: AtomicU32,
@@ -124,6 +127,7 @@ impl Endpoint {
             slot,
             address: options.address.clone(),
             label: options.address.to_string(),
+            log_member: observe::member("endpoint", &options.address.to_string()),
             resolved: RwLock::new(resolved),
             open: AtomicU32::new(0),
             waiting: AtomicU32::new(0),

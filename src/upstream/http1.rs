@@ -1,7 +1,6 @@
 //! One exchange with an origin over HTTP/1: send the request, read the head of the answer, and then the
 //! body as fast as the client takes it. The request may still be on its way while the answer comes.
 
-use std::io;
 use std::task::{Context, Poll, ready};
 
 use http1::framing::{ResponseLength, response_length};
@@ -248,16 +247,12 @@ impl<'c> Exchange<'c> {
                     return Poll::Ready(Ok(head));
                 }
             }
-            if self.buffer.is_empty() {
-                // Waiting for an origin costs no buffer.
-                ready!(self.connection.socket.poll_readable(cx)).map_err(|_: io::Error| closed)?;
-            }
-            if self.buffer.room().is_empty() && !self.buffer.enlarge() {
+            if self.buffer.is_full() && !self.buffer.enlarge() {
                 return Poll::Ready(Err(rejected(http1::HeadError::HeadTooLong)));
             }
-            match ready!(self.connection.socket.poll_read(cx, self.buffer.room())) {
+            match ready!(self.connection.socket.poll_fill(cx, &mut self.buffer)) {
                 Ok(0) | Err(_) => return Poll::Ready(Err(closed)),
-                Ok(count) => self.buffer.filled(count),
+                Ok(_) => {}
             }
         }
     }

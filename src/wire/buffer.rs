@@ -28,6 +28,8 @@ pub struct Buffer {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
+    /// It was enlarged, and takes as much again after it gave its memory back.
+    large: bool,
 }
 
 impl Buffer {
@@ -40,7 +42,7 @@ impl Buffer {
         let bytes = FREE
             .with_borrow_mut(|free| free[usize::from(size == LARGE)].pop())
             .unwrap_or_else(|| vec![0; size].into_boxed_slice());
-        Buffer { bytes, start: 0, end: 0 }
+        Buffer { bytes, start: 0, end: 0, large: size == LARGE }
     }
 
     pub fn data(&self) -> &[u8] {
@@ -57,6 +59,11 @@ impl Buffer {
 
     pub fn is_empty(&self) -> bool {
         self.start == self.end
+    }
+
+    /// No byte more fits in. A buffer without memory is not full: it takes some when asked for room.
+    pub fn is_full(&self) -> bool {
+        self.len() == self.bytes.len() && !self.bytes.is_empty()
     }
 
     /// Forgets the first `count` bytes; more than there are is all of them.
@@ -76,7 +83,7 @@ impl Buffer {
     /// Empty when the buffer is full.
     pub fn room(&mut self) -> &mut [u8] {
         if self.bytes.is_empty() {
-            *self = Buffer::of_size(SMALL);
+            *self = Buffer::of_size(if self.large { LARGE } else { SMALL });
         }
         if self.end == self.bytes.len() && self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
@@ -102,10 +109,12 @@ impl Buffer {
         true
     }
 
-    /// Gives the memory back while nothing is in it.
+    /// Gives the memory back while nothing is in it; it takes as much again when room is asked for.
     pub fn release_when_empty(&mut self) {
         if self.is_empty() {
-            *self = Buffer::new();
+            let mut without = Buffer::new();
+            without.large = self.large;
+            *self = without;
         }
     }
 

@@ -46,23 +46,12 @@ impl Incoming {
             if self.is_ended() {
                 break;
             }
-            if self.buffer.is_empty() {
-                // Waiting costs no buffer.
-                self.buffer.release_when_empty();
-                ready!(socket.poll_readable(cx)).map_err(IncomingError::Socket)?;
-            }
-            let room = self.buffer.room();
-            match ready!(socket.poll_read(cx, room)).map_err(IncomingError::Socket)? {
+            match ready!(socket.poll_fill(cx, &mut self.buffer)).map_err(IncomingError::Socket)? {
                 0 if self.reader.may_end_here() => self.ended = true,
                 0 => return Poll::Ready(Err(IncomingError::Truncated)),
-                count => {
-                    let filled_room = count == room.len();
-                    self.buffer.filled(count);
-                    if filled_room {
-                        // A sender that fills a small buffer has more: read it in larger pieces.
-                        self.buffer.enlarge();
-                    }
-                }
+                // A sender that fills a small buffer has more: read it in larger pieces.
+                _ if self.buffer.is_full() => drop(self.buffer.enlarge()),
+                _ => {}
             }
         }
         Poll::Ready(Ok(&self.buffer.data()[..self.data]))

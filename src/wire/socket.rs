@@ -17,6 +17,8 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tokio::io::unix::AsyncFd;
 
+use super::Buffer;
+
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
@@ -46,15 +48,25 @@ impl Socket {
         Socket::from_portable(Portable(fd))
     }
 
-    /// Reads what is there, at most `room`; 0 is the end of the stream. Costs no system call when nothing
-    /// is there.
-    pub fn poll_read(&self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+    /// Reads what is there into `buffer` and gives how much that was; 0 is the end of the stream. Costs no
+    /// system call when nothing is there, and the buffer has memory only when something is: waiting costs
+    /// none. A full buffer has no room, which would look like the end: the caller sees to it.
+    pub fn poll_fill(&self, cx: &mut Context<'_>, buffer: &mut Buffer) -> Poll<io::Result<usize>> {
         loop {
-            let mut ready = ready!(self.fd.poll_read_ready(cx))?;
-            match recv(self.fd.get_ref(), &mut *room, RecvFlags::empty()) {
+            let mut ready = match self.fd.poll_read_ready(cx)? {
+                Poll::Ready(ready) => ready,
+                Poll::Pending => {
+                    buffer.release_when_empty();
+                    return Poll::Pending;
+                }
+            };
+            let room = buffer.room();
+            let len = room.len();
+            match recv(self.fd.get_ref(), room, RecvFlags::empty()) {
                 Ok((_, count)) => {
+                    buffer.filled(count);
                     // A short read has emptied the socket (epoll(7)): no second one is needed to know.
-                    if count > 0 && count < room.len() {
+                    if count > 0 && count < len {
                         ready.clear_ready();
                     }
                     return Poll::Ready(Ok(count));
