@@ -34,8 +34,7 @@ pub struct Facts {
     pub ready: Arc<AtomicBool>,
     pub log: Option<Arc<AccessLog>>,
     pub space: Arc<SpoolSpace>,
-    /// Of clients; those of the admin listeners are not in it.
-    /// Open client connections.
+    /// Open client connections; those of the admin listeners are not among them.
     pub connections: Arc<AtomicUsize>,
 }
 

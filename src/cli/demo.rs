@@ -96,11 +96,11 @@ fn print_what_to_try(addresses: &[(String, String)], file: &std::path::Path) {
     println!(
         "\nPalisade stands in front of two origins, red and blue. Try:\n\n\
          \x20 curl -i http://{proxy}/                     one of two origins answers, blue twice as often\n\
-         \x20 curl -i http://{proxy}/api/./a/../colour    the origin sees the canonical path, without /api\n\
+         \x20 curl -i --path-as-is http://{proxy}/api/./a/../colour    the origin sees the canonical path, without /api\n\
          \x20 curl -N http://{proxy}/events               events arrive one by one, nothing is held back\n\
          \x20 curl -i http://{proxy}/api/slow -H 'Accept: text/html'   a 504 after two seconds\n\
          \x20 curl -i http://{proxy}/private              answered by the proxy itself\n\
-         \x20 curl -s http://{admin}/metrics            what it counted\n\n\
+         \x20 curl -s http://{admin}/metrics              what it counted\n\n\
          \x20 palisade explain -c {file} http://{proxy}/old?x=1\n\
          \x20 palisade reload -c {file}      after a change of that file\n\n\
          Each request shows below. Ctrl-C ends it.\n",

@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 
 use operate::Question;
 
-/// A reverse proxy: strict, cheap per request, complete.
+/// A reverse proxy: strict, cheap per request, clear.
 #[derive(Debug, Parser)]
 #[command(name = "palisade", version)]
 pub struct Cli {
