@@ -126,6 +126,8 @@ impl Origin {
 }
 
 fn serve(stream: &TcpStream, colour: &str) -> io::Result<()> {
+    // Answers are written in pieces: each goes out at once.
+    stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     loop {
         let Some(request) = read_request(&mut reader)? else { return Ok(()) };

@@ -23,8 +23,8 @@ pub struct Args {
     /// Default: palisade.toml, then /etc/palisade/palisade.toml
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The method, GET when left out, and the URL: `POST http://host/path?query`
-    #[arg(required = true, num_args = 1..=2, value_names = ["METHOD", "URL"])]
+    /// The URL, with a method in front unless that is GET: `POST http://host/path?query`
+    #[arg(required = true, num_args = 1..=2, value_name = "[METHOD] URL")]
     request: Vec<String>,
     /// A header field of the request, as curl takes it
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
@@ -119,7 +119,14 @@ fn read_request(request: &[String], headers: &[String]) -> Result<RequestHead, S
         [method, url] => (method.as_str(), url),
         _ => return Err("give a method and a URL".to_owned()),
     };
-    let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+    let rest = match url.split_once("://") {
+        Some(("http", rest)) => rest,
+        Some((scheme, _)) => return Err(format!("{scheme:?} is not served; listeners speak http")),
+        None if !url.contains(['.', ':', '/']) && url.chars().all(|c| c.is_ascii_uppercase()) => {
+            return Err(format!("{url:?} is a method; the URL is missing"));
+        }
+        None => url.as_str(),
+    };
     let cut = rest.find(['/', '?']).unwrap_or(rest.len());
     let (host, target) = rest.split_at(cut);
     if host.is_empty() {
@@ -201,7 +208,19 @@ fn upstream(text: &mut Text, config: &Config, route: &RouteOptions, name: &str, 
         BodyMode::Buffer => "read whole before the upstream is asked",
         BodyMode::Stream => "passed on as it arrives",
     };
-    text.line("body", &format!("{mode}, at most {} bytes", route.max_body_size));
+    text.line("body", &format!("{mode}, {}", most(route.max_body_size)));
+}
+
+/// A limit in the largest unit that gives a whole number.
+fn most(bytes: u64) -> String {
+    if bytes == u64::MAX {
+        return "of any size".to_owned();
+    }
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let whole = units.iter().find(|(shift, _)| bytes > 0 && bytes % (1 << shift) == 0);
+    whole.map_or(format!("at most {bytes} bytes"), |(shift, unit)| {
+        format!("at most {} {unit}", bytes >> shift)
+    })
 }
 
 fn lossy(bytes: &[u8]) -> String {

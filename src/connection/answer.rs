@@ -76,16 +76,18 @@ impl Writer<'_> {
         let mut body = match response.body {
             _ if form.length == BodyLength::NONE => Source::None,
             Body::Empty | Body::Upgraded(_) => Source::None,
+            Body::Received(buffer) if buffer.len() <= COPY_UP_TO => {
+                out.extend_from_slice(buffer.data());
+                Source::None
+            }
+            Body::Text(text) if text.len() <= COPY_UP_TO => {
+                out.extend_from_slice(&text);
+                Source::None
+            }
             Body::Text(text) => Source::Bytes(Bytes::Text(text), 0),
             Body::Received(buffer) => Source::Bytes(Bytes::Buffer(buffer), 0),
             Body::Stream(stream) => Source::Stream(stream, asked.trailers),
         };
-        if let Source::Bytes(bytes, _) = &body
-            && bytes.as_slice().len() <= COPY_UP_TO
-        {
-            out.extend_from_slice(bytes.as_slice());
-            body = Source::None;
-        }
         let mut outgoing = Outgoing::new(out, form.length);
         let outcome = poll_fn(|cx| self.poll_write(&mut outgoing, &mut body, cx)).await;
         (outgoing.written, outcome)

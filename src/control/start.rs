@@ -53,6 +53,10 @@ pub fn run(start: Start, announce: impl FnOnce(&[(String, String)])) -> ExitCode
             return ExitCode::FAILURE;
         }
     };
+    if !loaded.warnings.is_empty() {
+        let report = config::Report { diagnostics: loaded.warnings.clone() };
+        eprint!("{}", report.render(std::io::IsTerminal::is_terminal(&io::stderr())));
+    }
     raise_descriptor_limit(&loaded.config);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -234,6 +238,8 @@ impl Control {
         let log = if config.log == self.config.log { self.built.log.clone() } else { open_log(&config)? };
         let built = build(&config, &self.shared, log);
         // From here on nothing can fail.
+        let clients = &config.server.clients;
+        self.shared.space.adopt(clients.body_memory, clients.body_disk, clients.body_folder.clone());
         self.shared.endpoints.retire_all_but(&built.used_endpoints);
         for worker in &self.workers {
             let _ = worker.orders.send(Order::Change(built.clone()));
@@ -250,14 +256,27 @@ impl Control {
             }
         }
         let mut said = format!("reloaded {}\n", path.display());
-        if !warnings.is_empty() {
-            said.push_str(&format!("{} warnings, see palisade check\n", warnings.len()));
+        for only in self.restart_only(&config) {
+            said.push_str(&format!("{only} changes with a restart only\n"));
         }
-        if config.server.workers != self.config.server.workers {
-            said.push_str("server.workers changes with a restart only\n");
-        }
+        said.push_str(&config::Report { diagnostics: warnings }.render(false));
         (self.config, self.built) = (config, built);
         Ok(said)
+    }
+
+    /// Settings that differ and that a running process keeps.
+    fn restart_only(&self, config: &Config) -> Vec<String> {
+        let mut kept = Vec::new();
+        if config.server.workers != self.config.server.workers {
+            kept.push("server.workers".to_owned());
+        }
+        for new in &config.listeners {
+            let same = |old: &&ListenerOptions| old.name == new.name && old.address == new.address;
+            if self.config.listeners.iter().find(same).is_some_and(|old| old.backlog != new.backlog) {
+                kept.push(format!("listeners.{}.backlog", new.name));
+            }
+        }
+        kept
     }
 
     fn removed(&self, config: &Config) -> Vec<Identity> {

@@ -92,7 +92,7 @@ impl Roster {
 
     fn close_expired(&self, now: Instant) {
         for entry in self.entries.borrow().iter().flatten() {
-            let expired = entry.connection.waiting().is_some_and(|waiting| waiting.until <= now);
+            let expired = entry.connection.waiting().is_some_and(|waiting| waiting.until() <= now);
             if expired && entry.connection.is_idle() {
                 entry.task.abort();
             }

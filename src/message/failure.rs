@@ -60,9 +60,6 @@ pub enum Failure {
     OutOfFiles,
     /// The quota for buffered request bodies, or the disk, is full.
     OutOfSpace,
-    TooManyConnections,
-    ShuttingDown,
-    Bug,
 }
 
 impl Failure {
@@ -74,8 +71,7 @@ impl Failure {
             ConnectRefused | ConnectTimeout | ConnectFailed | NotResolved | SendTimeout | ReadTimeout
             | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated | TooManyInterim
             | BadUpgrade => Blame::Upstream,
-            NoRoute | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles | OutOfSpace
-            | TooManyConnections | ShuttingDown | Bug => Blame::Proxy,
+            NoRoute | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles | OutOfSpace => Blame::Proxy,
         }
     }
 
@@ -112,9 +108,6 @@ impl Failure {
             QueueTimeout => "queue_timeout",
             OutOfFiles => "out_of_files",
             OutOfSpace => "out_of_space",
-            TooManyConnections => "too_many_connections",
-            ShuttingDown => "shutting_down",
-            Bug => "bug",
         }
     }
 
@@ -132,7 +125,6 @@ impl Failure {
             Failure::QueueFull => Some("pool.max_queue"),
             Failure::QueueTimeout => Some("pool.queue_timeout, pool.max_connections"),
             Failure::OutOfSpace => Some("body_memory, body_disk"),
-            Failure::TooManyConnections => Some("max_connections"),
             _ => None,
         }
     }

@@ -43,11 +43,9 @@ pub fn status(failure: Failure) -> u16 {
         ConnectRefused | ConnectFailed | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_)
         | AnswerTruncated | TooManyInterim | BadUpgrade => 502,
         ConnectTimeout | SendTimeout | ReadTimeout => 504,
-        NotResolved | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles | TooManyConnections
-        | ShuttingDown => 503,
+        NotResolved | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles => 503,
         NoRoute => 404,
         OutOfSpace => 507,
-        Bug => 500,
     }
 }
 
@@ -116,6 +114,7 @@ fn preference(head: &RequestHead) -> Form {
 /// One sentence for whoever sees the page.
 fn advice(status: u16) -> &'static str {
     match status {
+        301 | 302 | 303 | 307 | 308 => "What you look for is at another address.",
         400 => "The request could not be understood.",
         403 => "This is not for you.",
         404 => "Nothing is served under this address.",

@@ -6,28 +6,28 @@ use std::cell::Cell;
 const MAX_LEN: usize = 64;
 
 /// Printable and short, so it is safe in logs, fields and pages.
-#[derive(Clone, Copy)]
-pub struct RequestId {
-    bytes: [u8; MAX_LEN],
-    len: u8,
+#[derive(Clone)]
+pub enum RequestId {
+    Made([u8; 32]),
+    /// From a trusted proxy.
+    Received(Box<[u8]>),
 }
 
 thread_local! {
-    /// State of the worker's generator (splitmix64), seeded by the system once.
-    static STATE: Cell<Option<[u64; 2]>> = const { Cell::new(None) };
+    /// State of the worker's generator (splitmix64), seeded by the system, and what all its ids end in: a
+    /// random number of its own, as text.
+    static STATE: Cell<Option<(u64, [u8; 16])>> = const { Cell::new(None) };
 }
 
 impl RequestId {
     /// A new id. Unique, not secret: guessing one gains nothing.
     pub fn make() -> RequestId {
-        let mut state = STATE.get().unwrap_or_else(seed);
-        let words = [next(&mut state[0]), next(&mut state[1])];
-        STATE.set(Some(state));
-        let mut bytes = [0; MAX_LEN];
-        for (index, word) in words.iter().enumerate() {
-            bytes[index * 16..index * 16 + 16].copy_from_slice(&hex(*word));
-        }
-        RequestId { bytes, len: 32 }
+        let (mut state, end) = STATE.get().unwrap_or_else(seed);
+        let mut id = [0; 32];
+        id[..16].copy_from_slice(&hex(next(&mut state)));
+        id[16..].copy_from_slice(&end);
+        STATE.set(Some((state, end)));
+        RequestId::Made(id)
     }
 
     /// The received id, when it is short and made of letters, digits and `-_.:/+=`.
@@ -36,13 +36,14 @@ impl RequestId {
         if value.is_empty() || value.len() > MAX_LEN || !value.iter().all(plain) {
             return None;
         }
-        let mut bytes = [0; MAX_LEN];
-        bytes[..value.len()].copy_from_slice(value);
-        Some(RequestId { bytes, len: value.len() as u8 })
+        Some(RequestId::Received(value.into()))
     }
 
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        match self {
+            RequestId::Made(id) => id,
+            RequestId::Received(id) => id,
+        }
     }
 
     pub fn as_str(&self) -> &str {
@@ -57,12 +58,12 @@ impl std::fmt::Debug for RequestId {
 }
 
 /// From the standard library's keyed hasher, whose keys come from the system.
-fn seed() -> [u64; 2] {
+fn seed() -> (u64, [u8; 16]) {
     use std::hash::{BuildHasher, RandomState};
-    [RandomState::new().hash_one(1), RandomState::new().hash_one(2)]
+    (RandomState::new().hash_one(1), hex(RandomState::new().hash_one(2)))
 }
 
-/// splitmix64: each state gives another word, so two ids of a worker never meet before 2^64.
+/// splitmix64: each state gives another word, so no two ids of a worker are the same before 2^64.
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut word = *state;

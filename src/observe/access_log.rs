@@ -154,7 +154,7 @@ impl Local {
         out.extend_from_slice(b"{\"time\":\"");
         out.extend_from_slice(self.second.1.as_bytes());
         out.push(b'.');
-        three_digits(out, now.subsec_millis());
+        out.extend_from_slice(&encode::three_digits(now.subsec_millis()));
         out.extend_from_slice(b"Z\",\"client\":\"");
         record.client.write_address(out);
         // A method is a token and a host is made of letters, digits and marks: nothing to escape.
@@ -239,17 +239,11 @@ impl Drop for Local {
     }
 }
 
-/// Below 1000, with leading zeros.
-fn three_digits(out: &mut Vec<u8>, number: u32) {
-    let digit = |divisor: u32| b'0' + (number / divisor % 10) as u8;
-    out.extend_from_slice(&[digit(100), digit(10), digit(1)]);
-}
-
 fn milliseconds(out: &mut Vec<u8>, duration: Duration) {
     let micros = duration.as_micros() as u64;
     encode::decimal(out, micros / 1000);
     out.push(b'.');
-    three_digits(out, (micros % 1000) as u32);
+    out.extend_from_slice(&encode::three_digits((micros % 1000) as u32));
 }
 
 /// `2026-11-25T20:53:57`

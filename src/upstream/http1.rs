@@ -235,14 +235,14 @@ impl<'c> Exchange<'c> {
     }
 
     fn poll_one_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Recycled<ResponseHead>, Broken>> {
-        let limits = HeadLimits::default();
+        let limits = &HeadLimits::STRICT;
         let rejected = |error| (Failure::BadAnswer(error), false);
         let closed = (Failure::ClosedBeforeAnswer, true);
         loop {
             if !self.buffer.is_empty() {
                 let mut head = Recycled::<ResponseHead>::take();
                 let data = self.buffer.data();
-                if let Some(end) = head.read(data, &mut self.scanner, &limits).map_err(rejected)? {
+                if let Some(end) = head.read(data, &mut self.scanner, limits).map_err(rejected)? {
                     self.buffer.consume(end);
                     return Poll::Ready(Ok(head));
                 }

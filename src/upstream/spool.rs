@@ -7,8 +7,8 @@ use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, RwLock};
 use std::task::{Context, Poll};
 
 use http1::{BodyLength, Fields};
@@ -26,12 +26,24 @@ const PIECE: usize = 64 << 10;
 pub struct SpoolSpace {
     memory: Quota,
     disk: Quota,
-    folder: PathBuf,
+    folder: RwLock<PathBuf>,
 }
 
 impl SpoolSpace {
     pub fn new(memory: u64, disk: u64, folder: PathBuf) -> SpoolSpace {
-        SpoolSpace { memory: Quota::new(memory), disk: Quota::new(disk), folder }
+        SpoolSpace { memory: Quota::new(memory), disk: Quota::new(disk), folder: RwLock::new(folder) }
+    }
+
+    /// Takes over other settings; bodies that are there already stay where they are.
+    pub fn adopt(&self, memory: u64, disk: u64, folder: PathBuf) {
+        self.memory.max.store(memory, Relaxed);
+        self.disk.max.store(disk, Relaxed);
+        *self.folder.write().expect("no panic while held") = folder;
+    }
+
+    fn new_file(&self) -> io::Result<File> {
+        let folder = self.folder.read().expect("no panic while held").clone();
+        tempfile::tempfile_in(folder)
     }
 
     /// Bytes in memory and on disk right now.
@@ -43,17 +55,18 @@ impl SpoolSpace {
 #[derive(Debug)]
 struct Quota {
     used: AtomicU64,
-    max: u64,
+    max: AtomicU64,
 }
 
 impl Quota {
     fn new(max: u64) -> Quota {
-        Quota { used: AtomicU64::new(0), max }
+        Quota { used: AtomicU64::new(0), max: AtomicU64::new(max) }
     }
 
     fn take(&self, bytes: u64) -> bool {
+        let max = self.max.load(Relaxed);
         self.used
-            .fetch_update(Relaxed, Relaxed, |used| used.checked_add(bytes).filter(|sum| *sum <= self.max))
+            .fetch_update(Relaxed, Relaxed, |used| used.checked_add(bytes).filter(|sum| *sum <= max))
             .is_ok()
     }
 }
@@ -143,7 +156,7 @@ impl Spool {
     fn write_to_file(&mut self, data: &[u8]) -> io::Result<()> {
         let file = match &self.file {
             Some(file) => file,
-            None => self.file.insert(tempfile::tempfile_in(&self.space.folder)?),
+            None => self.file.insert(self.space.new_file()?),
         };
         file.write_all_at(data, self.in_file)?;
         self.in_file += data.len() as u64;

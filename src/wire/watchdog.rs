@@ -13,13 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 #[derive(Debug, Default)]
 pub struct Watchdog {
-    timer: RefCell<Option<Timer>>,
-}
-
-#[derive(Debug)]
-struct Timer {
-    sleep: Pin<Box<Sleep>>,
-    armed: Instant,
+    timer: RefCell<Option<Pin<Box<Sleep>>>>,
 }
 
 impl Watchdog {
@@ -32,8 +26,8 @@ impl Watchdog {
     pub fn expired(&self, cx: &mut Context<'_>, deadline: Instant) -> bool {
         let mut timer = self.timer.borrow_mut();
         if let Some(timer) = &*timer
-            && timer.armed <= deadline
-            && !timer.sleep.is_elapsed()
+            && timer.deadline() <= deadline
+            && !timer.is_elapsed()
         {
             return false;
         }
@@ -42,16 +36,13 @@ impl Watchdog {
         }
         let timer = match &mut *timer {
             Some(timer) => {
-                timer.sleep.as_mut().reset(deadline);
-                timer.armed = deadline;
+                timer.as_mut().reset(deadline);
                 timer
             }
-            none => {
-                none.insert(Timer { sleep: Box::pin(tokio::time::sleep_until(deadline)), armed: deadline })
-            }
+            none => none.insert(Box::pin(tokio::time::sleep_until(deadline))),
         };
         // Registers the task; ready only when the deadline passed since the look at the clock.
-        timer.sleep.as_mut().poll(cx).is_ready()
+        timer.as_mut().poll(cx).is_ready()
     }
 
     /// Gives the timer back: nothing is waited for for a while.

@@ -88,6 +88,12 @@ pub fn decimal(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[start..]);
 }
 
+/// A number below 1000 with leading zeros.
+pub fn three_digits(number: u32) -> [u8; 3] {
+    let [tens, ones] = PAIRS[(number % 100) as usize];
+    [b'0' + (number / 100 % 10) as u8, tens, ones]
+}
+
 static PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[b'0'; 2]; 100];
     let mut index = 0;
@@ -107,6 +113,13 @@ mod tests {
         for len in [1usize, 9, 10, 15, 16, 255, 256, 65_535, 65_536, usize::MAX] {
             let (line, end) = chunk_line(len);
             assert_eq!(&line[..end], format!("{len:x}\r\n").as_bytes());
+        }
+    }
+
+    #[test]
+    fn three_digits_have_leading_zeros() {
+        for number in [0, 7, 10, 99, 100, 101, 999] {
+            assert_eq!(&three_digits(number), format!("{number:03}").as_bytes());
         }
     }
 

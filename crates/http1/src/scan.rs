@@ -13,9 +13,15 @@ pub struct HeadLimits {
     pub fields: usize,
 }
 
+impl HeadLimits {
+    /// Of the strict profile.
+    pub const STRICT: HeadLimits =
+        HeadLimits { head: 64 << 10, start_line: 8 << 10, field: 16 << 10, fields: MAX_FIELDS };
+}
+
 impl Default for HeadLimits {
     fn default() -> Self {
-        HeadLimits { head: 64 << 10, start_line: 8 << 10, field: 16 << 10, fields: MAX_FIELDS }
+        HeadLimits::STRICT
     }
 }
 
