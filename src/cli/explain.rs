@@ -217,7 +217,7 @@ fn most(bytes: u64) -> String {
         return "of any size".to_owned();
     }
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let whole = units.iter().find(|(shift, _)| bytes > 0 && bytes % (1 << shift) == 0);
+    let whole = units.iter().find(|(shift, _)| bytes > 0 && bytes.is_multiple_of(1u64 << shift));
     whole.map_or(format!("at most {bytes} bytes"), |(shift, unit)| {
         format!("at most {} {unit}", bytes >> shift)
     })
