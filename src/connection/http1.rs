@@ -1,11 +1,10 @@
 //! HTTP/1 towards clients: one connection, request after request.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,6 +21,8 @@ use super::answer::{self, Asked, Form, Writer};
 use super::interim_writer::with_interim;
 use super::pace::Pace;
 use super::request_body::{BodyState, RequestBody};
+use super::serving::{Current, Serving};
+use super::waiting::{Waiting, Warm};
 use crate::message::{
     Blame, Body, BodyStream, Client, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade,
     Upgraded, pages,
@@ -39,45 +40,6 @@ const DRAIN_TIME: Duration = Duration::from_secs(2);
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// A client that goes on sending after the last answer is read so long before the connection is cut.
 const LINGER_BYTES: usize = 1 << 20;
-
-/// What the connections of one worker and one listener share.
-#[derive(Debug)]
-pub struct Serving {
-    /// Counted per worker: a clone for each request touches no memory that workers share.
-    current: RefCell<Rc<Current>>,
-    /// Connections end after the request that they are at.
-    draining: Cell<bool>,
-}
-
-/// The configuration of now.
-#[derive(Debug)]
-pub struct Current {
-    pub proxy: Arc<Proxy>,
-    pub limits: Arc<ClientLimits>,
-}
-
-impl Serving {
-    pub fn new(current: Rc<Current>) -> Serving {
-        Serving { current: RefCell::new(current), draining: Cell::new(false) }
-    }
-
-    /// Each request asks anew.
-    pub fn current(&self) -> Rc<Current> {
-        self.current.borrow().clone()
-    }
-
-    fn idle_timeout(&self) -> Duration {
-        self.current.borrow().limits.idle_timeout
-    }
-
-    pub fn change(&self, current: Rc<Current>) {
-        *self.current.borrow_mut() = current;
-    }
-
-    pub fn drain(&self) {
-        self.draining.set(true);
-    }
-}
 
 /// What becomes of a connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,25 +63,6 @@ pub struct Connection {
     served: Cell<bool>,
     /// Its place in the list of whoever keeps one.
     pub place: Cell<usize>,
-}
-
-/// A connection waits for a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Waiting {
-    pub since: Instant,
-    /// In milliseconds: with a second moment here the connection would not fit into 192 bytes.
-    patience: u32,
-}
-
-impl Waiting {
-    fn new(since: Instant, patience: Duration) -> Waiting {
-        Waiting { since, patience: u32::try_from(patience.as_millis()).unwrap_or(u32::MAX) }
-    }
-
-    /// Whoever keeps the list of connections closes it then: so a thousand idle connections need no timer.
-    pub fn until(self) -> Instant {
-        self.since + Duration::from_millis(u64::from(self.patience))
-    }
 }
 
 impl Connection {
@@ -178,7 +121,7 @@ impl Connection {
         step: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>,
     ) -> bool {
         let mut patience = patience;
-        if self.serving.draining.get() {
+        if self.serving.is_draining() {
             if self.served.get() {
                 return false;
             }
@@ -190,32 +133,6 @@ impl Connection {
         self.waiting.set(None);
         self.served.set(true);
         readable.is_ok()
-    }
-}
-
-/// One of the few idle connections of a worker that keep their box.
-struct Warm;
-
-/// A box has about 3 KiB.
-const MAX_WARM: usize = 128;
-
-thread_local! {
-    static WARM: Cell<usize> = const { Cell::new(0) };
-}
-
-impl Warm {
-    fn enter() -> Option<Warm> {
-        let count = WARM.get();
-        (count < MAX_WARM).then(|| {
-            WARM.set(count + 1);
-            Warm
-        })
-    }
-}
-
-impl Drop for Warm {
-    fn drop(&mut self) {
-        let _ = WARM.try_with(|count| count.set(count.get() - 1));
     }
 }
 
@@ -341,6 +258,7 @@ impl Connection {
         }
     }
 
+    /// Lets the proxy handle a request, writes the answer, and cleans up behind it.
     async fn exchange(
         &self,
         current: &Current,
@@ -377,7 +295,7 @@ impl Connection {
 
         // Who was wrong once may be so about where the request ends: nothing behind it is looked at.
         let refused = record.failure.is_some_and(|failure| failure.blame() == Blame::Client);
-        let keep = wishes.keep_alive && !refused && !self.serving.draining.get();
+        let keep = wishes.keep_alive && !refused && !self.serving.is_draining();
         let close = !keep || !state.is_drainable(DRAIN_BYTES);
         let form = answer::form(asked, &response, close);
         let upgraded = take_upgraded(&mut response);

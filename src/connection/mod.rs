@@ -6,6 +6,10 @@ mod interim_writer;
 mod options;
 mod pace;
 mod request_body;
+mod serving;
+mod waiting;
 
-pub use http1::{Connection, Current, Serving, Waiting};
+pub use http1::Connection;
 pub use options::ClientLimits;
+pub use serving::{Current, Serving};
+pub use waiting::Waiting;

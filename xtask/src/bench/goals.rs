@@ -61,8 +61,9 @@ pub fn judge(rows: &[Row]) -> Vec<Goal> {
     let idle_mib = palisade.idle_bytes.map(|bytes| bytes / f64::from(1 << 20));
     vec![
         goal("CPU per request, of the better of nginx and HAProxy", "x", cpu_of_better(), 0.85, Some(0.80)),
-        goal("User instructions per request", "", palisade.instructions, 11_000.0, Some(9_000.0)),
+        goal("User instructions per request", "", palisade.instructions(), 11_000.0, Some(9_000.0)),
         goal("Socket calls per request", "", calls, 4.1, None),
+        goal("Heap allocations per request", "", palisade.allocations(), 2.0, None),
         goal("CPU per byte at 64 KiB, of nginx", "x", share(Row::medium_per_mib, Peer::Nginx), 0.6, None),
         goal("CPU per byte at 64 KiB, of HAProxy", "x", share(Row::medium_per_mib, Peer::Haproxy), 0.9, None),
         goal("CPU per byte at 1 MiB, of nginx", "x", share(Row::large_per_mib, Peer::Nginx), 0.6, None),
@@ -94,8 +95,8 @@ mod tests {
         assert_eq!(goals[0].measured, Some(0.82));
         assert_eq!(goals[0].verdict(), Verdict::Passed);
         assert_eq!(goals[1].verdict(), Verdict::NotMeasured);
-        assert_eq!(goals[3].verdict(), Verdict::Missed, "0.82 of nginx per byte");
-        assert_eq!(goals[4].verdict(), Verdict::Passed, "0.68 of HAProxy per byte");
+        assert_eq!(goals[4].verdict(), Verdict::Missed, "0.82 of nginx per byte");
+        assert_eq!(goals[5].verdict(), Verdict::Passed, "0.68 of HAProxy per byte");
     }
 
     #[test]

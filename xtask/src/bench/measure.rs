@@ -1,5 +1,6 @@
 //! One function per column: starts a proxy, loads it, reads a number, stops it.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -13,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::load::{IdleConnections, Load, fetch};
 use super::peers::{Peer, Site};
 use super::process::{PROXY_CORE, Process, Wrapped, core_time, last_errors};
-use super::results::{Calls, Latency, Saturation};
+use super::results::{Calls, Counted, Latency, Saturation};
 
 /// What all measurements share: where cargo builds, the folder for runs, the origin.
 pub struct Lab {
@@ -95,15 +96,25 @@ impl Lab {
         Ok(growth)
     }
 
-    /// User instructions per request: callgrind's totals of a long run minus those of a short one.
-    pub fn instructions(&self, peer: Peer) -> Result<f64> {
-        self.per_request(|requests| {
+    /// User instructions and heap allocations per request: callgrind's counts of a long run minus those of
+    /// a short one. Start and end of the process cancel out.
+    pub fn instructions(&self, peer: Peer) -> Result<Counted> {
+        let mut counts = Vec::new();
+        for requests in RUN_LENGTHS {
             let dir = self.fresh_dir(peer)?;
             let out = format!("--callgrind-out-file={}/callgrind.%p", dir.display());
             let wrapper = ["valgrind", "--tool=callgrind", "--quiet", &out].map(String::from);
             self.run_fixed(peer, &wrapper, Wrapped::SameProcess, requests)?;
-            callgrind_totals(&dir)
-        })
+            counts.push(callgrind_counts(&dir)?);
+        }
+        let more = (RUN_LENGTHS[1] - RUN_LENGTHS[0]) as f64;
+        let per_request = |of: fn(&Counted) -> f64| (of(&counts[1]) - of(&counts[0])) / more;
+        let counted = Counted {
+            instructions: per_request(|counted| counted.instructions),
+            allocations: per_request(|counted| counted.allocations),
+        };
+        ensure!(counted.instructions > 0.0, "a longer run counts less: {counts:?}");
+        Ok(counted)
     }
 
     /// System calls per request, in the same way, from the log of strace.
@@ -118,14 +129,6 @@ impl Lab {
         }
         let more = (RUN_LENGTHS[1] - RUN_LENGTHS[0]) as f64;
         Ok(super::calls::per_request(&logs[0], &logs[1], more))
-    }
-
-    /// (long run - short run) / (requests that it had more): start and end of the process cancel out.
-    fn per_request(&self, total: impl Fn(usize) -> Result<f64>) -> Result<f64> {
-        let [short, long] = RUN_LENGTHS;
-        let (at_short, at_long) = (total(short)?, total(long)?);
-        ensure!(at_long > at_short, "a longer run counts less: {at_long} after {at_short}");
-        Ok((at_long - at_short) / (long - short) as f64)
     }
 
     fn run_fixed(&self, peer: Peer, wrapper: &[String], wrapped: Wrapped, requests: usize) -> Result<()> {
@@ -208,18 +211,55 @@ fn parse_wrk(text: &str) -> Result<(f64, f64)> {
 }
 
 /// The sum of all processes that were traced: callgrind writes one file for each.
-fn callgrind_totals(dir: &Path) -> Result<f64> {
-    let mut sum = 0.0;
+fn callgrind_counts(dir: &Path) -> Result<Counted> {
+    let mut sum = Counted { instructions: 0.0, allocations: 0.0 };
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("callgrind.")) {
             let text = fs::read_to_string(&path)?;
             let totals = text.lines().find_map(|line| line.strip_prefix("totals: "));
             let totals = totals.with_context(|| format!("no totals in {}", path.display()))?;
-            sum += totals.trim().parse::<f64>().context("callgrind's totals")?;
+            sum.instructions += totals.trim().parse::<f64>().context("callgrind's totals")?;
+            sum.allocations += allocations(&text);
         }
     }
     Ok(sum)
+}
+
+/// Calls of the allocator in a file of callgrind: "fn=" names the caller, "cfn=" the callee of the
+/// "calls=" line behind it; a name is written once, and is its number "(12)" from then on.
+fn allocations(text: &str) -> f64 {
+    let mut names = HashMap::new();
+    let (mut caller_allocates, mut callee_allocates, mut calls) = (false, false, 0.0);
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("fn=") {
+            caller_allocates = is_allocator(name, &mut names);
+        } else if let Some(name) = line.strip_prefix("cfn=") {
+            callee_allocates = is_allocator(name, &mut names);
+        } else if let Some(count) = line.strip_prefix("calls=")
+            && callee_allocates
+            && !caller_allocates
+        {
+            calls += count.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0.0);
+        }
+    }
+    calls
+}
+
+/// True for the functions of the C library and of mimalloc that give memory.
+fn is_allocator<'t>(name: &'t str, names: &mut HashMap<&'t str, bool>) -> bool {
+    let (number, name) = name.split_once(' ').map_or((name, None), |(number, name)| (number, Some(name)));
+    match name {
+        Some(name) => {
+            let plain = name.trim_start_matches("_").trim_start_matches("mi_").trim_start_matches("theap_");
+            let gives =
+                ["malloc", "calloc", "zalloc", "realloc", "memalign", "posix_memalign", "aligned_alloc"];
+            let found = gives.iter().any(|start| plain.starts_with(start));
+            names.insert(number, found);
+            found
+        }
+        None => names.get(number).copied().unwrap_or(false),
+    }
 }
 
 fn free_port() -> Result<u16> {
@@ -246,6 +286,13 @@ mod tests {
     fn reads_what_wrk_prints() {
         assert_eq!(parse_wrk(WRK).unwrap(), (150_342.0, 2.1));
         assert_eq!(parse_wrk("  7 requests in 1.50m, 1KB read").unwrap(), (7.0, 90.0));
+    }
+
+    #[test]
+    fn counts_calls_of_the_allocator_from_outside_of_it() {
+        let text = "fn=(1) work\ncfn=(2) mi_malloc_aligned\ncalls=3 0\n+1 9\ncfn=(3) send\ncalls=5 0\n+1 9\n\
+            fn=(2)\ncfn=(4) _mi_theap_malloc_zero\ncalls=3 0\n+1 9\nfn=(5) more\ncfn=(2)\ncalls=4 0\n* 9\n";
+        assert_eq!(allocations(text), 7.0);
     }
 
     #[test]

@@ -12,8 +12,7 @@ pub struct Row {
     pub small: Option<Saturation>,
     pub medium: Option<Saturation>,
     pub large: Option<Saturation>,
-    /// User instructions per request, from callgrind.
-    pub instructions: Option<f64>,
+    pub counted: Option<Counted>,
     pub calls: Option<Calls>,
     pub latency: Option<Latency>,
     /// Growth of resident memory with the idle connections, in bytes.
@@ -28,7 +27,7 @@ impl Row {
             small: None,
             medium: None,
             large: None,
-            instructions: None,
+            counted: None,
             calls: None,
             latency: None,
             idle_bytes: None,
@@ -49,9 +48,27 @@ impl Row {
         self.large.map(|large| large.cpu_micros)
     }
 
+    pub fn instructions(&self) -> Option<f64> {
+        self.counted.map(|counted| counted.instructions)
+    }
+
+    pub fn allocations(&self) -> Option<f64> {
+        // Not below zero, where the two runs differ by a few at start and end.
+        self.counted.map(|counted| counted.allocations.max(0.0))
+    }
+
     pub fn p99_micros(&self) -> Option<f64> {
         self.latency.map(|latency| latency.p99.as_secs_f64() * 1e6)
     }
+}
+
+/// What callgrind counts, per request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Counted {
+    /// In user mode.
+    pub instructions: f64,
+    /// Calls of the heap allocator.
+    pub allocations: f64,
 }
 
 /// As many requests as the proxy can take.

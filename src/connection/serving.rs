@@ -1,0 +1,52 @@
+//! What the connections of a listener serve by, and whether they are to end.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ClientLimits;
+use crate::proxy::Proxy;
+
+/// What the connections of one worker and one listener share.
+#[derive(Debug)]
+pub struct Serving {
+    /// Counted per worker: a clone for each request touches no memory that workers share.
+    current: RefCell<Rc<Current>>,
+    /// Connections end after the request that they are at.
+    draining: Cell<bool>,
+}
+
+/// The configuration of now.
+#[derive(Debug)]
+pub struct Current {
+    pub proxy: Arc<Proxy>,
+    pub limits: Arc<ClientLimits>,
+}
+
+impl Serving {
+    pub fn new(current: Rc<Current>) -> Serving {
+        Serving { current: RefCell::new(current), draining: Cell::new(false) }
+    }
+
+    /// Each request asks anew.
+    pub fn current(&self) -> Rc<Current> {
+        self.current.borrow().clone()
+    }
+
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.current.borrow().limits.idle_timeout
+    }
+
+    pub fn change(&self, current: Rc<Current>) {
+        *self.current.borrow_mut() = current;
+    }
+
+    pub fn drain(&self) {
+        self.draining.set(true);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+}
