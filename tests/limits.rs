@@ -96,6 +96,24 @@ fn a_second_head_that_drips_is_cut_too() {
     expect_reason(&palisade, "head_timeout");
 }
 
+/// So many answers in one go use up what the runtime lets a task do in a row. No deadline is lost by that.
+#[test]
+fn a_half_head_behind_many_requests_is_cut_too() {
+    let origin = Origin::echo();
+    let more = "routes.fixed = { path = \"/fixed\", respond = { status = 200, body = \"x\" } }\n\
+                server.rate_grace = \"1s\"\nserver.head_timeout = \"1500ms\"";
+    let palisade = proxy_for(&origin, more);
+    let mut client = client_of(&palisade);
+    let many = "GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n".repeat(300);
+    client.send(format!("{many}GET /half HTTP/1.1\r\nHost"));
+    for _ in 0..300 {
+        assert_eq!(client.read_response().text(), "x");
+    }
+    assert_eq!(client.read_response().status, 408);
+    expect_end(&mut client, SOON);
+    canary(palisade.address("http"), &origin);
+}
+
 #[test]
 fn a_connection_that_says_nothing_is_closed() {
     let origin = Origin::echo();

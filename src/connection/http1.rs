@@ -191,7 +191,7 @@ impl Connection {
         let current = self.serving.current();
         let mut record = Record::new(started, self.client);
         let mut head = Recycled::<RequestHead>::take();
-        let wishes = match self.read_head(buffer, &mut head, started + current.limits.head_timeout).await {
+        let wishes = match self.read_head(buffer, &mut head, &mut record, current.limits.head_timeout).await {
             Ok(true) if head.target_scheme() == Some(Scheme::Https) => Err(Failure::WrongScheme),
             Ok(true) => Wishes::of(&head).map_err(Failure::BadHead),
             Ok(false) => return Next::Close,
@@ -208,12 +208,19 @@ impl Connection {
         &self,
         buffer: &mut Buffer,
         head: &mut RequestHead,
-        deadline: Instant,
+        record: &mut Record,
+        patience: Duration,
     ) -> Result<bool, Failure> {
         let mut scanner = HeadScanner::default();
+        let deadline = record.started + patience;
         let read = self.watchdog.limit(deadline, |cx| self.poll_head(buffer, head, &mut scanner, cx)).await;
         let outcome = match read {
-            Ok(Ok(true)) => return Ok(true),
+            Ok(Ok(true)) => {
+                if !scanner.is_fresh() {
+                    record.asked = Instant::now();
+                }
+                return Ok(true);
+            }
             // What was understood of it goes into the log.
             Ok(Err(failure @ Failure::BadHead(_))) => return Err(failure),
             Ok(Ok(false)) => Ok(false),

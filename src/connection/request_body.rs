@@ -97,6 +97,14 @@ impl<'c> RequestBody<'c> {
         });
     }
 
+    /// The client is waited for; ready when it is too slow, and the rest of the body lost.
+    fn poll_lost<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Failure>> {
+        self.pace.poll_too_slow(self.watchdog, cx).map(|()| {
+            self.state.left.set(Left::Lost);
+            Err(Failure::BodyTimeout)
+        })
+    }
+
     fn poll_invite(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         if self.state.answered.get() {
             return Poll::Ready(Ok(()));
@@ -122,7 +130,7 @@ impl BodyStream for RequestBody<'_> {
             match self.poll_invite(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => return self.poll_lost(cx),
             }
         }
         if !self.incoming.has_data() {
@@ -142,10 +150,7 @@ impl BodyStream for RequestBody<'_> {
                 }
                 Poll::Pending => {
                     self.note_left();
-                    return self.pace.poll_too_slow(self.watchdog, cx).map(|()| {
-                        self.state.left.set(Left::Lost);
-                        Err(Failure::BodyTimeout)
-                    });
+                    return self.poll_lost(cx);
                 }
             }
         }

@@ -244,15 +244,17 @@ impl Control {
         for worker in &self.workers {
             let _ = worker.orders.send(Order::Change(built.clone()));
         }
-        let gone = self.removed(&config);
+        // Taken out before the new ones come in: an address may move from one door to another.
+        let removed = self.removed(&config);
+        let gone: Vec<_> = removed.iter().filter_map(|own| self.open.remove_entry(own)).collect();
         self.open(fresh);
-        for identity in &gone {
-            if let Some(open) = self.open.remove(identity) {
-                notice(&format!("listener {} on {} closed", open.name, open.bound));
-                for worker in &self.workers {
-                    let _ = worker.orders.send(Order::Close { number: open.number });
-                }
-                remove_socket_file(&identity.0);
+        for (own, open) in gone {
+            notice(&format!("listener {} on {} closed", open.name, open.bound));
+            for worker in &self.workers {
+                let _ = worker.orders.send(Order::Close { number: open.number });
+            }
+            if !self.open.contains_key(&own) {
+                remove_socket_file(&own.0);
             }
         }
         let mut said = format!("reloaded {}\n", path.display());

@@ -149,7 +149,6 @@ impl Floor {
                 order = inbox.recv() => match order {
                     Some(Order::Listen { number, door, listening }) => self.listen(number, door, listening),
                     Some(Order::Close { number }) => {
-                        self.closed.clear();
                         self.close(number).await;
                     }
                     Some(Order::Change(built)) => self.change(built),
@@ -202,6 +201,8 @@ impl Floor {
     }
 
     fn change(&mut self, built: Built) {
+        // What closes with this change comes behind it.
+        self.closed.clear();
         AccessLog::attach(built.log.clone());
         self.built = built;
         for listener in self.listeners.values() {
@@ -243,10 +244,13 @@ impl Floor {
             self.close(number).await;
         }
         let waiting = async {
-            while let Ok(handed) = handed.try_recv() {
-                self.take(handed);
+            // Another worker that still accepts may have one to give away.
+            while self.roster.open() > 0 || !handed.is_empty() {
+                tokio::select! {
+                    Some(handed) = handed.recv() => self.take(handed),
+                    () = self.roster.emptied() => {}
+                }
             }
-            self.roster.emptied().await;
             // Readiness is told for as long as any worker has a request in flight.
             while !self.listeners.is_empty() && self.shared.connections.open() > 0 {
                 tokio::time::sleep(TICK).await;
@@ -262,6 +266,7 @@ impl Floor {
         self.admin_roster.close_idle(None);
         // An answer to the operator goes out; one who is slow does not hold the end up.
         let _ = tokio::time::timeout(LAST_ANSWERS, self.admin_roster.emptied()).await;
+        pool::leave();
         crate::observe::flush_worker();
     }
 }

@@ -28,6 +28,10 @@ use crate::wire::{Peer, Portable, Socket, worker};
 const BREATHER: Duration = Duration::from_millis(20);
 /// Of one accept loop, so that a flood of connections is no flood in the log.
 const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
+/// Connections accepted before the others of this worker have their turn.
+const TURN: usize = 32;
+/// Connections taken from the queue of a listener that closes: as many as a queue can hold.
+const LAST_ACCEPTS: usize = 65_536;
 /// A worker keeps a connection unless it has more than another by a quarter and by this many.
 const TOLERANCE: usize = 8;
 
@@ -104,6 +108,7 @@ pub async fn accept_from(
 ) -> io::Result<()> {
     let door = Door::open(listening)?;
     let others = shared.mailboxes.len().saturating_sub(1);
+    let mut in_a_row = 0usize;
     let mut next_complaint = Instant::now();
     loop {
         let accepted = tokio::select! {
@@ -119,6 +124,11 @@ pub async fn accept_from(
                     serve_connection(arrival, &serving, &roster, &limits, &shared);
                 }
                 shared.loads.note(roster.open());
+                in_a_row += 1;
+                if in_a_row.is_multiple_of(TURN) {
+                    // A flood of connections must not keep those that are here from being served.
+                    tokio::task::yield_now().await;
+                }
             }
             Err(error) if is_exhaustion(&error) => {
                 if Instant::now() >= next_complaint {
@@ -134,7 +144,8 @@ pub async fn accept_from(
         }
     }
     // Who is in the queue has connected, and would be reset by the close of the socket.
-    while let Some(Ok((socket, peer))) = door.try_accept() {
+    for _ in 0..LAST_ACCEPTS {
+        let Some(Ok((socket, peer))) = door.try_accept() else { break };
         PROCESS.accepted.fetch_add(1, Relaxed);
         let arrival = Arrival { socket, peer, listener, others_to_ask: 0 };
         serve_connection(arrival, &serving, &roster, &limits, &shared);

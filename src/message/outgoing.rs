@@ -82,6 +82,14 @@ impl Outgoing {
                     Poll::Ready(Ok(data)) if self.chunked => self.promise(data),
                     Poll::Ready(Ok(data)) => data,
                 },
+                Some(source) if !self.ended => {
+                    // The end of a chunk is still to be written. The source goes on all the same: an answer's
+                    // moves the rest of the request, which the origin may wait for.
+                    if let Poll::Ready(Err(failure)) = source.poll_data(cx) {
+                        return Poll::Ready(Err(OutgoingError::Source(failure)));
+                    }
+                    b""
+                }
                 _ => b"",
             };
             if !self.chunked && !data.is_empty() && data.len() <= COPY_UP_TO && self.sent == 0 {

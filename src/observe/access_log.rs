@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http1::{Name, encode};
 
@@ -93,9 +93,15 @@ impl AccessLog {
     /// Waits until what workers handed over is written, but not longer than `patience`.
     pub fn flush(&self, patience: Duration) {
         let (done, written) = sync_channel(1);
-        if self.buffers.try_send(Message::Flush(done)).is_ok() {
-            let _ = written.recv_timeout(patience);
+        let end = Instant::now() + patience;
+        // The queue may be full: that is when there is most to wait for.
+        while self.buffers.try_send(Message::Flush(done.clone())).is_err() {
+            if Instant::now() >= end {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
+        let _ = written.recv_timeout(end.saturating_duration_since(Instant::now()));
     }
 }
 

@@ -10,6 +10,8 @@ use crate::message::{Client, Failure};
 pub struct Record {
     /// When the first byte of the head was there.
     pub started: Instant,
+    /// When the head was complete.
+    pub asked: Instant,
     /// The client as decisions were made on it.
     pub client: Client,
     /// Index of the route in the configuration that served it.
@@ -33,6 +35,7 @@ impl Record {
     pub fn new(started: Instant, client: Client) -> Record {
         Record {
             started,
+            asked: started,
             client,
             route: None,
             endpoint: None,

@@ -160,6 +160,11 @@ impl Endpoint {
         self.settings.max_queue.load(Relaxed)
     }
 
+    /// False when the settings allow no waiting at all.
+    pub(super) fn may_queue(&self) -> bool {
+        self.max_queue() > 0 && !self.queue_timeout().is_zero()
+    }
+
     pub(super) fn idle_seconds(&self) -> u32 {
         self.settings.idle_seconds.load(Relaxed)
     }

@@ -106,6 +106,10 @@ impl Connection {
         // Also for one that is offered to a waiting request: it comes back when that is gone.
         self.idle_since = SECONDS.get();
         if endpoint.waiting.load(Acquire) > 0 {
+            // As when an idle one is taken: what was closed or spoken on unasked is given to nobody.
+            if !self.socket.is_quiet() {
+                return;
+            }
             let endpoint = endpoint.clone();
             if let Some(connection) = hand_over(&endpoint, self) {
                 connection.keep();
@@ -166,11 +170,15 @@ pub async fn acquire(endpoint: &Arc<Endpoint>, watchdog: &Watchdog) -> Result<Ac
     if let Some(connection) = take_idle(endpoint) {
         return Ok(Acquired::Reused(connection));
     }
-    let idle_elsewhere = endpoint.idle_connections() > 0;
+    let idle_elsewhere = endpoint.may_queue() && endpoint.idle_connections() > 0;
     if !idle_elsewhere && let Some(permit) = reserve(endpoint) {
         return Ok(Acquired::Open(permit));
     }
-    wait(endpoint, watchdog, idle_elsewhere).await
+    match wait(endpoint, watchdog, idle_elsewhere).await {
+        // It was hoped for a connection of another worker; without one a new one may still be opened.
+        Err(failure) if idle_elsewhere => reserve(endpoint).map(Acquired::Open).ok_or(failure),
+        outcome => outcome,
+    }
 }
 
 /// A permit while fewer than `max_connections` are open.
@@ -200,10 +208,10 @@ async fn wait(
     }
     // Between the look before and the entry into the queue somebody may have freed a connection without
     // seeing us wait. A freed permit is seen here; a freed connection by its worker, which we ask.
-    if !idle_elsewhere {
+    let asked = ask_other_workers(endpoint);
+    if !idle_elsewhere || asked == 0 {
         grant_permits(endpoint);
     }
-    ask_other_workers(endpoint);
     let deadline = Instant::now() + endpoint.queue_timeout();
     let granted = watchdog.limit(deadline, |cx| std::pin::Pin::new(&mut granted).poll(cx)).await;
     drop(waiting);
@@ -252,13 +260,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn ask_other_workers(endpoint: &Arc<Endpoint>) {
+/// Says how many workers there are to answer.
+fn ask_other_workers(endpoint: &Arc<Endpoint>) -> usize {
     let own = worker::index();
-    for (index, mailbox) in endpoint.mailboxes.iter().enumerate() {
-        if index != own {
-            let _ = mailbox.send(endpoint.clone());
-        }
-    }
+    let others = endpoint.mailboxes.iter().enumerate().filter(|(index, _)| *index != own);
+    others.filter(|(_, mailbox)| mailbox.send(endpoint.clone()).is_ok()).count()
 }
 
 /// Gives a connection to the request that waits longest; gives it back when nobody waits.
@@ -330,6 +336,14 @@ fn serve_waiting(endpoint: &Arc<Endpoint>) {
         }
     }
     grant_permits(endpoint);
+}
+
+/// The worker ends: its idle connections do, and nobody shall hope for them.
+pub fn leave() {
+    let left = IDLE.take();
+    for own in left.iter().filter(|own| !own.is_empty()) {
+        note_idle(own[0].endpoint(), 0);
+    }
 }
 
 fn close_idle() {

@@ -77,7 +77,7 @@ impl Upstream {
             body => self.prepare(body, accepts_trailers(&request.head), sending).await?,
         };
         // The clock is read again only when the body took time to come.
-        let started = if payload.is_none() { record.started } else { Instant::now() };
+        let started = if payload.is_none() { record.asked } else { Instant::now() };
         let facts = Facts {
             client,
             id: &request.id,
@@ -125,11 +125,13 @@ impl Upstream {
         started: Instant,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
-        let (connection, reused) = match self.idle_connection(record) {
-            Some(connection) => (connection, true),
-            None => self.connection(request, timeouts, record).await?,
+        let (connection, reused, started) = match self.idle_connection(record) {
+            Some(connection) => (connection, true, started),
+            None => {
+                let (connection, reused) = self.connection(request, timeouts, record).await?;
+                (connection, reused, Instant::now())
+            }
         };
-        let started = if reused { started } else { Instant::now() };
         let sent = exchange(connection, reused, request, facts, payload, timeouts, started).await;
         let unanswered = match sent {
             Ok(response) => return Ok(response),

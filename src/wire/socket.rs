@@ -7,6 +7,7 @@
 //!
 //! This file has `unsafe`: the runtime cannot see by itself that a descriptor stays open.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -30,6 +31,8 @@ pub enum Peer {
 #[derive(Debug)]
 pub struct Socket {
     fd: AsyncFd<OwnedFd>,
+    /// The last read filled its room to the byte: whether there is more is not known.
+    unsure: Cell<bool>,
 }
 
 /// A socket between two runtimes.
@@ -66,6 +69,7 @@ impl Socket {
                 Ok((_, count)) => {
                     buffer.filled(count);
                     // A short read has emptied the socket (epoll(7)): no second one is needed to know.
+                    self.unsure.set(count == len);
                     if count > 0 && count < len {
                         ready.clear_ready();
                     }
@@ -124,7 +128,13 @@ impl Socket {
 
     /// Ready when there is something to read, the end of the stream included.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.fd.poll_read_ready(cx).map_ok(drop)
+        loop {
+            let mut ready = ready!(self.fd.poll_read_ready(cx))?;
+            if !self.unsure.take() || self.has_arrived() {
+                return Poll::Ready(Ok(()));
+            }
+            ready.clear_ready();
+        }
     }
 
     /// Sends FIN; the other direction stays open.
@@ -165,7 +175,7 @@ impl Socket {
         // SAFETY: an `OwnedFd` stays the same open descriptor until it is dropped, and the runtime takes it
         // off its list before it drops it.
         let fd = unsafe { AsyncFd::register(portable.0) }?;
-        Ok(Socket { fd })
+        Ok(Socket { fd, unsure: Cell::new(false) })
     }
 }
 

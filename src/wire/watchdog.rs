@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
@@ -41,8 +41,9 @@ impl Watchdog {
             }
             none => none.insert(Box::pin(tokio::time::sleep_until(deadline))),
         };
-        // Registers the task; ready only when the deadline passed since the look at the clock.
-        timer.as_mut().poll(cx).is_ready()
+        // Registers the task; ready only when the deadline passed since the look at the clock. Not subject to
+        // the task's budget: with that used up the timer would be left without anybody to wake.
+        pin!(tokio::task::unconstrained(timer.as_mut())).poll(cx).is_ready()
     }
 
     /// Gives the timer back: nothing is waited for for a while.

@@ -44,8 +44,8 @@ impl HeadLimits {
 }
 
 impl HeadScanner {
-    /// Nothing was searched yet.
-    pub(crate) fn is_fresh(&self) -> bool {
+    /// Nothing was searched yet: no head, or one that came whole.
+    pub fn is_fresh(&self) -> bool {
         self.scanned == 0
     }
 
