@@ -183,6 +183,31 @@ fn a_full_queue_is_a_503_at_once() {
 }
 
 /// First come, first served, on whichever worker.
+/// The origin's time begins when it gets the request, not when the request began to wait.
+#[test]
+fn time_in_the_queue_is_no_time_of_the_origin() {
+    let origin = Origin::echo();
+    let more = "upstreams.origin.pool.max_connections = 1\nroutes.all.timeouts.read = \"2s\"";
+    let palisade = proxy_for(&origin, more);
+    let first = ask(&palisade, "/slow/1400");
+    origin.wait_requests(1, SOON);
+    let second = ask(&palisade, "/slow/1400");
+    assert_eq!(first.join().expect("an answer").status, 200);
+    assert_eq!(second.join().expect("an answer").status, 200);
+    assert_eq!(origin.connections().len(), 1, "both went over the one connection");
+}
+
+/// Without a queue nobody waits for another worker's connection: there is room to open one.
+#[test]
+fn without_a_queue_a_worker_opens_connections_of_its_own() {
+    let origin = Origin::echo();
+    let palisade = proxy_for(&origin, "server.workers = 2\nupstreams.origin.pool.max_queue = 0");
+    let mut clients: Vec<Client> = (0..40).map(|_| client_of(&palisade)).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/bytes/1").status, 200);
+    }
+}
+
 #[test]
 fn the_queue_is_fair() {
     const QUEUE: usize = 12;

@@ -169,7 +169,7 @@ impl Connection {
                 Next::Close => return Next::Close,
                 Next::Idle(ended) => {
                     buffer = Buffer::new();
-                    // A new box for each request would cost a tenth of it, so a few connections keep
+                    // A new box for each request costs some 700 instructions, so a few connections keep
                     // theirs while they wait; all others wait outside, where that costs less memory.
                     let Some(_warm) = Warm::enter() else { return Next::Idle(ended) };
                     let patience = self.serving.idle_timeout();

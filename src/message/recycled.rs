@@ -1,7 +1,7 @@
 //! Heads that a worker uses again: a request costs no allocation for them.
 //!
 //! This file has `unsafe`: a box that may be taken out once, at the end, costs a check at each use otherwise,
-//! and a head is used some fifty times.
+//! and a head is used many times.
 
 #![expect(clippy::vec_box, reason = "a head is lent out as a box, and comes back as one")]
 

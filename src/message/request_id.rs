@@ -72,7 +72,7 @@ fn next(state: &mut u64) -> u64 {
     word ^ (word >> 31)
 }
 
-/// Sixteen hex digits, computed for all nibbles at once: a table look-up for each costs four times that.
+/// Sixteen hex digits, computed for all nibbles at once.
 fn hex(word: u64) -> [u8; 16] {
     let spread = |half: u32| {
         let mut nibbles = u64::from(half);

@@ -276,7 +276,7 @@ impl<'c> Exchange<'c> {
         Ok((head, length))
     }
 
-    #[inline(always)] // It would be moved, some 400 bytes, to be taken apart.
+    #[inline(always)] // It would be moved, some 300 bytes, to be taken apart.
     fn into_response(mut self, head: Recycled<ResponseHead>, length: ResponseLength) -> Response<'c> {
         let announced = length.announced;
         if head.status == 101 {

@@ -1,9 +1,8 @@
 //! A connected stream socket of any kind. Its methods take `&self`, since one side of an exchange reads
 //! from it while another writes; all of them are polled by the one task that owns the connection.
 //!
-//! Reads and writes go to the system directly, with the runtime asked only for readiness. The usual way
-//! through the runtime's own stream types and libc's cancellable calls costs 400 instructions more for the
-//! four calls of a request.
+//! Reads and writes go to the system directly, with the runtime asked only for readiness: the way through
+//! the runtime's own stream types and libc's cancellable calls takes more instructions, four times a request.
 //!
 //! This file has `unsafe`: the runtime cannot see by itself that a descriptor stays open.
 

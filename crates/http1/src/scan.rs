@@ -107,8 +107,7 @@ impl HeadScanner {
     }
 }
 
-/// The high bit of each byte that is LF. Lines of a head are short: eight bytes at a time cost less than a
-/// call of a vectorised search for each line.
+/// The high bit of each byte that is LF.
 fn line_feeds(word: [u8; 8]) -> u64 {
     const LOW: u64 = u64::MAX / 255 * 0x7f;
     // A byte that is LF becomes 0, and only a 0 stays below the high bit in this sum.
