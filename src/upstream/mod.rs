@@ -1,6 +1,6 @@
 //! Choose an endpoint and send: groups of servers, their pools and their connections.
 
-mod balance;
+pub mod balance;
 mod connect;
 pub mod discover;
 mod endpoint;
@@ -13,6 +13,7 @@ mod probe;
 mod retry;
 mod send;
 mod spool;
+pub mod sticky;
 
 pub use endpoint::{Endpoint, Endpoints};
 pub use loop_guard::is_loop;
