@@ -126,7 +126,7 @@ impl Rendezvous {
 const SLOTS: usize = 1 << 18;
 
 /// Up to so many candidates owners are computed for each request.
-const FEW: usize = 32;
+const FEW: usize = 16;
 
 const LOADS_PER_PICK: usize = 16;
 

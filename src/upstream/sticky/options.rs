@@ -6,7 +6,7 @@ use std::time::Duration;
 /// What a user sets about sticky sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StickyOptions {
-    /// Name of the cookie.
+    /// Name of the cookie; upstreams behind one host need names of their own, or they overwrite each other's.
     pub name: String,
     /// The first one signs, all of them verify: a new one goes in front, the old one away after the ttl.
     pub secrets: Vec<Secret>,
