@@ -43,7 +43,7 @@ impl LeastConnections {
     }
 }
 
-/// Orders loads per weight. Loads are at most 2^32 and weights 65535: products do not overflow.
+/// Orders loads per weight. Loads are at most 2^32 and weights less: products do not overflow.
 pub(super) fn compare(one: (u64, u32), other: (u64, u32)) -> Ordering {
     (one.0 * u64::from(other.1)).cmp(&(other.0 * u64::from(one.1)))
 }
@@ -69,7 +69,7 @@ mod tests {
             (&[3, 1], &[6, 1], 9, 1),
             (&[1, 65_535], &[0, 65_533], 9, 1),
             (&[1, 65_535], &[0, 65_535], 9, 0),
-            (&[65_535, 65_534], &[u32::MAX, u32::MAX], 9, 0),
+            (&[u32::MAX, u32::MAX - 1], &[u32::MAX, u32::MAX], 9, 0),
         ];
         for (weights, loads, away, expected) in cases {
             let picked = pick(weights, loads, &|index| index != away, 1);
@@ -93,7 +93,7 @@ mod tests {
     proptest! {
         #[test]
         fn nobody_usable_would_be_less_loaded(
-            endpoints in prop::collection::vec((1_u32..=65_535, any::<u32>(), any::<bool>()), 1..20),
+            endpoints in prop::collection::vec((1_u32.., any::<u32>(), any::<bool>()), 1..20),
             seed: u64,
         ) {
             let weights: Vec<_> = endpoints.iter().map(|endpoint| endpoint.0).collect();

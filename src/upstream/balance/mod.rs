@@ -81,7 +81,7 @@ pub struct Candidate {
     /// Who it is, the same after a restart and on other machines, such as [`hash_key`] of its address as text.
     /// Of two with the same identity a hash uses the first one.
     pub identity: u64,
-    /// 1 to 65535; what is outside counts as the nearest of these.
+    /// Its share in relation to those of the others; 0 counts as 1.
     pub weight: u32,
 }
 
@@ -126,5 +126,5 @@ impl Balancer {
 }
 
 fn weight(candidate: &Candidate) -> u32 {
-    candidate.weight.clamp(1, 65_535)
+    candidate.weight.max(1)
 }

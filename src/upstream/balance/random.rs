@@ -109,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn columns_hold_each_weight_exactly(weights in prop::collection::vec(1_u32..=65_535, 1..200)) {
+        fn columns_hold_each_weight_exactly(weights in prop::collection::vec(1_u32.., 1..200)) {
             let random = Random::new(&candidates(&weights), 0);
             let mut areas = vec![0; weights.len()];
             for (index, column) in random.columns.iter().enumerate() {

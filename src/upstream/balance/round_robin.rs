@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_greatest_lists_do_not_overflow() {
-        let weights: Vec<u32> = (0..10_000).map(|index| 65_535 - index % 7).collect();
+        let weights: Vec<u32> = (0..10_000).map(|index| u32::MAX - index % 7).collect();
         let mut counts = vec![0_u32; weights.len()];
         for candidate in picks(&weights, u64::MAX, 30_000) {
             counts[candidate] += 1;

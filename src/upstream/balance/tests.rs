@@ -45,7 +45,7 @@ fn nobody_is_picked_from_an_empty_list() {
 }
 
 #[test]
-fn weights_outside_their_range_are_brought_into_it() {
+fn the_least_and_the_greatest_weight_are_no_trouble() {
     for kind in KINDS {
         let mut balancer = Balancer::new(kind, &candidates(&[0, u32::MAX]), 1);
         for key in 0..1000 {
@@ -58,7 +58,7 @@ fn weights_outside_their_range_are_brought_into_it() {
 proptest! {
     #[test]
     fn somebody_usable_is_picked_if_there_is_one(
-        endpoints in prop::collection::vec((1_u32..=65_535, any::<u32>(), 0_u32..3), 1..70),
+        endpoints in prop::collection::vec((any::<u32>(), any::<u32>(), 0_u32..3), 1..70),
         usable in prop::collection::vec(prop::collection::vec(prop::bool::weighted(0.2), 70), 1..20),
         seed: u64,
         key: u64,

@@ -94,7 +94,7 @@ mod tests {
             (Time, &[3, 1], &[0, 0], &[200, 100], 0),
             (Time, &[1, 1], &[0, 0], &[100, 0], 1),
             (Time, &[1, 1], &[50, 1], &[100, 0], 0),
-            (Time, &[1, 1], &[u32::MAX, u32::MAX], &[u32::MAX, u32::MAX - 1], 1),
+            (Time, &[u32::MAX; 2], &[u32::MAX; 2], &[u32::MAX, u32::MAX - 1], 1),
         ];
         for (measure, weights, loads, latencies, expected) in cases {
             let shares = shares(measure, weights, loads, latencies);
