@@ -4,7 +4,7 @@
 
 mod upstream;
 
-pub use upstream::{BALANCES, UPSTREAM};
+pub use upstream::UPSTREAM;
 #[cfg(test)]
 pub use upstream::{ENDPOINT, POOL};
 
