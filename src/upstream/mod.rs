@@ -1,6 +1,7 @@
 //! Choose an endpoint and send: groups of servers, their pools and their connections.
 
 pub mod balance;
+mod breaker;
 mod budget;
 mod connect;
 mod desk;
@@ -21,6 +22,7 @@ mod spool;
 pub mod sticky;
 pub mod verdict;
 
+pub use breaker::BreakerOptions;
 pub use endpoint::{Address, Endpoint};
 pub use group::{Group, Groups};
 pub use loop_guard::is_loop;
