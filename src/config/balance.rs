@@ -4,7 +4,6 @@ use std::sync::OnceLock;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::fields::{Fields, Text, Zero};
-use super::matches::one_of;
 use super::pattern;
 use super::values::{Parsed, shown, wrong};
 use crate::upstream::Balance;
@@ -12,21 +11,24 @@ use crate::upstream::balance::Bound;
 use crate::upstream::pin::HashOn;
 use crate::upstream::sticky::{Mistake, SameSite, Secret, StickyOptions};
 
+const SOURCES: [&str; 3] = ["header", "cookie", "query"];
+
 /// The check of shapes has refused every other word.
 pub fn lower(fields: &Fields<'_>) -> Balance {
     let on = hash_on(fields);
-    let bound = match fields.integer::<u16>("hash_bound") {
-        None => Bound::default(),
-        Some(0) => Bound::None,
-        Some(percent) => Bound::Percent(percent),
-    };
+    let bound = fields.integer::<u16>("hash_bound").map(|percent| match percent {
+        0 => Bound::None,
+        percent => Bound::Percent(percent),
+    });
     let balance = match fields.text("balance").map(|text| text.value) {
         Some("least_connections") => Balance::LeastConnections,
         Some("random") => Balance::Random,
         Some("p2c") => Balance::TwoChoices,
         Some("least_time") => Balance::LeastTime,
-        Some("ip_hash") => Balance::Hash(HashOn::ClientIp, bound),
-        Some("consistent_hash") => Balance::Hash(on.clone().unwrap_or(HashOn::ClientIp), bound),
+        Some("ip_hash") => Balance::Hash(HashOn::ClientIp, bound.unwrap_or(Bound::None)),
+        Some("consistent_hash") => {
+            Balance::Hash(on.clone().unwrap_or(HashOn::ClientIp), bound.unwrap_or_default())
+        }
         _ => Balance::RoundRobin,
     };
     let word = fields.text("balance").map_or("round_robin", |text| text.value);
@@ -58,7 +60,11 @@ fn hash_on(fields: &Fields<'_>) -> Option<HashOn> {
         return fields.parsed(text, hash_word);
     }
     let table = fields.table("hash_on")?;
-    one_of(&table, &["header", "cookie", "query"]);
+    let given: Vec<&Place> = SOURCES.iter().filter_map(|name| table.key(name)).collect();
+    if let [first, second, ..] = given.as_slice() {
+        let diagnostic = Diagnostic::error(second, "only one thing is hashed").also(first, "the other one");
+        fields.problems.add(diagnostic.hint("keep one of `header`, `cookie` and `query`"));
+    }
     if let Some(text) = table.text("header") {
         return table.parsed(text, header_name).map(HashOn::Header);
     }
@@ -68,8 +74,8 @@ fn hash_on(fields: &Fields<'_>) -> Option<HashOn> {
     if let Some(text) = table.text("query") {
         return table.parsed(text, |text| some(text, "parameter")).map(HashOn::Query);
     }
-    if ["header", "cookie", "query"].iter().all(|name| table.key(name).is_none()) {
-        table.missing(&["header", "cookie", "query"], "name to hash", "write { cookie = \"session\" }");
+    if given.is_empty() {
+        table.missing(&SOURCES, "name to hash", "write { cookie = \"session\" }");
     }
     None
 }

@@ -31,8 +31,7 @@ struct Desk {
     balance: Balancer,
     budget: RetryBudget,
     retry_percent: u32,
-    /// State of a generator; never 0.
-    random: u64,
+    random: Chance,
 }
 
 struct Seat {
@@ -77,7 +76,7 @@ pub fn choose_again(group: &Arc<Group>, tie: &Tie<'_>, record: &mut Record) -> R
 /// Takes one repetition out of this worker's budget; `None` when there is none left. Gives a random share,
 /// 0 to 1, of the wait before it.
 pub fn spend_retry(group: &Arc<Group>, now: Instant) -> Option<f32> {
-    at(group, |desk| desk.budget.spend(now).then(|| desk.random_share()))
+    at(group, |desk| desk.budget.spend(now).then(|| desk.random.share()))
 }
 
 /// Desks of groups that are gone keep nothing alive.
@@ -134,6 +133,12 @@ fn balanced<'s>(
     balance.pick(&view, key).and_then(|index| seats.get(index))
 }
 
+/// For a repetition: the one with the fewest requests under way, of equals the first from `start` on.
+fn least_busy<'s>(seats: &'s [Seat], tried: &[usize], start: usize) -> Option<&'s Seat> {
+    let (before, after) = seats.split_at_checked(start)?;
+    after.iter().chain(before).filter(|seat| !seat.is_in(tried)).min_by_key(|seat| seat.endpoint.load())
+}
+
 impl Seat {
     fn new(endpoint: &Arc<Endpoint>) -> Seat {
         Seat { endpoint: endpoint.clone(), log_member: endpoint.log_member.as_slice().into() }
@@ -144,8 +149,21 @@ impl Seat {
     }
 }
 
-fn random_seed() -> u64 {
-    std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0) | 1
+/// Random numbers, good enough to keep repetitions from coming all at once. The state is never 0.
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Chance {
+        Chance(std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0) | 1)
+    }
+
+    /// From 0 to 1.
+    fn share(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 40) as f32 / (1u64 << 24) as f32
+    }
 }
 
 impl Desk {
@@ -165,7 +183,7 @@ impl Desk {
             balance: Balancer::new(kind, &candidates, worker::index() as u64),
             budget: before.map_or_else(|| RetryBudget::new(Instant::now()), |desk| desk.budget),
             retry_percent: u32::from(published.options.retry_budget),
-            random: random_seed(),
+            random: Chance::new(),
             published,
         }
     }
@@ -188,18 +206,15 @@ impl Desk {
         {
             return Some(seat);
         }
+        // The turns of the first tries go on as if nothing had happened: who failed is not the next one again.
+        if !tried.is_empty() && !matches!(self.balance, Balancer::Hash(_)) {
+            let start = (self.random.share() * self.seats.len() as f32) as usize;
+            return least_busy(&self.seats, tried, start);
+        }
         match self.seats.as_slice() {
             [only] => Some(only).filter(|seat| !seat.is_in(tried)),
             seats => balanced(&mut self.balance, seats, tried, tie.key, now),
         }
-    }
-
-    /// Random, from 0 to 1; good enough to keep repetitions from coming all at once.
-    fn random_share(&mut self) -> f32 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        (self.random >> 40) as f32 / (1u64 << 24) as f32
     }
 
     fn nobody(&self) -> Failure {

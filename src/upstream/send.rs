@@ -93,7 +93,6 @@ impl Upstream {
         };
         // The clock is read again only when the body took time to come.
         let started = if payload.is_none() { record.asked } else { Instant::now() };
-        let tie = self.tie(client, request, record.asked);
         let facts = Facts {
             client,
             id: &request.id,
@@ -101,8 +100,9 @@ impl Upstream {
             host: sending.host.as_deref(),
             forwarded: sending.forwarded,
             length: payload.length(),
+            tie: self.tie(client, request, record.asked),
         };
-        let outcome = self.send_payload(request, &facts, &tie, payload, sending, started, record).await;
+        let outcome = self.send_payload(request, &facts, payload, sending, started, record).await;
         record.upstream_time = started.elapsed();
         outcome
     }
@@ -177,24 +177,23 @@ impl Upstream {
         &self,
         request: &Request<'c>,
         facts: &Facts<'_>,
-        tie: &Tie<'_>,
         mut payload: Payload<'c>,
         sending: &Sending,
         started: Instant,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
-        let obtained = match desk::choose(&self.group, &[], tie, record)? {
+        let obtained = match desk::choose(&self.group, &[], &facts.tie, record)? {
             Choice::Idle(connection) => Ok(Obtained { connection, reused: true, now: started }),
             Choice::Endpoint(endpoint) => obtain(&endpoint, request, sending.timeouts).await,
         };
         let missed = match obtained {
-            Ok(obtained) => match ask(obtained, request, facts, tie, &mut payload, sending).await {
+            Ok(obtained) => match ask(obtained, request, facts, &mut payload, sending).await {
                 Ok(response) => return Ok(response),
                 Err(missed) => missed,
             },
             Err(missed) => missed,
         };
-        Box::pin(self.send_again(request, facts, tie, payload, sending, missed, record)).await
+        Box::pin(self.send_again(request, facts, payload, sending, missed, record)).await
     }
 
     /// After a sending that failed: all the others that the rules allow.
@@ -202,7 +201,6 @@ impl Upstream {
         &self,
         request: &Request<'c>,
         facts: &Facts<'_>,
-        tie: &Tie<'_>,
         mut payload: Payload<'c>,
         sending: &Sending,
         mut last: Missed<'c>,
@@ -224,7 +222,9 @@ impl Upstream {
                     last.freshen(request, sending.timeouts).await?
                 }
                 Next::Elsewhere if desk::has_other(&self.group, &tried) => {
-                    desk::choose(&self.group, &tried, tie, record)?.obtain(request, sending.timeouts).await
+                    desk::choose(&self.group, &tried, &facts.tie, record)?
+                        .obtain(request, sending.timeouts)
+                        .await
                 }
                 Next::Elsewhere | Next::Again => {
                     let insists = retry::may_insist(attempt.stage, &history, options);
@@ -233,11 +233,11 @@ impl Upstream {
                     {
                         return last.into_final();
                     }
-                    self.obtain_again(request, sending, &tried, tie, record).await?
+                    self.obtain_again(request, sending, &tried, &facts.tie, record).await?
                 }
             };
             last = match obtained {
-                Ok(obtained) => match ask(obtained, request, facts, tie, &mut payload, sending).await {
+                Ok(obtained) => match ask(obtained, request, facts, &mut payload, sending).await {
                     Ok(response) => return Ok(response),
                     Err(missed) => missed,
                 },
@@ -345,7 +345,6 @@ async fn ask<'c>(
     obtained: Obtained,
     request: &Request<'c>,
     facts: &Facts<'_>,
-    tie: &Tie<'_>,
     payload: &mut Payload<'c>,
     sending: &Sending,
 ) -> Result<Response<'c>, Missed<'c>> {
@@ -354,7 +353,7 @@ async fn ask<'c>(
     let this = Try { reused, timeouts: sending.timeouts, limit: sending.retry.try_timeout, now };
     match exchange(connection, request, facts, payload.turn(), this).await {
         Ok(mut response) if !sending.retry.wants_status(response.head.status) => {
-            if let Some(stick) = &tie.stick {
+            if let Some(stick) = &facts.tie.stick {
                 stick.mark(&mut response, identity);
             }
             Ok(response)

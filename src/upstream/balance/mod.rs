@@ -2,7 +2,6 @@
 //! knows an address, a clock or another thread, and nothing allocates when it picks.
 
 mod ewma;
-mod former;
 mod generator;
 mod key;
 mod least_connections;
@@ -14,19 +13,18 @@ mod tests;
 mod two_choices;
 
 pub use ewma::PeakEwma;
-pub use former::RoundRobin;
 pub use key::{address_key, hash_key};
 
 use least_connections::LeastConnections;
 use random::Random;
 use rendezvous::Rendezvous;
-use round_robin::RoundRobin as Rotation;
+use round_robin::RoundRobin;
 use two_choices::TwoChoices;
 
 /// One worker's state of a balance over a fixed list of candidates; built anew when the list changes.
 #[derive(Debug, Clone)]
 pub enum Balancer {
-    RoundRobin(Rotation),
+    RoundRobin(RoundRobin),
     LeastConnections(LeastConnections),
     Random(Random),
     TwoChoices(TwoChoices),
@@ -100,7 +98,7 @@ impl Balancer {
     /// to the same candidate. A hash ignores it.
     pub fn new(kind: BalanceKind, candidates: &[Candidate], seed: u64) -> Balancer {
         match kind {
-            BalanceKind::RoundRobin => Balancer::RoundRobin(Rotation::new(candidates, seed)),
+            BalanceKind::RoundRobin => Balancer::RoundRobin(RoundRobin::new(candidates, seed)),
             BalanceKind::LeastConnections => {
                 Balancer::LeastConnections(LeastConnections::new(candidates, seed))
             }
