@@ -155,6 +155,12 @@ pub fn facts(upstreams: &[Arc<Upstream>]) -> Vec<UpstreamFacts> {
         },
         breaker_opened: upstream.group.breaker.opened.load(Relaxed),
         breaker_refused: upstream.group.breaker.refused.load(Relaxed),
+        fallbacks: upstream.group.counters.fallbacks.load(Relaxed),
+        mirrored: [
+            ("answered", upstream.group.counters.mirror.answered.load(Relaxed)),
+            ("failed", upstream.group.counters.mirror.failed.load(Relaxed)),
+            ("skipped", upstream.group.counters.mirror.skipped.load(Relaxed)),
+        ],
     };
     upstreams.iter().map(facts).collect()
 }

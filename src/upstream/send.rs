@@ -16,6 +16,7 @@ use super::endpoint::Endpoint;
 use super::forward::Facts;
 use super::group::{Group, Groups};
 use super::http1::{Payload, Try, Unanswered, exchange};
+use super::mirror::Mirror;
 use super::pin::{HashOn, Stick, Tie};
 use super::pool::{self, Acquired, Connection, Permit};
 use super::retry::{self, Attempt, History, Next, RetryOptions, Stage};
@@ -42,6 +43,9 @@ pub struct Upstream {
 pub struct Sending {
     pub timeouts: Timeouts,
     pub retry: RetryOptions,
+    /// Gets what this upstream has nobody for.
+    pub fallback: Option<Arc<Upstream>>,
+    pub mirror: Option<Mirror>,
     pub request_body: BodyMode,
     pub max_body_size: u64,
     pub host: Option<String>,
@@ -60,7 +64,7 @@ impl Upstream {
         }
     }
 
-    /// The answer of one of the endpoints.
+    /// The answer of one of the endpoints; or of the fallback's, when nobody is left here.
     pub async fn send<'c>(
         &self,
         client: &Client,
@@ -68,29 +72,37 @@ impl Upstream {
         sending: &Sending,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
-        match &self.breaker {
-            None => self.send_admitted(client, request, sending, record).await,
-            Some(options) => {
-                let admission = self.admit(options, record.asked)?;
-                let outcome = self.send_admitted(client, request, sending, record).await;
-                self.note_outcome(&outcome, admission, options);
-                outcome
+        let body = std::mem::take(&mut request.body);
+        let mut payload = match body {
+            Body::Empty => Payload::None,
+            // Nobody shall send a body that nobody will take.
+            _ if sending.fallback.is_none() && self.is_refusing(record.asked) => {
+                return Err(Failure::BreakerOpen);
             }
+            body => self.prepare(body, accepts_trailers(&request.head), sending).await?,
+        };
+        if let Some(mirror) = &sending.mirror {
+            mirror.copy(client, request, &payload);
+        }
+        let outcome = self.send_prepared(client, request, &mut payload, sending, record).await;
+        match (outcome, &sending.fallback) {
+            (Err(failure), Some(fallback)) if failure.is_nobody() && payload.is_replayable() => {
+                self.group.counters.fallbacks.fetch_add(1, Relaxed);
+                Box::pin(fallback.send_prepared(client, request, &mut payload, sending, record)).await
+            }
+            (outcome, _) => outcome,
         }
     }
 
-    async fn send_admitted<'c>(
+    /// The same for a request whose body is at hand.
+    pub(super) async fn send_prepared<'c>(
         &self,
         client: &Client,
-        request: &mut Request<'c>,
+        request: &Request<'c>,
+        payload: &mut Payload<'c>,
         sending: &Sending,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
-        let body = std::mem::take(&mut request.body);
-        let payload = match body {
-            Body::Empty => Payload::None,
-            body => self.prepare(body, accepts_trailers(&request.head), sending).await?,
-        };
         // The clock is read again only when the body took time to come.
         let started = if payload.is_none() { record.asked } else { Instant::now() };
         let facts = Facts {
@@ -102,7 +114,16 @@ impl Upstream {
             length: payload.length(),
             tie: self.tie(client, request, record.asked),
         };
-        let outcome = self.send_payload(request, &facts, payload, sending, started, record).await;
+        let outcome = match &self.breaker {
+            None => self.send_payload(request, &facts, payload, sending, started, record).await,
+            Some(options) => {
+                let admission = self.admit(options, started)?;
+                let sent = self.send_payload(request, &facts, payload, sending, started, record);
+                let outcome = Box::pin(sent).await;
+                self.note_outcome(&outcome, admission, options);
+                outcome
+            }
+        };
         record.upstream_time = started.elapsed();
         outcome
     }
@@ -112,6 +133,15 @@ impl Upstream {
         let stick = self.sticky.as_ref();
         let stick = stick.map(|sticky| Stick::new(sticky, &request.head, clock::since_epoch(now).as_secs()));
         Tie { key, stick }
+    }
+
+    /// The breaker is open, and it is not yet time to try again.
+    fn is_refusing(&self, now: Instant) -> bool {
+        let refuses = self.breaker.is_some() && self.group.breaker.is_open(now);
+        if refuses {
+            self.group.breaker.refused.fetch_add(1, Relaxed);
+        }
+        refuses
     }
 
     fn admit(&self, options: &BreakerOptions, now: Instant) -> Result<Admission, Failure> {
@@ -177,7 +207,7 @@ impl Upstream {
         &self,
         request: &Request<'c>,
         facts: &Facts<'_>,
-        mut payload: Payload<'c>,
+        payload: &mut Payload<'c>,
         sending: &Sending,
         started: Instant,
         record: &mut Record,
@@ -187,7 +217,7 @@ impl Upstream {
             Choice::Endpoint(endpoint) => obtain(&endpoint, request, sending.timeouts).await,
         };
         let missed = match obtained {
-            Ok(obtained) => match ask(obtained, request, facts, &mut payload, sending).await {
+            Ok(obtained) => match ask(obtained, request, facts, payload, sending).await {
                 Ok(response) => return Ok(response),
                 Err(missed) => missed,
             },
@@ -201,7 +231,7 @@ impl Upstream {
         &self,
         request: &Request<'c>,
         facts: &Facts<'_>,
-        mut payload: Payload<'c>,
+        payload: &mut Payload<'c>,
         sending: &Sending,
         mut last: Missed<'c>,
         record: &mut Record,
@@ -210,7 +240,7 @@ impl Upstream {
         let mut history = History::default();
         let mut tried: Vec<usize> = Vec::new();
         loop {
-            let attempt = last.attempt(request.head.method, &payload);
+            let attempt = last.attempt(request.head.method, payload);
             tried.push(last.slot());
             history.connects += usize::from(matches!(last, Missed::Connection(..)));
             let next = retry::next(&attempt, &history, options);
@@ -237,7 +267,7 @@ impl Upstream {
                 }
             };
             last = match obtained {
-                Ok(obtained) => match ask(obtained, request, facts, &mut payload, sending).await {
+                Ok(obtained) => match ask(obtained, request, facts, payload, sending).await {
                     Ok(response) => return Ok(response),
                     Err(missed) => missed,
                 },
