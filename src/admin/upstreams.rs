@@ -191,6 +191,7 @@ fn facts_of(upstream: &Upstream, endpoint: &Endpoint) -> EndpointFacts {
             ("taken_over", counters.taken_over.load(Relaxed)),
             ("resend", counters.resends.load(Relaxed)),
             ("retry", counters.retries.load(Relaxed)),
+            ("hedge", counters.hedges.load(Relaxed)),
             ("probe_failure", counters.probe_failures.load(Relaxed)),
             ("check_pass", counters.check_passes.load(Relaxed)),
             ("check_failure", counters.check_failures.load(Relaxed)),

@@ -456,6 +456,14 @@ pub const RETRY_KEYS: &[Key] = &[
         absent: Absent::Means("\"25ms\""),
         doc: "The wait before a request is sent again is random up to this, and doubles each time.",
     },
+    Key {
+        name: "hedge",
+        kind: Kind::Text("time or quantile"),
+        absent: Absent::Off,
+        doc: "When an answer is late, another endpoint is asked too, and the first answer is taken: after \
+              `\"50ms\"`, or later than `\"p95\"` of the upstream's answers of late. Only idempotent requests \
+              without a body, within the `retry_budget`.",
+    },
 ];
 
 pub const SERVER: &[Key] = &[
