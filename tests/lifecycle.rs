@@ -276,6 +276,38 @@ fn listeners_come_and_go() {
     canary(address, &origin);
 }
 
+/// Two free ports, which nobody is given meanwhile if it can be helped.
+fn two_ports() -> [u16; 2] {
+    let held = [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap()];
+    held.map(|listener| listener.local_addr().unwrap().port())
+}
+
+/// An address goes from the public to the operator and back: nobody answers for the other.
+#[test]
+fn an_address_moves_between_the_public_and_the_operator() {
+    let [first, second] = two_ports();
+    let with = |public: u16, admin: u16| {
+        format!(
+            "listeners.http.address = \"127.0.0.1:{public}\"\nadmin.address = \"127.0.0.1:{admin}\"\n\
+             admin.socket = \"{{dir}}/admin.sock\"\nserver.workers = 2\n\
+             routes.a.respond = {{ status = 200, body = \"public\" }}"
+        )
+    };
+    let palisade = Palisade::start(BINARY, &with(first, second));
+    for (public, admin) in [(first, second), (second, first), (first, second)] {
+        palisade.rewrite_config(&with(public, admin));
+        let response = reload(&palisade);
+        assert_eq!(response.status, 200, "{}", response.text());
+        // On whichever worker.
+        for _ in 0..20 {
+            let mut client = Client::connect(Address::Tcp(([127, 0, 0, 1], public).into()));
+            assert_eq!(client.get("/live").text(), "public");
+            let mut operator = Client::connect(Address::Tcp(([127, 0, 0, 1], admin).into()));
+            assert_eq!(operator.get("/live").text(), "live\n");
+        }
+    }
+}
+
 /// A listener that goes lets the request finish that came in by it.
 #[test]
 fn a_listener_that_goes_finishes_its_requests() {
@@ -636,6 +668,44 @@ fn connections_in_the_queue_are_answered() {
     assert!(palisade.wait_exit(SOON).success());
 }
 
+/// One worker takes more of the queue than its share and gives the rest away, while both are told to end.
+#[test]
+fn connections_that_change_hands_during_a_stop_are_answered() {
+    const CLIENTS: usize = 300;
+    let mut handed = 0.0;
+    for _ in 0..20 {
+        let (origin, door) = holding_origin();
+        let mut palisade = proxy_for(&origin, "server.drain_timeout = \"20s\"");
+        // Keeps the process, and with it the counters, until all else is said.
+        let mut last = held(&palisade, &origin);
+        let mut admin = Client::connect(palisade.address("admin"));
+        assert_eq!(admin.get("/live").status, 200);
+        let before = metrics_of(&palisade).sum("connections_handed_over_total", &[]);
+        palisade.signal(STOP);
+        let mut clients: Vec<Client> = (0..CLIENTS)
+            .map(|number| {
+                let mut client = client_of(&palisade);
+                client.send(format!("GET /canary-{number} HTTP/1.1\r\nHost: a\r\n\r\n"));
+                client
+            })
+            .collect();
+        palisade.signal(TERMINATE);
+        palisade.signal(CONTINUE);
+        for (number, client) in clients.iter_mut().enumerate() {
+            assert_eq!(client.read_response().text(), number.to_string());
+        }
+        drop(clients);
+        handed += metrics_of(&palisade).sum("connections_handed_over_total", &[]) - before;
+        door.store(true, SeqCst);
+        assert_eq!(last.read_response().status, 200);
+        assert!(palisade.wait_exit(SOON).success());
+        if handed > 0.0 {
+            return;
+        }
+    }
+    panic!("no connection changed hands in any round");
+}
+
 /// The machine slept: what was under way goes on.
 #[test]
 fn a_process_that_was_stopped_goes_on() {
@@ -912,6 +982,52 @@ fn a_log_that_blocks_holds_nobody_up() {
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     canary_on(&mut client, &origin);
     drop(reader);
+}
+
+/// The process ends when its last lines are written, not before. They go to a pipe here, which takes nothing
+/// until all workers have ended.
+#[test]
+fn the_last_lines_are_written_before_the_end() {
+    const REQUESTS: usize = 60;
+    let dir = temp_dir();
+    let pipe = dir.join("log.pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK;
+    let reader = rustix::fs::open(&pipe, flags, rustix::fs::Mode::empty()).unwrap();
+    let mut palisade = Palisade::start(
+        BINARY,
+        &config(&format!(
+            "routes.a.respond = {{ status = 200 }}\nlog.access = \"{}\"\nserver.drain_timeout = \"20s\"",
+            pipe.display()
+        )),
+    );
+    // More than a pipe holds.
+    let padding = "x".repeat(4000);
+    let mut client = client_of(&palisade);
+    for number in 0..REQUESTS {
+        assert_eq!(client.get(&format!("/{number}/{padding}")).status, 200);
+    }
+    palisade.signal(TERMINATE);
+    poll_until(SOON, "the workers to end", || !palisade.is_running() || !has_workers(&palisade));
+    // A process that does not wait for its log is gone in this time; one that does waits for seconds.
+    let patience = Instant::now() + Duration::from_millis(500);
+    while palisade.is_running() && Instant::now() < patience {
+        thread::sleep(Duration::from_millis(5));
+    }
+    rustix::fs::fcntl_setfl(&reader, rustix::fs::OFlags::empty()).unwrap();
+    let mut written = String::new();
+    fs::File::from(reader).read_to_string(&mut written).unwrap();
+    for number in 0..REQUESTS {
+        assert!(written.contains(&format!("\"target\":\"/{number}/")), "line {number} is lost");
+    }
+    assert!(palisade.wait_exit(SOON).success());
+}
+
+fn has_workers(palisade: &Palisade) -> bool {
+    let threads = fs::read_dir(format!("/proc/{}/task", palisade.pid())).into_iter().flatten().flatten();
+    threads
+        .filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok())
+        .any(|name| name.starts_with("worker-"))
 }
 
 // ---- Metrics ----

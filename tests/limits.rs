@@ -12,6 +12,8 @@ use testkit::{Client, Launch, Metrics, Origin, Palisade, Script, canary, canary_
 
 const BINARY: &str = env!("CARGO_BIN_EXE_palisade");
 const SOON: Duration = Duration::from_secs(10);
+const CONTINUE: i32 = 18;
+const STOP: i32 = 19;
 
 fn config(origin: &Origin, more: &str) -> String {
     format!(
@@ -221,6 +223,36 @@ fn a_body_that_is_fast_enough_is_not_cut() {
     canary_on(&mut client, &origin);
 }
 
+/// The invitation to send a body has to be taken too. Behind exactly as many answers as the socket holds it
+/// waits for a client that reads nothing.
+#[test]
+fn an_invitation_that_is_not_read_has_a_deadline() {
+    let origin = Origin::echo();
+    let palisade = proxy_for(
+        &origin,
+        "server.workers = 1\nserver.min_rate = 0\nserver.send_timeout = \"1s\"\n\
+         listeners.local.address = \"unix:{dir}/http.sock\"\n\
+         routes.fixed = { path = \"/fixed\", respond = { status = 200, body = \"x\" } }",
+    );
+    let fixed = "GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n";
+    // How many answers a client that does not read gets: all but the one that is cut. A Unix socket is full
+    // after so many messages, whatever the machine.
+    let mut glutton = Client::connect(palisade.listener("local"));
+    glutton.send(fixed.repeat(1000));
+    expect_reason(&palisade, "client_too_slow");
+    let taken = palisade.stdout().lines().filter(|line| line.contains("\"target\":\"/fixed\"")).count() - 1;
+    assert!((1..1000).contains(&taken), "{taken} answers");
+
+    let mut invited = Client::connect(palisade.listener("local"));
+    let expecting = "POST /expects HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    invited.send(format!("{}{expecting}", fixed.repeat(taken)));
+    // The answer that says so is not read either.
+    poll_until(SOON, "the invitation to be given up", || {
+        palisade.stdout().lines().any(|line| line.contains("/expects") && line.contains("\"status\":408"))
+    });
+    canary(palisade.address("http"), &origin);
+}
+
 /// Without a time of grace a second is the least over which a rate can be told.
 #[test]
 fn no_grace_does_not_mean_no_patience() {
@@ -397,6 +429,30 @@ fn a_refused_request_gets_to_read_why() {
     }
     canary(palisade.address("http"), &origin);
     assert!(origin.requests().iter().all(|request| request.target != "/refused"));
+}
+
+/// Connections that come without end have their turn, and then those that are here have theirs.
+#[test]
+fn a_flood_of_connections_leaves_room_for_requests() {
+    const FLOOD: usize = 2000;
+    let origin = Origin::echo();
+    let palisade = proxy_for(&origin, "server.workers = 1\nlisteners.http.backlog = 4096");
+    let mut admin = Client::connect(palisade.address("admin"));
+    assert_eq!(admin.get("/live").status, 200);
+    palisade.signal(STOP);
+    let flood: Vec<_> = (0..FLOOD).map(|_| client_of(&palisade)).collect();
+    // Behind them in the order of events, and on the same worker.
+    admin.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    palisade.signal(CONTINUE);
+    let page = admin.read_response();
+    let accepted =
+        page.text().lines().find_map(|line| line.strip_prefix("palisade_connections_accepted_total "));
+    let accepted: usize = accepted.expect("a counter").parse().unwrap();
+    assert!(accepted < FLOOD / 2, "{accepted} connections were accepted before a request was looked at");
+    poll_until(SOON, "all of them to be accepted", || {
+        metric(&palisade, "connections_accepted_total") >= FLOOD as f64
+    });
+    drop(flood);
 }
 
 #[test]

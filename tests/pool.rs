@@ -1,9 +1,9 @@
 //! Upstream connections: how many, who waits for them, who gets them, when they are closed.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,8 @@ use testkit::{Address, Client, Metrics, Origin, Palisade, Script, canary, poll_u
 mod crowd;
 
 const SOON: Duration = Duration::from_secs(10);
+const CONTINUE: i32 = 18;
+const STOP: i32 = 19;
 
 fn proxy(endpoints: &str, more: &str) -> Palisade {
     Palisade::start(
@@ -182,7 +184,6 @@ fn a_full_queue_is_a_503_at_once() {
     canary(palisade.address("http"), &origin);
 }
 
-/// First come, first served, on whichever worker.
 /// The origin's time begins when it gets the request, not when the request began to wait.
 #[test]
 fn time_in_the_queue_is_no_time_of_the_origin() {
@@ -208,6 +209,7 @@ fn without_a_queue_a_worker_opens_connections_of_its_own() {
     }
 }
 
+/// First come, first served, on whichever worker.
 #[test]
 fn the_queue_is_fair() {
     const QUEUE: usize = 12;
@@ -234,6 +236,42 @@ fn the_queue_is_fair() {
         assert_eq!(order, wanted, "with {workers} workers");
         assert_eq!(origin.connections().len(), 1);
     }
+}
+
+/// The origin answers and closes in one breath. Whoever waits for that connection must not get it: a POST that
+/// was written to it would be lost.
+#[test]
+fn a_connection_that_died_with_its_answer_goes_to_nobody() {
+    let (answer, may_answer) = mpsc::channel::<()>();
+    let (answered, was_answered) = mpsc::channel::<()>();
+    let may_answer = Mutex::new(may_answer);
+    let origin = Origin::raw(move |mut connection, number| {
+        while let Ok(Some(_)) = connection.read_request() {
+            if number == 0 {
+                may_answer.lock().unwrap().recv().unwrap();
+            }
+            connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+            if number == 0 {
+                connection.stream().shutdown(Shutdown::Both).unwrap();
+                answered.send(()).unwrap();
+                return;
+            }
+        }
+    });
+    let palisade = proxy_for(&origin, "server.workers = 1\nupstreams.origin.pool.max_connections = 1");
+    let first = ask(&palisade, "/first");
+    origin.wait_requests(1, SOON);
+    let mut second = client_of(&palisade);
+    second.send("POST /second HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+    poll_until(SOON, "the request in the queue", || waiting(&palisade) == 1.0);
+    // The proxy sees the answer and the close at the same moment.
+    palisade.signal(STOP);
+    answer.send(()).unwrap();
+    was_answered.recv_timeout(SOON).unwrap();
+    palisade.signal(CONTINUE);
+    assert_eq!(first.join().unwrap().status, 200);
+    assert_eq!(second.read_response().status, 200);
+    assert_eq!(origin.requests().last().unwrap().connection, 1);
 }
 
 /// A client that hangs up while its request waits must not hold the queue up.

@@ -244,16 +244,24 @@ impl Floor {
             self.close(number).await;
         }
         let waiting = async {
-            // Another worker that still accepts may have one to give away.
-            while self.roster.open() > 0 || !handed.is_empty() {
-                tokio::select! {
-                    Some(handed) = handed.recv() => self.take(handed),
-                    () = self.roster.emptied() => {}
+            loop {
+                let serves = self.roster.open() > 0;
+                // Readiness is told for as long as any worker has a request in flight.
+                let tells = !self.listeners.is_empty() && self.shared.connections.open() > 0;
+                if !serves && !tells {
+                    // From here on others keep what they wanted to give away.
+                    handed.close();
+                    if handed.is_empty() {
+                        break;
+                    }
                 }
-            }
-            // Readiness is told for as long as any worker has a request in flight.
-            while !self.listeners.is_empty() && self.shared.connections.open() > 0 {
-                tokio::time::sleep(TICK).await;
+                tokio::select! {
+                    // Another worker that still accepts may have one to give away.
+                    Some(handed) = handed.recv() => self.take(handed),
+                    () = self.roster.emptied(), if serves => {}
+                    () = tokio::time::sleep(TICK), if tells && !serves => {}
+                    else => {}
+                }
             }
         };
         if tokio::time::timeout(patience, waiting).await.is_err() {
