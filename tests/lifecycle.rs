@@ -23,8 +23,6 @@ const HANGUP: i32 = 1;
 const INTERRUPT: i32 = 2;
 const USER1: i32 = 10;
 const TERMINATE: i32 = 15;
-const CONTINUE: i32 = 18;
-const STOP: i32 = 19;
 
 /// A listener, an admin address and socket, and `more`, which names the routes.
 fn config(more: &str) -> String {
@@ -653,17 +651,17 @@ fn connections_in_the_queue_are_answered() {
     let mut palisade = Palisade::start(BINARY, &second);
 
     palisade.rewrite_config(&config(&to(&origin)));
-    palisade.signal(STOP);
+    palisade.freeze();
     let clients = asking(palisade.address("second"));
     palisade.signal(HANGUP);
-    palisade.signal(CONTINUE);
+    palisade.thaw();
     expect_answers(clients);
     palisade.wait_stderr("reloaded", SOON);
 
-    palisade.signal(STOP);
+    palisade.freeze();
     let clients = asking(palisade.address("http"));
     palisade.signal(TERMINATE);
-    palisade.signal(CONTINUE);
+    palisade.thaw();
     expect_answers(clients);
     assert!(palisade.wait_exit(SOON).success());
 }
@@ -681,7 +679,7 @@ fn connections_that_change_hands_during_a_stop_are_answered() {
         let mut admin = Client::connect(palisade.address("admin"));
         assert_eq!(admin.get("/live").status, 200);
         let before = metrics_of(&palisade).sum("connections_handed_over_total", &[]);
-        palisade.signal(STOP);
+        palisade.freeze();
         let mut clients: Vec<Client> = (0..CLIENTS)
             .map(|number| {
                 let mut client = client_of(&palisade);
@@ -690,7 +688,7 @@ fn connections_that_change_hands_during_a_stop_are_answered() {
             })
             .collect();
         palisade.signal(TERMINATE);
-        palisade.signal(CONTINUE);
+        palisade.thaw();
         for (number, client) in clients.iter_mut().enumerate() {
             assert_eq!(client.read_response().text(), number.to_string());
         }
@@ -714,11 +712,11 @@ fn a_process_that_was_stopped_goes_on() {
     let mut idle = client_of(&palisade);
     canary_on(&mut idle, &origin);
     let mut busy = held(&palisade, &origin);
-    palisade.signal(STOP);
+    palisade.freeze();
     let mut waiting = client_of(&palisade);
     waiting.send("GET /canary-5 HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(!waiting.is_closed(Duration::from_millis(700)) && waiting.unread().is_empty());
-    palisade.signal(CONTINUE);
+    palisade.thaw();
     assert_eq!(waiting.read_response().text(), "5");
     door.store(true, SeqCst);
     assert_eq!(busy.read_response().status, 200);

@@ -12,8 +12,6 @@ use testkit::{Client, Launch, Metrics, Origin, Palisade, Script, canary, canary_
 
 const BINARY: &str = env!("CARGO_BIN_EXE_palisade");
 const SOON: Duration = Duration::from_secs(10);
-const CONTINUE: i32 = 18;
-const STOP: i32 = 19;
 
 fn config(origin: &Origin, more: &str) -> String {
     format!(
@@ -439,11 +437,11 @@ fn a_flood_of_connections_leaves_room_for_requests() {
     let palisade = proxy_for(&origin, "server.workers = 1\nlisteners.http.backlog = 4096");
     let mut admin = Client::connect(palisade.address("admin"));
     assert_eq!(admin.get("/live").status, 200);
-    palisade.signal(STOP);
+    palisade.freeze();
     let flood: Vec<_> = (0..FLOOD).map(|_| client_of(&palisade)).collect();
     // Behind them in the order of events, and on the same worker.
     admin.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
-    palisade.signal(CONTINUE);
+    palisade.thaw();
     let page = admin.read_response();
     let accepted =
         page.text().lines().find_map(|line| line.strip_prefix("palisade_connections_accepted_total "));

@@ -12,8 +12,6 @@ use testkit::{Address, Client, Metrics, Origin, Palisade, Script, canary, poll_u
 mod crowd;
 
 const SOON: Duration = Duration::from_secs(10);
-const CONTINUE: i32 = 18;
-const STOP: i32 = 19;
 
 fn proxy(endpoints: &str, more: &str) -> Palisade {
     Palisade::start(
@@ -265,10 +263,10 @@ fn a_connection_that_died_with_its_answer_goes_to_nobody() {
     second.send("POST /second HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
     poll_until(SOON, "the request in the queue", || waiting(&palisade) == 1.0);
     // The proxy sees the answer and the close at the same moment.
-    palisade.signal(STOP);
+    palisade.freeze();
     answer.send(()).unwrap();
     was_answered.recv_timeout(SOON).unwrap();
-    palisade.signal(CONTINUE);
+    palisade.thaw();
     assert_eq!(first.join().unwrap().status, 200);
     assert_eq!(second.read_response().status, 200);
     assert_eq!(origin.requests().last().unwrap().connection, 1);
