@@ -27,6 +27,8 @@ pub enum Failure {
     BodyTooLarge,
     /// The client closed before its request was complete or its answer sent.
     ClientClosed,
+    /// The client left while its answer was awaited.
+    ClientGone,
     /// The client took no byte, or too few, for too long.
     ClientTooSlow,
     /// The request came through this proxy before.
@@ -58,6 +60,8 @@ pub enum Failure {
     QueueTimeout,
     /// No file descriptor for an upstream connection.
     OutOfFiles,
+    /// No free port for an upstream connection.
+    OutOfPorts,
     /// The quota for buffered request bodies, or the disk, is full.
     OutOfSpace,
 }
@@ -67,11 +71,13 @@ impl Failure {
         use Failure::*;
         match self {
             BadHead(_) | BadBody(_) | BadPath(_) | MethodRefused | WrongScheme | HeadTimeout
-            | BodyTimeout | BodyTooLarge | ClientClosed | ClientTooSlow | Loop => Blame::Client,
+            | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone | ClientTooSlow | Loop => Blame::Client,
             ConnectRefused | ConnectTimeout | ConnectFailed | NotResolved | SendTimeout | ReadTimeout
             | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated | TooManyInterim
             | BadUpgrade => Blame::Upstream,
-            NoRoute | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles | OutOfSpace => Blame::Proxy,
+            NoRoute | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles | OutOfPorts | OutOfSpace => {
+                Blame::Proxy
+            }
         }
     }
 
@@ -88,6 +94,7 @@ impl Failure {
             BodyTimeout => "body_timeout",
             BodyTooLarge => "body_too_large",
             ClientClosed => "client_closed",
+            ClientGone => "client_gone",
             ClientTooSlow => "client_too_slow",
             Loop => "loop",
             ConnectRefused => "upstream_connect_refused",
@@ -107,6 +114,7 @@ impl Failure {
             QueueFull => "queue_full",
             QueueTimeout => "queue_timeout",
             OutOfFiles => "out_of_files",
+            OutOfPorts => "out_of_ports",
             OutOfSpace => "out_of_space",
         }
     }
@@ -124,6 +132,7 @@ impl Failure {
             Failure::ReadTimeout => Some("timeouts.read"),
             Failure::QueueFull => Some("pool.max_queue"),
             Failure::QueueTimeout => Some("pool.queue_timeout, pool.max_connections"),
+            Failure::OutOfPorts => Some("net.ipv4.ip_local_port_range"),
             Failure::OutOfSpace => Some("body_memory, body_disk"),
             _ => None,
         }

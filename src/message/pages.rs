@@ -38,12 +38,12 @@ pub fn status(failure: Failure) -> u16 {
         WrongScheme => 421,
         HeadTimeout | BodyTimeout => 408,
         BodyTooLarge => 413,
-        ClientClosed | ClientTooSlow => 499,
+        ClientClosed | ClientGone | ClientTooSlow => 499,
         Loop => 508,
         ConnectRefused | ConnectFailed | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_)
         | AnswerTruncated | TooManyInterim | BadUpgrade => 502,
         ConnectTimeout | SendTimeout | ReadTimeout => 504,
-        NotResolved | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles => 503,
+        NotResolved | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles | OutOfPorts => 503,
         NoRoute => 404,
         OutOfSpace => 507,
     }
