@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::build::{Built, Shared, build};
+use super::panics::{self, essential};
 use super::resources::raise_descriptor_limit;
 use super::workers::{self, Door, Order, Worker};
 use crate::admin::Command;
@@ -46,6 +47,7 @@ impl Start {
 /// Serves until a signal ends it. `announce` is called once all listeners are bound, with the address of
 /// each by name.
 pub fn run(start: Start, announce: impl FnOnce(&[(String, String)])) -> ExitCode {
+    panics::tell_as_notices();
     let loaded = match start.load() {
         Ok(loaded) => loaded,
         Err(report) => {
@@ -164,8 +166,10 @@ impl Control {
         discover::resolve_all(&shared.endpoints).await;
         let workers = workers::start(&shared, &built, pool_mailboxes)
             .map_err(|error| format!("cannot start the workers: {error}"))?;
-        tokio::spawn(discover::keep_resolving(shared.endpoints.clone()));
-        tokio::spawn(probe_idle_pools(shared.endpoints.clone()));
+        let names = discover::keep_resolving(shared.endpoints.clone());
+        tokio::spawn(essential("looking names up", names));
+        let probes = probe_idle_pools(shared.endpoints.clone());
+        tokio::spawn(essential("probing idle endpoints", probes));
         let mut control = Control { start, shared, config, built, workers, open: HashMap::new(), next: 0 };
         control.open(fresh);
         control.settle().await;

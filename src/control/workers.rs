@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_chan
 use tokio::task::JoinHandle;
 
 use super::build::{Built, Shared};
+use super::panics::{Essential, essential};
 use crate::connection::{Current, Serving};
 use crate::listen::{Handed, Listening, Loads, Neighbours, Roster, accept_from, serve_connection};
 use crate::observe::{AccessLog, notice};
@@ -80,10 +81,11 @@ pub fn start(
         let (orders, inbox) = unbounded_channel();
         let (shared, built, senders) = (shared.clone(), built.clone(), senders.clone());
         let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let _held = Essential("a worker");
             worker::set_index(index);
             let outcome = LocalRuntime::new().map(|runtime| {
                 runtime.block_on(async {
-                    tokio::task::spawn_local(pool::attend(pool_mailbox));
+                    tokio::task::spawn_local(essential("the pool", pool::attend(pool_mailbox)));
                     Floor::new(shared, built, senders).work(inbox, handed).await;
                 });
             });
@@ -128,7 +130,8 @@ impl Floor {
         let neighbours = Rc::new(Neighbours { loads: shared.loads.clone(), mailboxes });
         let [roster, admin_roster]: [Rc<Roster>; 2] = Default::default();
         for roster in [&roster, &admin_roster] {
-            tokio::task::spawn_local(roster.clone().keep_closing_expired());
+            let closing = roster.clone().keep_closing_expired();
+            tokio::task::spawn_local(essential("closing idle connections", closing));
         }
         Floor {
             shared,
@@ -176,7 +179,7 @@ impl Floor {
             let (closing, serving) = (closing.clone(), serving.clone());
             async move {
                 let accepting = accept_from(listening, number, closing, serving, roster, limits, neighbours);
-                if let Err(error) = accepting.await {
+                if let Err(error) = essential("accepting connections", accepting).await {
                     notice(&format!("listener cannot be served: {error}"));
                 }
             }

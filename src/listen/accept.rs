@@ -246,8 +246,10 @@ struct Leaving {
 impl Drop for Leaving {
     fn drop(&mut self) {
         self.roster.leave(&self.connection);
+        // The runtime catches the panic, and everybody else's connections live on.
         if std::thread::panicking() {
             PROCESS.panics.fetch_add(1, Relaxed);
+            self.connection.end_after_panic();
         }
     }
 }

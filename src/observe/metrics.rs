@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::Line;
@@ -26,6 +26,8 @@ struct Series {
     received: AtomicU64,
     sent: AtomicU64,
 }
+
+// Whatever a panic left in these is good enough to be counted on with: poison is passed over.
 
 /// Names of routes by number, and each worker's series of each number. A name keeps its number over
 /// reloads, so that its counters go on.
@@ -62,7 +64,7 @@ pub static PROCESS: Process = Process {
 
 /// The number of a route's name; 0 is kept for requests without a route.
 pub fn series_of(route: &str) -> usize {
-    let mut names = NAMES.write().expect("no panic while held");
+    let mut names = NAMES.write().unwrap_or_else(PoisonError::into_inner);
     if names.is_empty() {
         names.push(String::new());
     }
@@ -90,7 +92,7 @@ pub(super) fn count(line: &Line<'_>, duration: Duration) {
         add(&series.sent, record.sent);
     });
     if let Some(failure) = record.failure {
-        *FAILURES.lock().expect("no panic while held").entry(failure.reason()).or_default() += 1;
+        *FAILURES.lock().unwrap_or_else(PoisonError::into_inner).entry(failure.reason()).or_default() += 1;
     }
 }
 
@@ -100,7 +102,7 @@ fn add(counter: &AtomicU64, count: u64) {
 }
 
 fn add_series(own: &mut Vec<Arc<Series>>, number: usize) {
-    let mut workers = WORKERS.lock().expect("no panic while held");
+    let mut workers = WORKERS.lock().unwrap_or_else(PoisonError::into_inner);
     let index = WORKER.with_borrow_mut(|worker| {
         *worker.get_or_insert_with(|| {
             workers.push(Vec::new());
@@ -158,8 +160,8 @@ struct Sum {
 }
 
 fn sums() -> Vec<Sum> {
-    let names = NAMES.read().expect("no panic while held").clone();
-    let workers = WORKERS.lock().expect("no panic while held");
+    let names = NAMES.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let workers = WORKERS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut sums = Vec::with_capacity(names.len());
     for (number, name) in names.into_iter().enumerate() {
         let mut sum =
@@ -252,7 +254,7 @@ fn process(page: &mut String, facts: &PageFacts) {
 
 fn failures(page: &mut String) {
     head(page, "failures_total", "counter", "Requests without a good answer, by reason");
-    for (reason, count) in FAILURES.lock().expect("no panic while held").iter() {
+    for (reason, count) in FAILURES.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         line(page, "failures_total", &[("reason", reason)], *count);
     }
 }
