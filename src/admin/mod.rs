@@ -1,5 +1,7 @@
 //! What the proxy says about itself: a target like any other, on listeners of its own.
 
+mod upstreams;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
@@ -8,8 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::message::{Request, Response, pages};
 use crate::observe::AccessLog;
-use crate::observe::metrics::{self, EndpointFacts, PageFacts};
-use crate::upstream::{Endpoint, SpoolSpace, Upstream};
+use crate::observe::metrics::{self, PageFacts};
+use crate::upstream::{SpoolSpace, Upstream};
 
 /// What a command asks of the process.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ pub struct Facts {
 }
 
 const TEXT: &[u8] = b"text/plain; charset=utf-8";
+const JSON: &[u8] = b"application/json";
 /// Version 0.0.4 is the one that every Prometheus reads.
 const METRICS: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
 
@@ -51,7 +54,12 @@ impl Admin {
             (b"/metrics", _) if reads => text(200, METRICS, metrics::page(&self.facts.page())),
             (b"/live", _) if reads => text(200, TEXT, "live\n".to_owned()),
             (b"/ready", _) if reads => self.facts.readiness(),
-            (b"/status", _) if reads => text(200, TEXT, self.facts.status()),
+            (b"/status", _) if reads => text(200, TEXT, upstreams::table(&self.facts.upstreams)),
+            (b"/upstreams", _) if reads => text(200, JSON, upstreams::json(&self.facts.upstreams)),
+            (b"/endpoints", Some(_)) => match upstreams::order(&self.facts.upstreams, head.query()) {
+                Ok(said) => text(200, TEXT, said),
+                Err(wrong) => text(422, TEXT, wrong),
+            },
             (b"/reload", Some(commands)) => reload(commands).await,
             (b"/stop", Some(commands)) => match commands.send(Command::Stop).await {
                 Ok(()) => text(202, TEXT, "stopping\n".to_owned()),
@@ -87,60 +95,12 @@ impl Facts {
         let (spool_memory, spool_disk) = self.space.used();
         PageFacts {
             open_connections: self.connections.load(Relaxed) as u64,
-            endpoints: self.endpoints().map(|(upstream, endpoint)| facts_of(upstream, endpoint)).collect(),
+            endpoints: upstreams::endpoint_facts(&self.upstreams),
+            upstreams: upstreams::facts(&self.upstreams),
             dropped_log_lines: self.log.as_ref().map_or(0, |log| log.dropped()),
             spool_memory,
             spool_disk,
         }
-    }
-
-    fn endpoints(&self) -> impl Iterator<Item = (&Upstream, &Endpoint)> {
-        self.upstreams
-            .iter()
-            .flat_map(|upstream| upstream.endpoints().iter().map(|endpoint| (&**upstream, &**endpoint)))
-    }
-
-    /// A table for people.
-    fn status(&self) -> String {
-        let mut table = format!(
-            "{:<20} {:<28} {:<6} {:>6} {:>6} {:>8}\n",
-            "UPSTREAM", "ENDPOINT", "STATE", "OPEN", "IDLE", "WAITING"
-        );
-        for (upstream, endpoint) in self.endpoints() {
-            let state = if endpoint.is_usable() { "up" } else { "down" };
-            table.push_str(&format!(
-                "{:<20} {:<28} {:<6} {:>6} {:>6} {:>8}\n",
-                upstream.name,
-                endpoint.label,
-                state,
-                endpoint.open_connections(),
-                endpoint.idle_connections(),
-                endpoint.waiting_requests(),
-            ));
-        }
-        table
-    }
-}
-
-fn facts_of(upstream: &Upstream, endpoint: &Endpoint) -> EndpointFacts {
-    let counters = &endpoint.counters;
-    EndpointFacts {
-        upstream: upstream.name.clone(),
-        endpoint: endpoint.label.clone(),
-        up: endpoint.is_usable(),
-        open: u64::from(endpoint.open_connections()),
-        idle: u64::from(endpoint.idle_connections()),
-        waiting: u64::from(endpoint.waiting_requests()),
-        events: vec![
-            ("connect", counters.connects.load(Relaxed)),
-            ("connect_failure", counters.connect_failures.load(Relaxed)),
-            ("queued", counters.queued.load(Relaxed)),
-            ("queue_refused", counters.queue_refused.load(Relaxed)),
-            ("queue_timeout", counters.queue_timeouts.load(Relaxed)),
-            ("taken_over", counters.taken_over.load(Relaxed)),
-            ("resend", counters.resends.load(Relaxed)),
-            ("probe_failure", counters.probe_failures.load(Relaxed)),
-        ],
     }
 }
 

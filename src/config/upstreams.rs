@@ -3,15 +3,32 @@
 use super::address;
 use super::diagnostic::{Diagnostic, Place};
 use super::fields::{Fields, Text, Zero};
+use super::health;
 use super::keys::BALANCES;
 use super::tree::{Node, Value};
+use crate::upstream::health::{BACKUP, PlanRules};
 use crate::upstream::{Balance, EndpointOptions, PoolOptions, UpstreamOptions};
 
 pub fn lower(name: &str, fields: &Fields<'_>, workers: usize) -> Option<UpstreamOptions> {
     let balance = balance(fields);
     let pool = fields.table("pool").map(|pool| lower_pool(&pool, workers)).unwrap_or_default();
-    let endpoints = endpoints(fields)?;
-    Some(UpstreamOptions { name: name.to_string(), balance, endpoints, pool })
+    let health = fields.table("health").map(|table| health::lower(&table));
+    let outlier = health::lower_outlier(fields);
+    let slow_start = fields.duration("slow_start", Zero::Allowed).unwrap_or_default();
+    let percent = |name, default| fields.integer(name).unwrap_or(default);
+    let rules = PlanRules::default();
+    Some(UpstreamOptions {
+        name: name.to_string(),
+        balance,
+        slow_start,
+        min_healthy: percent("min_healthy", rules.min_healthy),
+        panic_below: percent("panic_below", rules.panic_below),
+        retry_budget: percent("retry_budget", 20),
+        endpoints: endpoints(fields)?,
+        pool,
+        health,
+        outlier,
+    })
 }
 
 /// The check of shapes has refused every other word.
@@ -51,17 +68,29 @@ fn endpoints(fields: &Fields<'_>) -> Option<Vec<EndpointOptions>> {
 fn endpoint<'a>(fields: &Fields<'a>, node: &'a Node) -> Option<(EndpointOptions, &'a Place)> {
     if let Some(value) = node.as_text() {
         let address = fields.parsed(Text { value, place: &node.place }, address::endpoint)?;
-        return Some((EndpointOptions { address, weight: 1 }, &node.place));
+        return Some((EndpointOptions { address, weight: 1, tier: 0 }, &node.place));
     }
     let table = fields.table_in("endpoints", node)?;
     let weight = table.integer("weight").unwrap_or(1);
+    let tier = tier(&table);
     if table.key("address").is_none() {
         table.missing(&["address"], "`address`", "write { address = \"10.0.0.1:8080\", weight = 1 }");
         return None;
     }
     let text = table.text("address")?;
     let address = table.parsed(text, address::endpoint)?;
-    Some((EndpointOptions { address, weight }, text.place))
+    Some((EndpointOptions { address, weight, tier }, text.place))
+}
+
+/// The number by which groups within an upstream take turns.
+fn tier(table: &Fields<'_>) -> u16 {
+    let (backup, priority) = (table.boolean("backup"), table.integer("priority"));
+    if let (Some(true), Some(_), Some(place)) = (backup, priority, table.key("priority")) {
+        let message = "an endpoint cannot have a `priority` and be a `backup`";
+        let hint = "a backup comes behind all priorities; leave one of them out";
+        table.problems.add(Diagnostic::error(place, message).hint(hint));
+    }
+    if backup == Some(true) { BACKUP } else { priority.unwrap_or(0) }
 }
 
 fn lower_pool(fields: &Fields<'_>, workers: usize) -> PoolOptions {

@@ -12,13 +12,13 @@ use crate::listen::{ConnectionLimits, Loads};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
 use crate::route::{RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
-use crate::upstream::{Endpoint, Endpoints, Sending, SpoolSpace, Upstream};
+use crate::upstream::{Group, Groups, RetryOptions, Sending, SpoolSpace, Upstream};
 
 /// What survives a reload.
 #[derive(Debug)]
 pub struct Shared {
     pub workers: usize,
-    pub endpoints: Arc<Endpoints>,
+    pub groups: Arc<Groups>,
     pub space: Arc<SpoolSpace>,
     pub connections: Arc<ConnectionLimits>,
     pub admin_connections: Arc<ConnectionLimits>,
@@ -35,7 +35,7 @@ pub struct Built {
     pub operator: Arc<Proxy>,
     pub limits: Arc<ClientLimits>,
     pub log: Option<Arc<AccessLog>>,
-    pub used_endpoints: Vec<Arc<Endpoint>>,
+    pub groups: Vec<Arc<Group>>,
 }
 
 /// Builds all of it; nothing can fail, since the configuration was checked.
@@ -43,9 +43,7 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
     let upstreams: Vec<Arc<Upstream>> = config
         .upstreams
         .iter()
-        .map(|options| {
-            Arc::new(Upstream::build(options, &shared.endpoints, shared.space.clone(), shared.workers))
-        })
+        .map(|options| Arc::new(Upstream::build(options, &shared.groups, shared.space.clone())))
         .collect();
     let routes = config.routes.iter().map(|options| route(options, &upstreams)).collect();
     let public = Proxy::new(Table::build(&config.routes), routes, config.server.trusted_proxies.clone());
@@ -56,14 +54,14 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         space: shared.space.clone(),
         connections: shared.connections.counter(),
     };
-    let used_endpoints = upstreams.iter().flat_map(|upstream| upstream.endpoints().to_vec()).collect();
+    let groups = upstreams.iter().map(|upstream| upstream.group.clone()).collect();
     Built {
         public: Arc::new(public),
         admin: admin(Admin { facts: facts.clone(), commands: None }),
         operator: admin(Admin { facts, commands: Some(shared.commands.clone()) }),
         limits: Arc::new(config.server.clients.clone()),
         log,
-        used_endpoints,
+        groups,
     }
 }
 
@@ -82,7 +80,7 @@ fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
     };
     Route {
         name: options.name.clone(),
-        log_member: observe::member("route", &options.name),
+        log_member: observe::json::member("route", &options.name),
         series: metrics::series_of(&options.name),
         rewrite: options.rewrite.clone(),
         target,
@@ -92,6 +90,7 @@ fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
 fn sending(options: &RouteOptions) -> Sending {
     Sending {
         timeouts: options.timeouts,
+        retry: options.retry.clone(),
         request_body: options.request_body,
         max_body_size: options.max_body_size,
         host: options.upstream_host.clone(),
@@ -111,6 +110,7 @@ fn admin(admin: Admin) -> Arc<Proxy> {
         upstream_host: None,
         forwarded: false,
         timeouts: crate::upstream::Timeouts::default(),
+        retry: RetryOptions::default(),
         request_body: crate::upstream::BodyMode::Buffer,
         max_body_size: 0,
     };

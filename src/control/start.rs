@@ -20,7 +20,9 @@ use crate::config::{self, Config, Loaded};
 use crate::listen::{BoundListener, ConnectionLimits, ListenAddress, ListenerOptions, Loads, bind};
 use crate::observe::metrics::PROCESS;
 use crate::observe::{AccessLog, notice};
-use crate::upstream::{Endpoints, SpoolSpace, discover, probe_idle_pools};
+use crate::upstream::health::check_endpoints;
+use crate::upstream::verdict::keep_planning;
+use crate::upstream::{Groups, SpoolSpace, discover, probe_idle_pools};
 
 /// How often the end of the workers is looked for.
 const TICK: Duration = Duration::from_millis(20);
@@ -144,12 +146,12 @@ impl Control {
         let signals = Signals::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
         let log = open_log(&config)?;
         let count = config.server.workers;
-        let (endpoints, pool_mailboxes) = Endpoints::new(count);
+        let (groups, pool_mailboxes) = Groups::new(count);
         let (commands, inbox) = mpsc::channel(16);
         let clients = &config.server.clients;
         let shared = Arc::new(Shared {
             workers: count,
-            endpoints: Arc::new(endpoints),
+            groups: Arc::new(groups),
             space: Arc::new(SpoolSpace::new(
                 clients.body_memory,
                 clients.body_disk,
@@ -163,13 +165,14 @@ impl Control {
         });
         let fresh = bind_missing(&config, &HashMap::new(), count)?;
         let built = build(&config, &shared, log);
-        discover::resolve_all(&shared.endpoints).await;
+        discover::resolve_all(&shared.groups).await;
         let workers = workers::start(&shared, &built, pool_mailboxes)
             .map_err(|error| format!("cannot start the workers: {error}"))?;
-        let names = discover::keep_resolving(shared.endpoints.clone());
-        tokio::spawn(essential("looking names up", names));
-        let probes = probe_idle_pools(shared.endpoints.clone());
-        tokio::spawn(essential("probing idle endpoints", probes));
+        let groups = || shared.groups.clone();
+        tokio::spawn(essential("looking names up", discover::keep_resolving(groups())));
+        tokio::spawn(essential("probing idle pools", probe_idle_pools(groups())));
+        tokio::spawn(essential("checking endpoints", check_endpoints(groups())));
+        tokio::spawn(essential("planning who is used", keep_planning(groups())));
         let mut control = Control { start, shared, config, built, workers, open: HashMap::new(), next: 0 };
         control.open(fresh);
         control.settle().await;
@@ -244,7 +247,7 @@ impl Control {
         // From here on nothing can fail.
         let clients = &config.server.clients;
         self.shared.space.adopt(clients.body_memory, clients.body_disk, clients.body_folder.clone());
-        self.shared.endpoints.retire_all_but(&built.used_endpoints);
+        self.shared.groups.keep_only(&built.groups);
         for worker in &self.workers {
             let _ = worker.orders.send(Order::Change(built.clone()));
         }

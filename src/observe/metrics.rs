@@ -129,11 +129,20 @@ pub struct EndpointFacts {
     pub events: Vec<(&'static str, u64)>,
 }
 
+/// What the page shows of one upstream as a whole.
+#[derive(Debug, Clone)]
+pub struct UpstreamFacts {
+    pub upstream: String,
+    pub retries_refused: u64,
+    pub panic: bool,
+}
+
 /// What the page shows besides the counters kept here.
 #[derive(Debug, Clone, Default)]
 pub struct PageFacts {
     pub open_connections: u64,
     pub endpoints: Vec<EndpointFacts>,
+    pub upstreams: Vec<UpstreamFacts>,
     pub dropped_log_lines: u64,
     pub spool_memory: u64,
     pub spool_disk: u64,
@@ -146,6 +155,7 @@ pub fn page(facts: &PageFacts) -> String {
     process(&mut page, facts);
     failures(&mut page);
     endpoints(&mut page, &facts.endpoints);
+    upstreams(&mut page, &facts.upstreams);
     page
 }
 
@@ -280,6 +290,30 @@ fn endpoints(page: &mut String, endpoints: &[EndpointFacts]) {
             let labels =
                 [("upstream", facts.upstream.as_str()), ("endpoint", &facts.endpoint), ("event", event)];
             line(page, "upstream_events_total", &labels, *count);
+        }
+    }
+}
+
+fn upstreams(page: &mut String, upstreams: &[UpstreamFacts]) {
+    type Value = fn(&UpstreamFacts) -> u64;
+    let values: [(&str, &str, &str, Value); 2] = [
+        (
+            "upstream_retries_refused_total",
+            "counter",
+            "Requests that were not sent again since the retry budget was used up",
+            |facts| facts.retries_refused,
+        ),
+        (
+            "upstream_panic",
+            "gauge",
+            "1 while ejected endpoints are used since too few others are fit",
+            |facts| u64::from(facts.panic),
+        ),
+    ];
+    for (name, kind, help, value) in values {
+        head(page, name, kind, help);
+        for facts in upstreams {
+            line(page, name, &[("upstream", facts.upstream.as_str())], value(facts));
         }
     }
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use hickory_resolver::TokioResolver;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::EndpointAddress;
-use super::endpoint::{Endpoint, Endpoints};
+use super::endpoint::Address;
+use super::group::{Found, Group, Groups};
+use super::{EndpointAddress, EndpointOptions};
 use crate::observe;
 
 /// A name is asked for again when its answer's time to live is over, but not more and not less often.
@@ -25,56 +26,67 @@ const MAX_ADDRESSES: usize = 64;
 const TICK: Duration = Duration::from_millis(500);
 
 /// Resolves every name once, all at the same time; waits for the answers, but not long.
-pub async fn resolve_all(endpoints: &Endpoints) {
-    let lookups: Vec<_> = endpoints
-        .all()
-        .into_iter()
-        .filter(|endpoint| !endpoint.is_usable())
-        .map(|endpoint| tokio::spawn(async move { resolve(&endpoint).await }))
-        .collect();
+pub async fn resolve_all(groups: &Groups) {
+    let lookups: Vec<_> =
+        names(groups).into_iter().map(|name| tokio::spawn(async move { resolve(&name).await })).collect();
     for lookup in lookups {
         let _ = lookup.await;
     }
 }
 
 /// Keeps the addresses of names fresh; runs for ever, on the runtime that is not a worker's.
-pub async fn keep_resolving(endpoints: Arc<Endpoints>) {
-    let mut due: HashMap<usize, Instant> = HashMap::new();
+pub async fn keep_resolving(groups: Arc<Groups>) {
+    let mut due: HashMap<(usize, EndpointAddress), Instant> = HashMap::new();
     loop {
-        for endpoint in endpoints.all() {
-            let is_name = matches!(endpoint.address, EndpointAddress::Name { .. }) && !endpoint.is_retired();
+        for name in names(&groups) {
             let now = Instant::now();
-            if is_name && *due.entry(endpoint.slot).or_insert(now) <= now {
-                let next = resolve(&endpoint).await;
-                due.insert(endpoint.slot, Instant::now() + next);
+            let key = (name.group.slot.index, name.options.address.clone());
+            if *due.entry(key.clone()).or_insert(now) <= now {
+                let next = resolve(&name).await;
+                due.insert(key, Instant::now() + next);
             }
         }
         sleep_until(Instant::now() + TICK).await;
     }
 }
 
-/// Looks a name up and notes the addresses; returns how long they hold.
-async fn resolve(endpoint: &Endpoint) -> Duration {
-    let EndpointAddress::Name { host, port } = &endpoint.address else { return CEILING };
-    match look_up(host, *port).await {
-        Ok((addresses, holds)) if !addresses.is_empty() => {
-            endpoint.set_addresses(addresses);
-            holds.clamp(FLOOR, CEILING)
-        }
-        Ok(_) => {
-            warn(endpoint, "has no address");
-            RETRY
-        }
-        Err(error) => {
-            warn(endpoint, &error);
-            RETRY
-        }
-    }
+/// A name in the list of endpoints.
+struct Name {
+    group: Arc<Group>,
+    options: EndpointOptions,
 }
 
-fn warn(endpoint: &Endpoint, why: &str) {
-    let state = if endpoint.is_usable() { "the last addresses are kept" } else { "the endpoint is down" };
-    observe::notice(&format!("endpoint {}: name not resolved ({why}): {state}", endpoint.label));
+fn names(groups: &Groups) -> Vec<Name> {
+    let mut names = Vec::new();
+    for group in groups.all() {
+        for options in &group.options().endpoints {
+            if matches!(options.address, EndpointAddress::Name { .. }) {
+                names.push(Name { group: group.clone(), options: options.clone() });
+            }
+        }
+    }
+    names
+}
+
+/// Looks a name up and hands the addresses over; returns how long they hold.
+async fn resolve(name: &Name) -> Duration {
+    let EndpointOptions { address, weight, tier } = &name.options;
+    let EndpointAddress::Name { host, port } = address else { return CEILING };
+    let (outcome, next) = match look_up(host, *port).await {
+        Ok((addresses, holds)) if !addresses.is_empty() => {
+            let found = |address| Found { address: Address::Tcp(address), weight: *weight, tier: *tier };
+            let mut found: Vec<Found> = addresses.into_iter().map(found).collect();
+            found.sort();
+            (Ok(found), holds.clamp(FLOOR, CEILING))
+        }
+        Ok(_) => (Err("it has no address".to_owned()), RETRY),
+        Err(error) => (Err(error), RETRY),
+    };
+    if let Err(why) = &outcome {
+        observe::notice(&format!("upstream {}: {address} is not resolved: {why}", name.group.name));
+    }
+    name.group.discovered(address, outcome);
+    next
 }
 
 async fn look_up(host: &str, port: u16) -> Result<(Vec<SocketAddr>, Duration), String> {

@@ -4,13 +4,37 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::health::{HealthOptions, OutlierOptions};
+use super::observed::Watch;
+
 /// One `[upstreams.NAME]`, checked: at least one endpoint, no endpoint twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamOptions {
     pub name: String,
-    pub balance: Balance,
     pub endpoints: Vec<EndpointOptions>,
+    pub balance: Balance,
+    /// An endpoint that comes back takes its whole share after so long.
+    pub slow_start: Duration,
+    /// Percent: with a smaller share of a priority fit, the next one takes requests too.
+    pub min_healthy: u8,
+    /// Percent: with a smaller share fit, ejected ones are used again.
+    pub panic_below: u8,
+    /// Percent of all requests that may be sent again.
+    pub retry_budget: u8,
     pub pool: PoolOptions,
+    pub health: Option<HealthOptions>,
+    pub outlier: OutlierOptions,
+}
+
+impl UpstreamOptions {
+    /// What workers count and time beside what they always do.
+    pub fn watch(&self) -> Watch {
+        Watch {
+            times: false,
+            counts: self.outlier.has_window(),
+            server_errors: self.outlier.server_errors > 0,
+        }
+    }
 }
 
 /// How the next endpoint is chosen.
@@ -27,6 +51,8 @@ pub struct EndpointOptions {
     pub address: EndpointAddress,
     /// Share of the requests, 1 to 65535.
     pub weight: u16,
+    /// Its `priority`, or that of a backup; see [`super::health::Candidate`].
+    pub tier: u16,
 }
 
 /// Where an endpoint lives; `Display` gives it as the user wrote it.
