@@ -313,6 +313,7 @@ fn workers_take_each_others_connections_over() {
     assert_eq!(requests, 10 * CLIENTS);
     assert!(connections <= 2, "{connections} connections for {requests} requests, one at a time");
     assert!(events(&palisade, "taken_over") > 0.0, "all clients were on one worker");
+    assert_eq!(events(&palisade, "queued"), 0.0, "there was always a connection to be had");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::build::{Built, Shared, build};
 use super::panics::{self, essential};
 use super::resources::raise_descriptor_limit;
 use super::workers::{self, Door, Order, Worker};
-use crate::admin::Command;
+use crate::admin::{Command, Standing};
 use crate::config::{self, Config, Loaded};
 use crate::listen::{BoundListener, ConnectionLimits, ListenAddress, ListenerOptions, Loads, bind};
 use crate::observe::metrics::PROCESS;
@@ -161,6 +161,7 @@ impl Control {
             admin_connections: Arc::new(ConnectionLimits::default()),
             loads: Arc::new(Loads::new(count)),
             ready: Arc::new(AtomicBool::new(false)),
+            standing: Arc::new(Standing::new(count)),
             commands,
         });
         let fresh = bind_missing(&config, &HashMap::new(), count)?;
@@ -175,6 +176,7 @@ impl Control {
         tokio::spawn(essential("planning who is used", keep_planning(groups())));
         let mut control = Control { start, shared, config, built, workers, open: HashMap::new(), next: 0 };
         control.open(fresh);
+        control.shared.standing.set_listeners(control.addresses());
         control.settle().await;
         control.shared.ready.store(true, Relaxed);
         Ok((control, signals, inbox))
@@ -255,6 +257,7 @@ impl Control {
         let removed = self.removed(&config);
         let gone: Vec<_> = removed.iter().filter_map(|own| self.open.remove_entry(own)).collect();
         self.open(fresh);
+        self.shared.standing.set_listeners(self.addresses());
         for (own, open) in gone {
             notice(&format!("listener {} on {} closed", open.name, open.bound));
             for worker in &self.workers {

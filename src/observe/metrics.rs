@@ -46,7 +46,9 @@ thread_local! {
 #[derive(Debug, Default)]
 pub struct Process {
     pub accepted: AtomicU64,
+    /// By `max_connections`.
     pub refused: AtomicU64,
+    pub refused_per_client: AtomicU64,
     pub handed_over: AtomicU64,
     pub reloads: AtomicU64,
     pub failed_reloads: AtomicU64,
@@ -56,6 +58,7 @@ pub struct Process {
 pub static PROCESS: Process = Process {
     accepted: AtomicU64::new(0),
     refused: AtomicU64::new(0),
+    refused_per_client: AtomicU64::new(0),
     handed_over: AtomicU64::new(0),
     reloads: AtomicU64::new(0),
     failed_reloads: AtomicU64::new(0),
@@ -245,7 +248,6 @@ fn process(page: &mut String, facts: &PageFacts) {
     }
     let counters = [
         ("connections_accepted_total", "Client connections accepted", process.accepted.load(Relaxed)),
-        ("connections_refused_total", "Client connections refused by a limit", process.refused.load(Relaxed)),
         (
             "connections_handed_over_total",
             "Connections given to a less loaded worker",
@@ -260,6 +262,11 @@ fn process(page: &mut String, facts: &PageFacts) {
         head(page, name, "counter", help);
         line(page, name, &[], value);
     }
+    let name = "connections_refused_total";
+    head(page, name, "counter", "Client connections refused by a limit");
+    line(page, name, &[("limit", "max_connections")], process.refused.load(Relaxed));
+    let per_client = process.refused_per_client.load(Relaxed);
+    line(page, name, &[("limit", "max_connections_per_client")], per_client);
 }
 
 fn failures(page: &mut String) {
