@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Address, Client, Metrics, Origin, OriginConnection, Palisade, canary, poll_until};
-
-const SOON: Duration = Duration::from_secs(10);
+use testkit::{Address, Client, Origin, OriginConnection, Palisade, SOON, canary, poll_until};
 
 fn proxy_for(origin: &Origin, more: &str) -> Palisade {
     Palisade::start(
@@ -56,7 +54,7 @@ fn expect_cancelled(palisade: &Palisade, origin: &Origin, target: &str) {
         "{}",
         line[0]
     );
-    let metrics = Metrics::scrape(palisade.address("admin"));
+    let metrics = palisade.metrics();
     assert!(metrics.sum("failures_total", &["client_gone"]) >= 1.0);
     assert_eq!(metrics.sum("upstream_connections", &[]), 0.0, "a connection in the middle of an exchange");
     assert_eq!(metrics.sum("open_connections", &[]), 0.0);
@@ -96,7 +94,7 @@ fn a_half_closed_client_gets_its_answer() {
         assert_eq!(client.read_response().text(), "slow\n");
         assert!(client.is_closed(SOON));
     }
-    let metrics = Metrics::scrape(palisade.address("admin"));
+    let metrics = palisade.metrics();
     assert_eq!(metrics.sum("failures_total", &[]), 0.0, "{}", metrics.page());
 }
 
@@ -130,7 +128,7 @@ fn a_reset_behind_a_body_lets_the_origin_go() {
         client.stream().reset_on_close().unwrap();
         drop(client);
         expect_cancelled(&palisade, &origin, target);
-        let metrics = Metrics::scrape(palisade.address("admin"));
+        let metrics = palisade.metrics();
         assert_eq!(metrics.sum("spool_memory_bytes", &[]), 0.0);
     }
 }
@@ -146,7 +144,7 @@ fn a_client_that_leaves_the_queue_is_not_waited_for() {
     let first = asking(palisade.address("http"), &origin, "/first");
     let mut second = Client::connect(palisade.address("http"));
     second.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n");
-    let waiting = || Metrics::scrape(palisade.address("admin")).sum("upstream_queue", &[]);
+    let waiting = || palisade.metrics().sum("upstream_queue", &[]);
     poll_until(SOON, "the request in the queue", || waiting() == 1.0);
     second.stream().reset_on_close().unwrap();
     drop(second);
@@ -162,12 +160,10 @@ fn a_request_behind_a_slow_one_is_watched_too() {
     let palisade = proxy_for(&origin, "server.head_timeout = \"30s\"");
     // To connect is a wait of its own, which would arm it anew.
     canary(palisade.address("http"), &origin);
-    poll_until(SOON, "the canary to be gone", || {
-        Metrics::scrape(palisade.address("admin")).sum("open_connections", &[]) == 0.0
-    });
+    poll_until(SOON, "the canary to be gone", || palisade.metrics().sum("open_connections", &[]) == 0.0);
     let mut client = Client::connect(palisade.address("http"));
     client.send("GET /canary-1 HTTP/1.1\r\nHost: a\r\n");
-    let seen = || Metrics::scrape(palisade.address("admin")).sum("open_connections", &[]) == 1.0;
+    let seen = || palisade.metrics().sum("open_connections", &[]) == 1.0;
     poll_until(SOON, "the beginning of a head", seen);
     assert!(!client.is_closed(Duration::from_millis(200)));
     client.send("\r\n");

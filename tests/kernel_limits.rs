@@ -3,26 +3,14 @@
 //! say so and pass.
 
 use std::fs;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
 use testkit::{
-    Behaviour, Client, Metrics, Origin, Palisade, Script, canary_on, own_disk, own_network, pattern,
-    poll_until, temp_dir,
+    Address, Client, Origin, Palisade, SOON, canary_on, own_disk, own_network, pattern, poll_until, temp_dir,
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_palisade");
-const SOON: Duration = Duration::from_secs(10);
-
-fn client_of(palisade: &Palisade) -> Client {
-    Client::connect(palisade.listener("http"))
-}
-
-fn metrics_of(palisade: &Palisade) -> Metrics {
-    Metrics::scrape(palisade.listener("admin-socket"))
-}
 
 /// A proxy that is asked over Unix sockets, which need no ports.
 fn proxy(endpoints: &[&str], more: &str) -> Palisade {
@@ -33,26 +21,15 @@ fn proxy(endpoints: &[&str], more: &str) -> Palisade {
     Palisade::start(BINARY, &config)
 }
 
-/// The echo service at an address of our own network; requests for `/held` wait for the door.
-fn holding_origin(address: &str) -> (Origin, Arc<AtomicBool>) {
-    let door = Arc::new(AtomicBool::new(false));
-    let behaviour = Behaviour::Scripted(Box::new({
-        let door = door.clone();
-        move |request, _| {
-            if request.target.starts_with("/held") {
-                poll_until(Duration::from_secs(30), "the door to open", || door.load(SeqCst));
-            }
-            Script::echo(request)
-        }
-    }));
-    (Origin::serve(address.parse::<std::net::SocketAddr>().unwrap(), behaviour), door)
+fn tcp(address: &str) -> Address {
+    address.parse().expect("an address")
 }
 
 /// Clients that hold all of the four ports that there are.
 fn hold_all_ports(palisade: &Palisade, origin: &Origin) -> Vec<Client> {
     let mut clients = Vec::new();
     for number in 0..4 {
-        let mut client = client_of(palisade);
+        let mut client = palisade.client();
         client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
         origin.wait_requests(number + 1, SOON);
         clients.push(client);
@@ -65,10 +42,10 @@ fn without_a_free_port_it_is_a_503_at_once() {
     if !own_network(50_000, 50_003) {
         return;
     }
-    let (origin, door) = holding_origin("127.0.0.1:3000");
+    let (origin, door) = Origin::holding_at(tcp("127.0.0.1:3000"));
     let palisade = proxy(&["127.0.0.1:3000"], "log.access = \"{dir}/access.log\"");
     let held = hold_all_ports(&palisade, &origin);
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     for _ in 0..3 {
         let response = client.get("/no-port");
         assert_eq!(response.status, 503);
@@ -76,7 +53,7 @@ fn without_a_free_port_it_is_a_503_at_once() {
     }
     let lines = palisade.wait_access_log(3, |line| line.contains("/no-port"));
     assert!(lines.iter().all(|line| line.contains("\"reason\":\"out_of_ports\"")), "{lines:?}");
-    let metrics = metrics_of(&palisade);
+    let metrics = palisade.metrics();
     assert_eq!(metrics.sum("failures_total", &["out_of_ports"]), 3.0);
     // Each tried once, and once more as `retry` has it.
     assert_eq!(metrics.sum("upstream_events_total", &["event=\"connect\""]), 10.0);
@@ -87,7 +64,7 @@ fn without_a_free_port_it_is_a_503_at_once() {
     thread::sleep(Duration::from_millis(500));
     let busy = palisade.cpu_time() - before;
     assert!(busy < Duration::from_millis(250), "{busy:?} in half a second of nothing");
-    door.store(true, SeqCst);
+    door.open();
     for mut client in held {
         assert_eq!(client.read_response().status, 200);
     }
@@ -100,20 +77,20 @@ fn without_a_free_port_the_next_endpoint_is_tried() {
     if !own_network(50_000, 50_003) {
         return;
     }
-    let (full, door) = holding_origin("127.0.0.1:3000");
-    let (other, _) = holding_origin("127.0.0.2:3000");
+    let (full, door) = Origin::holding_at(tcp("127.0.0.1:3000"));
+    let (other, _) = Origin::holding_at(tcp("127.0.0.2:3000"));
     let palisade = proxy(
         &["127.0.0.1:3000"],
         "upstreams.both.endpoints = [\"127.0.0.1:3000\", \"127.0.0.2:3000\"]\n\
          routes.both = { path = \"/both\", upstream = \"both\" }",
     );
     let held = hold_all_ports(&palisade, &full);
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     for _ in 0..6 {
         assert_eq!(client.get("/both").status, 200);
     }
     assert_eq!(other.requests().len(), 6);
-    door.store(true, SeqCst);
+    door.open();
     drop(held);
 }
 
@@ -136,8 +113,8 @@ fn a_full_disk_costs_log_lines_and_no_more() {
         log.display()
     );
     let palisade = proxy(&["127.0.0.1:9"], &more);
-    let mut client = client_of(&palisade);
-    let lost = || metrics_of(&palisade).sum("log_lines_dropped_total", &[]);
+    let mut client = palisade.client();
+    let lost = || palisade.metrics().sum("log_lines_dropped_total", &[]);
     let mut asked = 0.0;
     poll_until(SOON, "the disk to be full", || {
         assert_eq!(client.get("/fixed/before").status, 200);
@@ -172,9 +149,9 @@ fn a_full_disk_for_bodies_is_a_507_and_leaves_nothing_behind() {
         dir.display()
     );
     let palisade = proxy(&[&origin.address().to_string()], &more);
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     for _ in 0..3 {
-        let mut glutton = client_of(&palisade);
+        let mut glutton = palisade.client();
         let request = "POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n";
         glutton.send(request);
         // The answer comes before all is sent.
@@ -185,6 +162,6 @@ fn a_full_disk_for_bodies_is_a_507_and_leaves_nothing_behind() {
     }
     let lines = palisade.wait_access_log(3, |line| line.contains("/big"));
     assert!(lines.iter().all(|line| line.contains("\"reason\":\"out_of_space\"")), "{lines:?}");
-    assert_eq!(metrics_of(&palisade).sum("spool_disk_bytes", &[]), 0.0);
+    assert_eq!(palisade.metrics().sum("spool_disk_bytes", &[]), 0.0);
     assert!(origin.requests().iter().all(|request| request.target == "/echo"));
 }

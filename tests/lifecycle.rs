@@ -13,12 +13,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use testkit::{
-    Address, Client, Launch, Metrics, NotReady, Origin, Palisade, Response, Script, canary, canary_on,
+    Address, Client, Launch, Metrics, NotReady, Origin, Palisade, Response, SOON, canary, canary_on,
     poll_until, temp_dir,
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_palisade");
-const SOON: Duration = Duration::from_secs(10);
 const HANGUP: i32 = 1;
 const INTERRUPT: i32 = 2;
 const USER1: i32 = 10;
@@ -45,10 +44,6 @@ fn proxy_for(origin: &Origin, more: &str) -> Palisade {
     Palisade::start(BINARY, &config(&format!("{}{more}", to(origin))))
 }
 
-fn client_of(palisade: &Palisade) -> Client {
-    Client::connect(palisade.address("http"))
-}
-
 fn operator(palisade: &Palisade) -> Client {
     Client::connect(palisade.listener("admin-socket"))
 }
@@ -57,29 +52,10 @@ fn reload(palisade: &Palisade) -> Response {
     operator(palisade).request("POST", "/reload", &[], b"")
 }
 
-fn metrics_of(palisade: &Palisade) -> Metrics {
-    Metrics::scrape(palisade.address("admin"))
-}
-
-/// The echo service, behind which requests for `/held` wait until the door is opened.
-fn holding_origin() -> (Origin, Arc<AtomicBool>) {
-    let door = Arc::new(AtomicBool::new(false));
-    let origin = Origin::scripted({
-        let door = door.clone();
-        move |request, _| {
-            if request.target.starts_with("/held") {
-                poll_until(Duration::from_secs(30), "the door to open", || door.load(SeqCst));
-            }
-            Script::echo(request)
-        }
-    });
-    (origin, door)
-}
-
 /// A client whose request the origin has and holds.
 fn held(palisade: &Palisade, origin: &Origin) -> Client {
     let before = origin.requests().len();
-    let mut client = client_of(palisade);
+    let mut client = palisade.client();
     client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
     origin.wait_requests(before + 1, SOON);
     client
@@ -91,7 +67,7 @@ fn held(palisade: &Palisade, origin: &Origin) -> Client {
 fn a_reload_serves_new_routes_on_connections_that_are_open() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     canary_on(&mut client, &origin);
     for round in 0..3 {
         palisade.rewrite_config(&config(&format!(
@@ -102,16 +78,16 @@ fn a_reload_serves_new_routes_on_connections_that_are_open() {
         assert_eq!(response.status, 200, "{}", response.text());
         // What was said has taken effect: the very next request, whichever worker has its connection.
         assert_eq!(client.get("/new").text(), format!("round {round}"));
-        assert_eq!(client_of(&palisade).get("/new").text(), format!("round {round}"));
+        assert_eq!(palisade.client().get("/new").text(), format!("round {round}"));
         canary_on(&mut client, &origin);
     }
-    assert_eq!(metrics_of(&palisade).sum("reloads_total", &[]), 3.0);
+    assert_eq!(palisade.metrics().sum("reloads_total", &[]), 3.0);
 }
 
 #[test]
 fn the_hangup_signal_reloads_too() {
     let palisade = Palisade::start(BINARY, &config("routes.a.respond = { status = 200, body = \"one\" }"));
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     assert_eq!(client.get("/").text(), "one");
     palisade.rewrite_config(&config("routes.a.respond = { status = 200, body = \"two\" }"));
     palisade.signal(HANGUP);
@@ -123,7 +99,7 @@ fn the_hangup_signal_reloads_too() {
 fn a_wrong_file_changes_nothing_and_is_explained() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     canary_on(&mut client, &origin);
     let wrong = config(&format!("{}routes.all.upstreem = \"origin\"", to(&origin)));
     let line = wrong.lines().position(|line| line.contains("upstreem")).unwrap() + 1;
@@ -151,7 +127,7 @@ fn a_wrong_file_changes_nothing_and_is_explained() {
 
     canary_on(&mut client, &origin);
     canary(palisade.address("http"), &origin);
-    let metrics = metrics_of(&palisade);
+    let metrics = palisade.metrics();
     assert_eq!((metrics.sum("reloads_total", &[]), metrics.sum("failed_reloads_total", &[])), (0.0, 7.0));
 }
 
@@ -171,7 +147,7 @@ fn a_reload_that_cannot_bind_changes_nothing() {
     let response = reload(&palisade);
     assert_eq!(response.status, 422);
     assert!(response.text().contains(&address.to_string()), "{}", response.text());
-    assert_ne!(client_of(&palisade).get("/new").text(), "new");
+    assert_ne!(palisade.client().get("/new").text(), "new");
     assert!(!palisade.dir().join("a.sock").exists());
     poll_until(SOON, "what was bound to be given back", || palisade.descriptors().len() <= descriptors + 2);
     canary(palisade.address("http"), &origin);
@@ -181,14 +157,14 @@ fn a_reload_that_cannot_bind_changes_nothing() {
 fn pools_and_counters_live_on_over_a_reload() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     for _ in 0..5 {
         canary_on(&mut client, &origin);
     }
     // A request is counted a moment after its client has the answer.
     let expect_served = |count: f64| {
         poll_until(SOON, "the requests to be counted", || {
-            metrics_of(&palisade).sum("requests_total", &["route=\"all\"", "status=\"2xx\""]) == count
+            palisade.metrics().sum("requests_total", &["route=\"all\"", "status=\"2xx\""]) == count
         });
     };
     expect_served(5.0);
@@ -202,14 +178,14 @@ fn pools_and_counters_live_on_over_a_reload() {
     }
     assert_eq!(origin.connections().len(), 1, "the pool was emptied");
     expect_served(8.0);
-    assert_eq!(metrics_of(&palisade).sum("upstream_events_total", &["event=\"connect\""]), 1.0);
+    assert_eq!(palisade.metrics().sum("upstream_events_total", &["event=\"connect\""]), 1.0);
 }
 
 #[test]
 fn endpoints_that_are_gone_lose_their_connections() {
     let (old, new) = (Origin::echo(), Origin::echo());
     let palisade = proxy_for(&old, "");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     canary_on(&mut client, &old);
     assert_eq!(old.open_connections(), 1);
     palisade.rewrite_config(&config(&to(&new)));
@@ -224,7 +200,7 @@ fn endpoints_that_are_gone_lose_their_connections() {
 
 #[test]
 fn pool_settings_change_with_a_reload() {
-    let (origin, door) = holding_origin();
+    let (origin, door) = Origin::holding();
     let limit = |max: u32| {
         config(&format!(
             "{}upstreams.origin.pool = {{ max_connections = {max}, queue_timeout = \"20s\" }}",
@@ -233,15 +209,15 @@ fn pool_settings_change_with_a_reload() {
     };
     let palisade = Palisade::start(BINARY, &limit(1));
     let mut first = held(&palisade, &origin);
-    let mut second = client_of(&palisade);
+    let mut second = palisade.client();
     second.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n");
-    poll_until(SOON, "the request in the queue", || metrics_of(&palisade).sum("upstream_queue", &[]) == 1.0);
+    poll_until(SOON, "the request in the queue", || palisade.metrics().sum("upstream_queue", &[]) == 1.0);
     palisade.rewrite_config(&limit(2));
     assert_eq!(reload(&palisade).status, 200);
     // There is room now, for the one that waits and for a new one.
     canary(palisade.address("http"), &origin);
     assert_eq!(second.read_response().status, 200);
-    door.store(true, SeqCst);
+    door.open();
     assert_eq!(first.read_response().status, 200);
 }
 
@@ -258,7 +234,7 @@ fn listeners_come_and_go() {
     canary(address.clone(), &origin);
     let mut idle = Client::connect(address.clone());
     canary_on(&mut idle, &origin);
-    let mut staying = client_of(&palisade);
+    let mut staying = palisade.client();
     canary_on(&mut staying, &origin);
 
     palisade.rewrite_config(&second(""));
@@ -309,7 +285,7 @@ fn an_address_moves_between_the_public_and_the_operator() {
 /// A listener that goes lets the request finish that came in by it.
 #[test]
 fn a_listener_that_goes_finishes_its_requests() {
-    let (origin, door) = holding_origin();
+    let (origin, door) = Origin::holding();
     let both = config(&format!("{}listeners.second.address = \"127.0.0.1:0\"", to(&origin)));
     let palisade = Palisade::start(BINARY, &both);
     let mut client = Client::connect(palisade.address("second"));
@@ -317,7 +293,7 @@ fn a_listener_that_goes_finishes_its_requests() {
     origin.wait_requests(1, SOON);
     palisade.rewrite_config(&config(&to(&origin)));
     assert_eq!(reload(&palisade).status, 200);
-    door.store(true, SeqCst);
+    door.open();
     let response = client.read_response();
     assert_eq!((response.status, response.header("Connection")), (200, Some("close")));
     assert!(client.is_closed(SOON));
@@ -372,7 +348,7 @@ fn twenty_reloads_under_load_fail_no_request() {
         client.join().expect("a request failed");
     }
     println!("{} requests over 20 reloads", served.load(SeqCst));
-    let metrics = metrics_of(&palisade);
+    let metrics = palisade.metrics();
     assert_eq!((metrics.sum("reloads_total", &[]), metrics.sum("failed_reloads_total", &[])), (16.0, 4.0));
     assert_eq!(metrics.sum("failures_total", &[]), 0.0, "{}", metrics.page());
     assert_eq!(metrics.sum("panics_total", &[]), 0.0);
@@ -386,7 +362,7 @@ fn two_hundred_reloads_leave_nothing_behind() {
     const ROUND: usize = 50;
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     let mut admin = operator(&palisade);
     let texts: Vec<String> = (0..2)
         .map(|turn| {
@@ -422,19 +398,17 @@ fn two_hundred_reloads_leave_nothing_behind() {
 
 #[test]
 fn a_drain_finishes_what_is_begun_and_takes_nothing_new() {
-    let (origin, door) = holding_origin();
+    let (origin, door) = Origin::holding();
     let mut palisade = proxy_for(&origin, "server.drain_timeout = \"20s\"");
     let admin = palisade.address("admin");
-    let mut idle = client_of(&palisade);
+    let mut idle = palisade.client();
     canary_on(&mut idle, &origin);
     assert_eq!(Client::connect(admin).get("/ready").status, 200);
     let mut busy = held(&palisade, &origin);
-    let mut uploading = client_of(&palisade);
+    let mut uploading = palisade.client();
     uploading.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
     // The proxy has it once the connection is counted; the body is what it waits for.
-    poll_until(SOON, "the upload to have begun", || {
-        metrics_of(&palisade).sum("open_connections", &[]) == 3.0
-    });
+    poll_until(SOON, "the upload to have begun", || palisade.metrics().sum("open_connections", &[]) == 3.0);
 
     palisade.signal(TERMINATE);
     palisade.wait_stderr("stopping", SOON);
@@ -452,7 +426,7 @@ fn a_drain_finishes_what_is_begun_and_takes_nothing_new() {
         (200, "1234567890", Some("close"))
     );
     assert!(palisade.is_running());
-    door.store(true, SeqCst);
+    door.open();
     let response = busy.read_response();
     assert_eq!((response.status, response.header("Connection")), (200, Some("close")));
     assert!(busy.is_closed(SOON));
@@ -461,16 +435,16 @@ fn a_drain_finishes_what_is_begun_and_takes_nothing_new() {
 
 #[test]
 fn requests_in_the_queue_are_part_of_the_drain() {
-    let (origin, door) = holding_origin();
+    let (origin, door) = Origin::holding();
     let mut palisade =
         proxy_for(&origin, "upstreams.origin.pool = { max_connections = 1, queue_timeout = \"20s\" }");
     let mut first = held(&palisade, &origin);
-    let mut second = client_of(&palisade);
+    let mut second = palisade.client();
     second.send("GET /canary-2 HTTP/1.1\r\nHost: a\r\n\r\n");
-    poll_until(SOON, "the request in the queue", || metrics_of(&palisade).sum("upstream_queue", &[]) == 1.0);
+    poll_until(SOON, "the request in the queue", || palisade.metrics().sum("upstream_queue", &[]) == 1.0);
     palisade.signal(TERMINATE);
     palisade.wait_stderr("stopping", SOON);
-    door.store(true, SeqCst);
+    door.open();
     assert_eq!(first.read_response().status, 200);
     assert_eq!(second.read_response().text(), "2");
     assert!(palisade.wait_exit(SOON).success());
@@ -492,7 +466,7 @@ fn tunnels_are_kept_until_the_deadline() {
         });
         let patience = if leaves { "20s" } else { "1s" };
         let mut palisade = proxy_for(&origin, &format!("server.drain_timeout = \"{patience}\""));
-        let mut client = client_of(&palisade);
+        let mut client = palisade.client();
         client.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
         assert_eq!(client.read_response().status, 101);
         let mut echo = |byte: u8| {
@@ -519,7 +493,7 @@ fn an_idle_proxy_ends_at_once() {
     for signal in [TERMINATE, INTERRUPT] {
         let origin = Origin::echo();
         let mut palisade = proxy_for(&origin, "");
-        let mut idle: Vec<_> = (0..20).map(|_| client_of(&palisade)).collect();
+        let mut idle: Vec<_> = (0..20).map(|_| palisade.client()).collect();
         canary_on(&mut idle[0], &origin);
         let started = Instant::now();
         palisade.signal(signal);
@@ -549,7 +523,7 @@ fn admin_connections_do_not_hold_the_end_up() {
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    let (origin, _door) = holding_origin();
+    let (origin, _door) = Origin::holding();
     let mut palisade = proxy_for(&origin, "server.drain_timeout = \"60s\"");
     let mut busy = held(&palisade, &origin);
     palisade.signal(TERMINATE);
@@ -564,7 +538,7 @@ fn a_second_signal_ends_at_once() {
 
 #[test]
 fn drain_timeout_cuts_what_does_not_end() {
-    let (origin, _door) = holding_origin();
+    let (origin, _door) = Origin::holding();
     let mut palisade = proxy_for(&origin, "server.drain_timeout = \"700ms\"");
     let mut busy = held(&palisade, &origin);
     let started = Instant::now();
@@ -672,17 +646,17 @@ fn connections_that_change_hands_during_a_stop_are_answered() {
     const CLIENTS: usize = 300;
     let mut handed = 0.0;
     for _ in 0..20 {
-        let (origin, door) = holding_origin();
+        let (origin, door) = Origin::holding();
         let mut palisade = proxy_for(&origin, "server.drain_timeout = \"20s\"");
         // Keeps the process, and with it the counters, until all else is said.
         let mut last = held(&palisade, &origin);
         let mut admin = Client::connect(palisade.address("admin"));
         assert_eq!(admin.get("/live").status, 200);
-        let before = metrics_of(&palisade).sum("connections_handed_over_total", &[]);
+        let before = palisade.metrics().sum("connections_handed_over_total", &[]);
         palisade.freeze();
         let mut clients: Vec<Client> = (0..CLIENTS)
             .map(|number| {
-                let mut client = client_of(&palisade);
+                let mut client = palisade.client();
                 client.send(format!("GET /canary-{number} HTTP/1.1\r\nHost: a\r\n\r\n"));
                 client
             })
@@ -693,8 +667,8 @@ fn connections_that_change_hands_during_a_stop_are_answered() {
             assert_eq!(client.read_response().text(), number.to_string());
         }
         drop(clients);
-        handed += metrics_of(&palisade).sum("connections_handed_over_total", &[]) - before;
-        door.store(true, SeqCst);
+        handed += palisade.metrics().sum("connections_handed_over_total", &[]) - before;
+        door.open();
         assert_eq!(last.read_response().status, 200);
         assert!(palisade.wait_exit(SOON).success());
         if handed > 0.0 {
@@ -707,18 +681,18 @@ fn connections_that_change_hands_during_a_stop_are_answered() {
 /// The machine slept: what was under way goes on.
 #[test]
 fn a_process_that_was_stopped_goes_on() {
-    let (origin, door) = holding_origin();
+    let (origin, door) = Origin::holding();
     let palisade = proxy_for(&origin, "");
-    let mut idle = client_of(&palisade);
+    let mut idle = palisade.client();
     canary_on(&mut idle, &origin);
     let mut busy = held(&palisade, &origin);
     palisade.freeze();
-    let mut waiting = client_of(&palisade);
+    let mut waiting = palisade.client();
     waiting.send("GET /canary-5 HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(!waiting.is_closed(Duration::from_millis(700)) && waiting.unread().is_empty());
     palisade.thaw();
     assert_eq!(waiting.read_response().text(), "5");
-    door.store(true, SeqCst);
+    door.open();
     assert_eq!(busy.read_response().status, 200);
     canary_on(&mut idle, &origin);
     canary(palisade.address("http"), &origin);
@@ -806,7 +780,7 @@ fn a_name_that_does_not_resolve_does_not_stop_the_start() {
     for _ in 0..4 {
         canary(palisade.address("http"), &origin);
     }
-    let metrics = metrics_of(&palisade);
+    let metrics = palisade.metrics();
     assert_eq!(metrics.sum("endpoint_up", &["no-such-host.invalid"]), 0.0);
     assert_eq!(metrics.sum("endpoint_up", &[&format!("endpoint=\"{}\"", origin.address())]), 1.0);
 }
@@ -872,7 +846,7 @@ fn the_log_is_reopened_after_a_rename() {
     let lines = |path: &Path, target: &str| {
         fs::read_to_string(path).unwrap_or_default().matches(&format!("\"target\":\"{target}\"")).count()
     };
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     assert_eq!(client.get("/before").status, 200);
     poll_until(SOON, "the line", || lines(&log, "/before") == 1);
     fs::rename(&log, &moved).unwrap();
@@ -883,19 +857,19 @@ fn the_log_is_reopened_after_a_rename() {
     assert_eq!(client.get("/after").status, 200);
     poll_until(SOON, "the line in the new file", || lines(&log, "/after") == 1);
     assert_eq!((lines(&moved, "/after"), lines(&moved, "/before")), (0, 1));
-    assert_eq!(metrics_of(&palisade).sum("log_lines_dropped_total", &[]), 0.0);
+    assert_eq!(palisade.metrics().sum("log_lines_dropped_total", &[]), 0.0);
 }
 
 #[test]
 fn a_full_disk_costs_log_lines_and_no_requests() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "log.access = \"/dev/full\"");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     for _ in 0..50 {
         canary_on(&mut client, &origin);
     }
     poll_until(SOON, "the lost lines to be counted", || {
-        metrics_of(&palisade).sum("log_lines_dropped_total", &[]) >= 50.0
+        palisade.metrics().sum("log_lines_dropped_total", &[]) >= 50.0
     });
     canary_on(&mut client, &origin);
     palisade.wait_stderr("lines are lost", SOON);
@@ -970,7 +944,7 @@ fn a_log_that_blocks_holds_nobody_up() {
     )
     .unwrap();
     let palisade = proxy_for(&origin, &format!("log.access = \"{}\"", pipe.display()));
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     let started = Instant::now();
     let padding = "x".repeat(4000);
     for _ in 0..400 {
@@ -1001,7 +975,7 @@ fn the_last_lines_are_written_before_the_end() {
     );
     // More than a pipe holds.
     let padding = "x".repeat(4000);
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     for number in 0..REQUESTS {
         assert_eq!(client.get(&format!("/{number}/{padding}")).status, 200);
     }
@@ -1038,7 +1012,7 @@ fn the_metrics_tell_what_happened() {
         "routes.no = { path = \"/no\", respond = { status = 403, body = \"no\" } }\n\
          upstreams.gone.endpoints = [\"127.0.0.1:1\"]\nroutes.gone = { path = \"/gone\", upstream = \"gone\" }",
     );
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     for _ in 0..7 {
         canary_on(&mut client, &origin);
     }
@@ -1049,22 +1023,22 @@ fn the_metrics_tell_what_happened() {
     for _ in 0..2 {
         assert_eq!(client.get("/gone").status, 502);
     }
-    let mut bad = client_of(&palisade);
+    let mut bad = palisade.client();
     bad.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
     assert_eq!(bad.read_response().status, 400);
     assert!(bad.is_closed(SOON));
-    let mut others: Vec<_> = (0..4).map(|_| client_of(&palisade)).collect();
+    let mut others: Vec<_> = (0..4).map(|_| palisade.client()).collect();
     for other in &mut others {
         assert_eq!(other.get("/no").status, 403);
     }
     // Counted a moment after the client has seen the end.
     poll_until(SOON, "18 requests and five open connections", || {
-        let metrics = metrics_of(&palisade);
+        let metrics = palisade.metrics();
         let admin = metrics.sum("requests_total", &["route=\"admin\""]);
         metrics.sum("requests_total", &[]) - admin == 18.0 && metrics.sum("open_connections", &[]) == 5.0
     });
 
-    let metrics = metrics_of(&palisade);
+    let metrics = palisade.metrics();
     let requests = |route: &str, status: &str| {
         metrics.sum("requests_total", &[&format!("route=\"{route}\""), &format!("status=\"{status}\"")])
     };

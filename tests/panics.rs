@@ -1,11 +1,7 @@
 //! A bug in one request: its connection ends, everybody else's lives on. The bugs are made on purpose, by a
 //! variable that only builds with debug assertions know.
 
-use std::time::Duration;
-
-use testkit::{Client, Launch, Metrics, Origin, Palisade, canary, canary_on, poll_until};
-
-const SOON: Duration = Duration::from_secs(10);
+use testkit::{Client, Launch, Origin, Palisade, SOON, canary, canary_on, poll_until};
 
 /// `None` when the binary has no faults to switch on.
 fn faulty_proxy(origin: &Origin) -> Option<Palisade> {
@@ -28,7 +24,7 @@ fn faulty_proxy(origin: &Origin) -> Option<Palisade> {
 }
 
 fn panics(palisade: &Palisade) -> f64 {
-    Metrics::scrape(palisade.address("admin")).sum("panics_total", &[])
+    palisade.metrics().sum("panics_total", &[])
 }
 
 #[test]
@@ -54,7 +50,7 @@ fn a_bug_before_the_answer_is_a_500_and_costs_nobody_else_anything() {
     canary(palisade.address("http"), &origin);
     drop((busy, other));
     poll_until(SOON, "every connection to be given up", || {
-        Metrics::scrape(palisade.address("admin")).sum("open_connections", &[]) == 0.0
+        palisade.metrics().sum("open_connections", &[]) == 0.0
     });
     assert!(origin.requests().iter().all(|request| !request.target.contains("panic")));
 }
@@ -78,7 +74,7 @@ fn a_bug_within_the_answer_is_no_clean_end() {
         canary_on(&mut other, &origin);
     }
     poll_until(SOON, "the places in the pool to be given back", || {
-        let metrics = Metrics::scrape(palisade.address("admin"));
+        let metrics = palisade.metrics();
         metrics.sum("upstream_connections", &[]) == metrics.sum("upstream_idle_connections", &[])
     });
     canary(palisade.address("http"), &origin);
