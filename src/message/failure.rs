@@ -58,6 +58,10 @@ pub enum Failure {
     NoEndpoint,
     QueueFull,
     QueueTimeout,
+    /// The circuit breaker is open.
+    BreakerOpen,
+    /// A limit of the circuit breaker is reached.
+    BreakerFull(&'static str),
     /// No file descriptor for an upstream connection.
     OutOfFiles,
     /// No free port for an upstream connection.
@@ -75,9 +79,8 @@ impl Failure {
             ConnectRefused | ConnectTimeout | ConnectFailed | NotResolved | SendTimeout | ReadTimeout
             | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated | TooManyInterim
             | BadUpgrade => Blame::Upstream,
-            NoRoute | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles | OutOfPorts | OutOfSpace => {
-                Blame::Proxy
-            }
+            NoRoute | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
+            | OutOfPorts | OutOfSpace => Blame::Proxy,
         }
     }
 
@@ -113,6 +116,8 @@ impl Failure {
             NoEndpoint => "no_endpoint",
             QueueFull => "queue_full",
             QueueTimeout => "queue_timeout",
+            BreakerOpen => "breaker_open",
+            BreakerFull(_) => "breaker_full",
             OutOfFiles => "out_of_files",
             OutOfPorts => "out_of_ports",
             OutOfSpace => "out_of_space",
@@ -133,6 +138,8 @@ impl Failure {
             Failure::QueueFull => Some("pool.max_queue"),
             Failure::QueueTimeout => Some("pool.queue_timeout, pool.max_connections"),
             Failure::OutOfPorts => Some("net.ipv4.ip_local_port_range"),
+            Failure::BreakerOpen => Some("breaker.error_rate"),
+            Failure::BreakerFull(setting) => Some(setting),
             Failure::OutOfSpace => Some("body_memory, body_disk"),
             _ => None,
         }

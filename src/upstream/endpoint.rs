@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::PoolOptions;
+use super::balance::hash_key;
 use super::group::{Group, Slot};
 use super::health::Standing;
 use super::observed::Observed;
@@ -45,6 +46,8 @@ pub struct Endpoint {
     pub address: Address,
     /// The address as text, for metrics and notices.
     pub label: String,
+    /// By which hash balances and sticky sessions know it, also in other processes.
+    pub identity: u64,
     /// Its member of a log line.
     pub log_member: Vec<u8>,
     pub group: Weak<Group>,
@@ -81,6 +84,8 @@ pub(super) struct OwnLine(pub AtomicU32);
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     max_connections: AtomicU32,
+    /// Over all endpoints of the group.
+    max_group_connections: AtomicU32,
     max_queue: AtomicU32,
     idle_seconds: AtomicU32,
     queue_millis: AtomicU64,
@@ -109,6 +114,7 @@ impl Endpoint {
         let label = address.to_string();
         Endpoint {
             slot,
+            identity: hash_key(label.as_bytes()),
             log_member: observe::json::member("endpoint", &label),
             address,
             label,
@@ -129,9 +135,10 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn adopt(&self, options: &PoolOptions) {
+    pub(super) fn adopt(&self, options: &PoolOptions, max_group_connections: u32) {
         let settings = &self.settings;
         settings.max_connections.store(options.max_connections, Relaxed);
+        settings.max_group_connections.store(max_group_connections, Relaxed);
         settings.max_queue.store(options.max_queue, Relaxed);
         settings
             .idle_seconds
@@ -142,6 +149,13 @@ impl Endpoint {
 
     pub(super) fn max_connections(&self) -> u32 {
         self.settings.max_connections.load(Relaxed)
+    }
+
+    /// True when more connections are open than the circuit breaker of the group allows.
+    pub(super) fn exceeds_group(&self) -> bool {
+        let max = self.settings.max_group_connections.load(Relaxed);
+        let open = |group: Arc<Group>| group.sum(Endpoint::open_connections);
+        max < u32::MAX && self.group.upgrade().map_or(0, open) > max
     }
 
     pub(super) fn max_queue(&self) -> u32 {

@@ -9,24 +9,31 @@ use ::http1::Method;
 use ::http1::connection::accepts_trailers;
 use tokio::time::Instant;
 
+use super::breaker::{Admission, BreakerOptions};
 use super::connect::connect;
 use super::desk::{self, Choice};
 use super::endpoint::Endpoint;
 use super::forward::Facts;
 use super::group::{Group, Groups};
 use super::http1::{Payload, Try, Unanswered, exchange};
+use super::pin::{HashOn, Stick, Tie};
 use super::pool::{self, Acquired, Connection, Permit};
 use super::retry::{self, Attempt, History, Next, RetryOptions, Stage};
 use super::spool::{Limited, Spool, SpoolSpace};
+use super::sticky::Sticky;
 use super::{BodyMode, Timeouts, UpstreamOptions};
-use crate::message::{Body, Client, Failure, Request, Response};
-use crate::observe::Record;
+use crate::message::{Blame, Body, Client, Failure, Request, Response};
+use crate::observe::{self, Record};
+use crate::wire::clock;
 
 /// A named group of endpoints, as one configuration uses it.
 #[derive(Debug)]
 pub struct Upstream {
     pub name: String,
     pub group: Arc<Group>,
+    hash_on: Option<HashOn>,
+    sticky: Option<Sticky>,
+    breaker: Option<BreakerOptions>,
     space: Arc<SpoolSpace>,
 }
 
@@ -43,11 +50,36 @@ pub struct Sending {
 
 impl Upstream {
     pub fn build(options: &Arc<UpstreamOptions>, groups: &Groups, space: Arc<SpoolSpace>) -> Upstream {
-        Upstream { name: options.name.clone(), group: groups.adopt(options), space }
+        Upstream {
+            name: options.name.clone(),
+            group: groups.adopt(options),
+            hash_on: options.balance.hash_on().cloned(),
+            sticky: options.sticky.as_ref().map(|sticky| Sticky::new(sticky, &options.name)),
+            breaker: options.breaker.clone(),
+            space,
+        }
     }
 
     /// The answer of one of the endpoints.
     pub async fn send<'c>(
+        &self,
+        client: &Client,
+        request: &mut Request<'c>,
+        sending: &Sending,
+        record: &mut Record,
+    ) -> Result<Response<'c>, Failure> {
+        match &self.breaker {
+            None => self.send_admitted(client, request, sending, record).await,
+            Some(options) => {
+                let admission = self.admit(options, record.asked)?;
+                let outcome = self.send_admitted(client, request, sending, record).await;
+                self.note_outcome(&outcome, admission, options);
+                outcome
+            }
+        }
+    }
+
+    async fn send_admitted<'c>(
         &self,
         client: &Client,
         request: &mut Request<'c>,
@@ -68,10 +100,51 @@ impl Upstream {
             host: sending.host.as_deref(),
             forwarded: sending.forwarded,
             length: payload.length(),
+            tie: self.tie(client, request, record.asked),
         };
         let outcome = self.send_payload(request, &facts, payload, sending, started, record).await;
         record.upstream_time = started.elapsed();
         outcome
+    }
+
+    fn tie(&self, client: &Client, request: &Request<'_>, now: Instant) -> Tie<'_> {
+        let key = self.hash_on.as_ref().map_or(0, |on| on.key(&request.head, client.address));
+        let stick = self.sticky.as_ref();
+        let stick = stick.map(|sticky| Stick::new(sticky, &request.head, clock::since_epoch(now).as_secs()));
+        Tie { key, stick }
+    }
+
+    fn admit(&self, options: &BreakerOptions, now: Instant) -> Result<Admission, Failure> {
+        let admission = self.group.breaker.admit(options, now).ok_or(Failure::BreakerOpen)?;
+        let reached = |limit: Option<u32>, of: fn(&Endpoint) -> u32| {
+            limit.is_some_and(|limit| self.group.sum(of) >= limit)
+        };
+        let full = if reached(options.max_requests, Endpoint::load) {
+            "breaker.max_requests"
+        } else if reached(options.max_pending, Endpoint::waiting_requests) {
+            "breaker.max_pending"
+        } else {
+            return Ok(admission);
+        };
+        self.group.breaker.refused.fetch_add(1, Relaxed);
+        Err(Failure::BreakerFull(full))
+    }
+
+    fn note_outcome(
+        &self,
+        outcome: &Result<Response<'_>, Failure>,
+        admission: Admission,
+        options: &BreakerOptions,
+    ) {
+        let went_well = match outcome {
+            Ok(response) => response.head.status < 500,
+            // The client's failures, and full queues, say nothing of the group.
+            Err(failure) => failure.blame() != Blame::Upstream,
+        };
+        let changed = self.group.breaker.note(admission, went_well, options, Instant::now());
+        if let Some(state) = changed {
+            observe::notice(&format!("upstream {}: circuit breaker is {state}", self.name));
+        }
     }
 
     /// Reads the body when the route buffers; checks its size when the client told it.
@@ -109,7 +182,7 @@ impl Upstream {
         started: Instant,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
-        let obtained = match desk::choose(&self.group, &[], record)? {
+        let obtained = match desk::choose(&self.group, &[], &facts.tie, record)? {
             Choice::Idle(connection) => Ok(Obtained { connection, reused: true, now: started }),
             Choice::Endpoint(endpoint) => obtain(&endpoint, request, sending.timeouts).await,
         };
@@ -149,7 +222,9 @@ impl Upstream {
                     last.freshen(request, sending.timeouts).await?
                 }
                 Next::Elsewhere if desk::has_other(&self.group, &tried) => {
-                    desk::choose(&self.group, &tried, record)?.obtain(request, sending.timeouts).await
+                    desk::choose(&self.group, &tried, &facts.tie, record)?
+                        .obtain(request, sending.timeouts)
+                        .await
                 }
                 Next::Elsewhere | Next::Again => {
                     let insists = retry::may_insist(attempt.stage, &history, options);
@@ -158,7 +233,7 @@ impl Upstream {
                     {
                         return last.into_final();
                     }
-                    self.obtain_again(request, sending, &tried, record).await?
+                    self.obtain_again(request, sending, &tried, &facts.tie, record).await?
                 }
             };
             last = match obtained {
@@ -191,10 +266,11 @@ impl Upstream {
         request: &Request<'c>,
         sending: &Sending,
         tried: &[usize],
+        tie: &Tie<'_>,
         record: &mut Record,
     ) -> Result<Result<Obtained, Missed<'c>>, Failure> {
-        let choice =
-            desk::choose(&self.group, tried, record).or_else(|_| desk::choose_again(&self.group, record))?;
+        let choice = desk::choose(&self.group, tried, tie, record)
+            .or_else(|_| desk::choose_again(&self.group, tie, record))?;
         let endpoint = choice.endpoint().clone();
         endpoint.counters.retries.fetch_add(1, Relaxed);
         let missed = |failure| Missed::Connection(failure, endpoint.slot.index);
@@ -254,6 +330,9 @@ async fn obtain<'c>(
 
 async fn open<'c>(permit: Permit, request: &Request<'_>, timeouts: Timeouts) -> Result<Obtained, Missed<'c>> {
     let slot = permit.endpoint().slot.index;
+    if permit.endpoint().exceeds_group() {
+        return Err(Missed::Connection(Failure::BreakerFull("breaker.max_connections"), slot));
+    }
     match connect(permit, timeouts.connect, request.watchdog).await {
         Ok(connection) => Ok(Obtained { connection, reused: false, now: Instant::now() }),
         Err(failure) => Err(Missed::Connection(failure, slot)),
@@ -270,10 +349,15 @@ async fn ask<'c>(
     sending: &Sending,
 ) -> Result<Response<'c>, Missed<'c>> {
     let Obtained { connection, reused, now } = obtained;
-    let slot = connection.endpoint().slot.index;
+    let (slot, identity) = (connection.endpoint().slot.index, connection.endpoint().identity);
     let this = Try { reused, timeouts: sending.timeouts, limit: sending.retry.try_timeout, now };
     match exchange(connection, request, facts, payload.turn(), this).await {
-        Ok(response) if !sending.retry.wants_status(response.head.status) => Ok(response),
+        Ok(mut response) if !sending.retry.wants_status(response.head.status) => {
+            if let Some(stick) = &facts.tie.stick {
+                stick.mark(&mut response, identity);
+            }
+            Ok(response)
+        }
         Ok(response) => Err(Missed::Status(Box::new(response), slot)),
         Err(unanswered) => Err(Missed::Answer(unanswered)),
     }

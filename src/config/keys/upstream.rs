@@ -14,7 +14,30 @@ pub const UPSTREAM: &[Key] = &[
         name: "balance",
         kind: Kind::OneOf(BALANCES),
         absent: Absent::Means("\"round_robin\""),
-        doc: "How the next server is chosen. `round_robin` is smooth and heeds weights.",
+        doc: "How the next server is chosen: `round_robin` (in turn, smoothly by weight), `least_connections` \
+              (the fewest requests under way per weight), `random`, `p2c` (the less busy of two by chance), \
+              `least_time` (of two by chance the one that would answer sooner), `ip_hash` (by the client's \
+              address), `consistent_hash` (by `hash_on`).",
+    },
+    Key {
+        name: "hash_on",
+        kind: Kind::Either(&[Kind::Text("word"), Kind::Table(HASH_ON)]),
+        absent: Absent::Off,
+        doc: "What `consistent_hash` looks at: `\"client_ip\"`, `\"path\"`, or a table with one of `header`, \
+              `cookie` and `query`. A request without it goes by its client's address.",
+    },
+    Key {
+        name: "hash_bound",
+        kind: Kind::Integer { min: 0, max: 1000 },
+        absent: Absent::Off,
+        doc: "Percent. A server with more than this share of what would be fair passes keys on to their next \
+              one; 0 keeps every key where it belongs. 125 for `consistent_hash` and 0 for `ip_hash` without it.",
+    },
+    Key {
+        name: "sticky",
+        kind: Kind::Either(&[Kind::Text("name"), Kind::Table(STICKY)]),
+        absent: Absent::Off,
+        doc: "A signed cookie keeps a client at its server for as long as that is there. A string is its name.",
     },
     Key {
         name: "slow_start",
@@ -56,9 +79,63 @@ pub const UPSTREAM: &[Key] = &[
         absent: Absent::Off,
         doc: "What requests meet takes a server out for a while; `false` turns it off.",
     },
+    Key {
+        name: "breaker",
+        kind: Kind::Table(BREAKER),
+        absent: Absent::Off,
+        doc: "Circuit breaker: an upstream in trouble gets fewer requests or none for a while, and clients a \
+              503 at once. Off without it.",
+    },
 ];
 
-pub const BALANCES: &[&str] = &["round_robin"];
+const BALANCES: &[&str] =
+    &["round_robin", "least_connections", "random", "p2c", "least_time", "ip_hash", "consistent_hash"];
+
+pub const HASH_ON: &[Key] = &[
+    Key {
+        name: "header",
+        kind: Kind::Text("name"),
+        absent: Absent::Off,
+        doc: "The first such header field.",
+    },
+    Key { name: "cookie", kind: Kind::Text("name"), absent: Absent::Off, doc: "The cookie of this name." },
+    Key {
+        name: "query",
+        kind: Kind::Text("name"),
+        absent: Absent::Off,
+        doc: "The parameter of this name, as it was sent.",
+    },
+];
+
+pub const STICKY: &[Key] = &[
+    Key { name: "cookie", kind: Kind::Text("name"), absent: Absent::Mistake, doc: "Its name." },
+    Key {
+        name: "secret",
+        kind: Kind::Either(&[Kind::Text("secret"), Kind::ListOf(&Kind::Text("secret"))]),
+        absent: Absent::Off,
+        doc: "Signs it; at least 16 bytes. Of several the first signs and all are accepted. Without it one is \
+              made at each start, so cookies do not outlive a restart and hold on one machine only.",
+    },
+    Key {
+        name: "ttl",
+        kind: Kind::Duration,
+        absent: Absent::Off,
+        doc: "How long a client keeps its server; renewed while it is used. Until the browser closes without it.",
+    },
+    Key {
+        name: "secure",
+        kind: Kind::Boolean,
+        absent: Absent::Means("false"),
+        doc: "Browsers send it over TLS only.",
+    },
+    Key {
+        name: "same_site",
+        kind: Kind::OneOf(&["strict", "lax", "none"]),
+        absent: Absent::Means("\"lax\""),
+        doc: "Whether browsers send it with requests from other sites.",
+    },
+    Key { name: "path", kind: Kind::Text("path"), absent: Absent::Means("\"/\""), doc: "Its `Path`." },
+];
 
 pub const ENDPOINT: &[Key] = &[
     Key {
@@ -250,5 +327,56 @@ pub const OUTLIER: &[Key] = &[
         kind: Kind::Integer { min: 0, max: 100 },
         absent: Absent::Means("50"),
         doc: "Percent of the servers that may be ejected at the same time, one of two or more always.",
+    },
+];
+
+pub const BREAKER: &[Key] = &[
+    Key {
+        name: "max_requests",
+        kind: Kind::Integer { min: 1, max: 10_000_000 },
+        absent: Absent::Off,
+        doc: "Requests under way over all servers, the waiting ones among them. No limit without it.",
+    },
+    Key {
+        name: "max_pending",
+        kind: Kind::Integer { min: 1, max: 10_000_000 },
+        absent: Absent::Off,
+        doc: "Requests that wait for a connection, over all servers. No limit without it.",
+    },
+    Key {
+        name: "max_connections",
+        kind: Kind::Integer { min: 1, max: 10_000_000 },
+        absent: Absent::Off,
+        doc: "Open connections over all servers. No limit without it.",
+    },
+    Key {
+        name: "error_rate",
+        kind: Kind::Integer { min: 0, max: 100 },
+        absent: Absent::Means("50"),
+        doc: "Percent of failures and answers 500 to 599 at which it opens; 0 is never.",
+    },
+    Key {
+        name: "window",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"10s\""),
+        doc: "The requests of so long are looked at.",
+    },
+    Key {
+        name: "min_requests",
+        kind: Kind::Integer { min: 1, max: 1_000_000 },
+        absent: Absent::Means("20"),
+        doc: "Fewer requests in a window are no reason to open.",
+    },
+    Key {
+        name: "open_time",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"5s\""),
+        doc: "It stays open so long, then lets a few requests through.",
+    },
+    Key {
+        name: "trickle",
+        kind: Kind::Integer { min: 1, max: 10_000 },
+        absent: Absent::Means("3"),
+        doc: "How many; when all of them go well it closes, when one does not it opens again.",
     },
 ];
