@@ -11,11 +11,11 @@ use super::settings::Settings;
 use super::shadow;
 use super::suggest;
 use super::tree::{Entry, Table, Value};
-use super::{AdminOptions, Config, routes, server, settings, shape, upstreams};
+use super::{AdminOptions, Config, dns, routes, server, settings, shape, upstreams};
 use crate::listen::{ListenAddress, ListenerOptions};
 use crate::observe::AccessLogOptions;
 use crate::route::RouteOptions;
-use crate::upstream::UpstreamOptions;
+use crate::upstream::{DnsOptions, UpstreamOptions};
 
 /// Reports all mistakes; the value is worth something only if there are none.
 pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
@@ -23,6 +23,7 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
     shape::check(root, problems);
     let server =
         single(root, "server", problems).map_or_else(server::default_server, |f| server::lower_server(&f));
+    let dns = single(root, "dns", problems).map_or_else(DnsOptions::default, |f| dns::lower(&f));
     let admin =
         single(root, "admin", problems).map_or_else(AdminOptions::default, |f| server::lower_admin(&f));
     let log = single(root, "log", problems).map_or_else(AccessLogOptions::default, |f| server::lower_log(&f));
@@ -44,7 +45,7 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
         }
     }
     warn_unused(root, problems);
-    Config { listeners, upstreams, routes, server, admin, log }
+    Config { listeners, upstreams, routes, dns, server, admin, log }
 }
 
 /// A section with names that has none, or is not a table: that was reported, or is as good as absent.

@@ -8,6 +8,8 @@
 mod address;
 mod check;
 mod diagnostic;
+mod dns;
+mod endpoints_file;
 mod environment;
 mod fields;
 mod file;
@@ -33,6 +35,7 @@ mod upstreams;
 mod values;
 
 pub use diagnostic::{Diagnostic, Place, Report, Severity, Source};
+pub use endpoints_file::read as read_endpoints;
 pub use json::Json;
 pub(crate) use render::counted;
 
@@ -48,7 +51,7 @@ use crate::connection::ClientLimits;
 use crate::listen::ListenerOptions;
 use crate::observe::AccessLogOptions;
 use crate::route::RouteOptions;
-use crate::upstream::UpstreamOptions;
+use crate::upstream::{DnsOptions, UpstreamOptions};
 
 /// A sound configuration, and what was noticed on the way to it.
 #[derive(Debug, Clone)]
@@ -85,6 +88,7 @@ pub struct Config {
     pub listeners: Vec<ListenerOptions>,
     pub upstreams: Vec<UpstreamOptions>,
     pub routes: Vec<RouteOptions>,
+    pub dns: DnsOptions,
     pub server: ServerOptions,
     pub admin: AdminOptions,
     pub log: AccessLogOptions,

@@ -12,13 +12,14 @@ use crate::listen::{ConnectionLimits, Loads};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
 use crate::route::{RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
-use crate::upstream::{Endpoint, Endpoints, Sending, SpoolSpace, Upstream};
+use crate::upstream::discover::{Source, Watched};
+use crate::upstream::{Discovery, Endpoint, EndpointAddress, Endpoints, Sending, SpoolSpace, Upstream};
 
 /// What survives a reload.
-#[derive(Debug)]
 pub struct Shared {
     pub workers: usize,
     pub endpoints: Arc<Endpoints>,
+    pub discovery: Arc<Discovery>,
     pub space: Arc<SpoolSpace>,
     pub connections: Arc<ConnectionLimits>,
     pub admin_connections: Arc<ConnectionLimits>,
@@ -36,6 +37,32 @@ pub struct Built {
     pub limits: Arc<ClientLimits>,
     pub log: Option<Arc<AccessLog>>,
     pub used_endpoints: Vec<Arc<Endpoint>>,
+    upstreams: Vec<Arc<Upstream>>,
+}
+
+impl Built {
+    /// What is to be found out for the upstreams, and where it goes.
+    pub fn watched(&self) -> Vec<Watched> {
+        self.upstreams.iter().map(|upstream| watched(upstream)).collect()
+    }
+}
+
+fn watched(upstream: &Upstream) -> Watched {
+    let names = upstream.endpoints().iter().filter_map(|endpoint| match &endpoint.address {
+        EndpointAddress::Name { host, port } => {
+            let source = Source::Host { host: host.clone(), port: *port, weight: 1, priority: 0 };
+            Some((source, endpoint.clone()))
+        }
+        EndpointAddress::Socket(_) | EndpointAddress::Unix(_) => None,
+    });
+    let (sources, endpoints): (Vec<_>, Vec<_>) = names.unzip();
+    Watched::new(&upstream.name, sources, 1000, move |index, found| {
+        let addresses = found.iter().filter_map(|found| match found.address {
+            EndpointAddress::Socket(address) => Some(address),
+            EndpointAddress::Name { .. } | EndpointAddress::Unix(_) => None,
+        });
+        endpoints[index].set_addresses(addresses.collect());
+    })
 }
 
 /// Builds all of it; nothing can fail, since the configuration was checked.
@@ -64,6 +91,7 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         limits: Arc::new(config.server.clients.clone()),
         log,
         used_endpoints,
+        upstreams,
     }
 }
 

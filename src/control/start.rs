@@ -19,7 +19,7 @@ use crate::config::{self, Config, Loaded};
 use crate::listen::{BoundListener, ConnectionLimits, ListenAddress, ListenerOptions, Loads, bind};
 use crate::observe::metrics::PROCESS;
 use crate::observe::{AccessLog, notice};
-use crate::upstream::{Endpoints, SpoolSpace, discover, probe_idle_pools};
+use crate::upstream::{Discovery, Endpoints, SpoolSpace, probe_idle_pools};
 
 /// How often the end of the workers is looked for.
 const TICK: Duration = Duration::from_millis(20);
@@ -153,6 +153,7 @@ impl Control {
                 clients.body_disk,
                 clients.body_folder.clone(),
             )),
+            discovery: Arc::new(Discovery::new(config::read_endpoints)),
             connections: Arc::new(ConnectionLimits::default()),
             admin_connections: Arc::new(ConnectionLimits::default()),
             loads: Arc::new(Loads::new(count)),
@@ -161,10 +162,12 @@ impl Control {
         });
         let fresh = bind_missing(&config, &HashMap::new(), count)?;
         let built = build(&config, &shared, log);
-        discover::resolve_all(&shared.endpoints).await;
+        let discovery = shared.discovery.clone();
+        tokio::spawn(async move { discovery.run().await });
+        shared.discovery.watch(&config.dns, built.watched());
+        shared.discovery.settle().await;
         let workers = workers::start(&shared, &built, pool_mailboxes)
             .map_err(|error| format!("cannot start the workers: {error}"))?;
-        tokio::spawn(discover::keep_resolving(shared.endpoints.clone()));
         tokio::spawn(probe_idle_pools(shared.endpoints.clone()));
         let mut control = Control { start, shared, config, built, workers, open: HashMap::new(), next: 0 };
         control.open(fresh);
@@ -222,14 +225,14 @@ impl Control {
     /// Reads, checks, builds and swaps; what is said of it holds for the next request of every worker. An
     /// error changes nothing.
     async fn reload(&mut self) -> Result<String, String> {
-        let outcome = self.try_reload();
+        let outcome = self.try_reload().await;
         self.settle().await;
         let counter = if outcome.is_ok() { &PROCESS.reloads } else { &PROCESS.failed_reloads };
         counter.fetch_add(1, Relaxed);
         outcome
     }
 
-    fn try_reload(&mut self) -> Result<String, String> {
+    async fn try_reload(&mut self) -> Result<String, String> {
         let Start::File(path) = self.start.clone() else {
             return Err("this proxy was started without a file, there is nothing to read again\n".to_owned());
         };
@@ -241,6 +244,8 @@ impl Control {
         let clients = &config.server.clients;
         self.shared.space.adopt(clients.body_memory, clients.body_disk, clients.body_folder.clone());
         self.shared.endpoints.retire_all_but(&built.used_endpoints);
+        self.shared.discovery.watch(&config.dns, built.watched());
+        self.shared.discovery.settle().await;
         for worker in &self.workers {
             let _ = worker.orders.send(Order::Change(built.clone()));
         }

@@ -183,11 +183,14 @@ impl Endpoint {
         self.resolved.read().expect("no panic while held").clone()
     }
 
-    /// A resolver found these; an empty answer keeps what was there.
+    /// Found for the name, from now on. No idle connection knows which address it leads to: when one is gone,
+    /// none of them is used again.
     pub fn set_addresses(&self, addresses: Vec<SocketAddr>) {
-        if !addresses.is_empty() {
-            *self.resolved.write().expect("no panic while held") = addresses.into();
+        let mut resolved = self.resolved.write().expect("no panic while held");
+        if resolved.iter().any(|known| !addresses.contains(known)) {
+            self.empty_pool();
         }
+        *resolved = addresses.into();
     }
 
     /// A name that never resolved is down; anything else may be tried.

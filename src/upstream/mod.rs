@@ -14,6 +14,7 @@ mod retry;
 mod send;
 mod spool;
 
+pub use discover::{Discovery, DnsOptions, Families};
 pub use endpoint::{Endpoint, Endpoints};
 pub use loop_guard::is_loop;
 pub use options::{
