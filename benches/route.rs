@@ -16,7 +16,7 @@ use palisade::route::path::canonicalise;
 use palisade::route::{
     FixedAnswer, HostPattern, PathPattern, RouteMatch, RouteOptions, Table, TargetOptions,
 };
-use palisade::upstream::{BodyMode, Timeouts};
+use palisade::upstream::{BodyMode, RetryOptions, Timeouts};
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PATHS: [&str; 3] = ["/", "/api", "/static"];
@@ -165,6 +165,7 @@ fn catch_all() -> RouteOptions {
         upstream_host: None,
         forwarded: false,
         timeouts: Timeouts::default(),
+        retry: RetryOptions::default(),
         request_body: BodyMode::Buffer,
         max_body_size: 0,
     }

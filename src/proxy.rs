@@ -112,14 +112,10 @@ impl Proxy {
 
     /// The log line of a request that is over.
     pub fn line<'l>(&'l self, record: &'l Record, head: &'l RequestHead, id: &'l RequestId) -> Line<'l> {
+        let endpoint: &[u8] = record.endpoint.as_deref().unwrap_or_default();
         let Some(route) = record.route.and_then(|index| self.routes.get(index)) else {
-            return Line { record, head, id, route: b"", series: 0, endpoint: b"", logged: true };
+            return Line { record, head, id, route: b"", series: 0, endpoint, logged: true };
         };
-        let endpoint = match (&route.target, record.endpoint) {
-            (Target::Upstream(upstream, _), Some(index)) => upstream.endpoints().get(index),
-            _ => None,
-        };
-        let endpoint: &[u8] = endpoint.map_or(b"", |endpoint| &endpoint.log_member);
         let logged = !matches!(route.target, Target::Admin(_));
         Line { record, head, id, route: &route.log_member, series: route.series, endpoint, logged }
     }

@@ -1257,7 +1257,7 @@ fn a_name_that_does_not_resolve_is_a_503() {
     let response = client_of(&palisade).get("/nowhere");
     assert_eq!(response.status, 503);
     assert!(response.header("Retry-After").is_some());
-    expect_reason(&palisade, "/nowhere", "no_endpoint");
+    expect_reason(&palisade, "/nowhere", "upstream_not_resolved");
 }
 
 /// An endpoint that dies and comes back is used again without a restart.

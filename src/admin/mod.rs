@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use http1::{Method, Name};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::message::{Request, Response, pages};
 use crate::observe::AccessLog;
 use crate::observe::metrics::{self, EndpointFacts, PageFacts};
-use crate::upstream::{Endpoint, SpoolSpace, Upstream};
+use crate::upstream::{Discovery, Endpoint, SpoolSpace, Upstream};
 
 /// What a command asks of the process.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub struct Admin {
 #[derive(Debug, Clone)]
 pub struct Facts {
     pub upstreams: Vec<Arc<Upstream>>,
+    pub discovery: Arc<Discovery>,
     pub ready: Arc<AtomicBool>,
     pub log: Option<Arc<AccessLog>>,
     pub space: Arc<SpoolSpace>,
@@ -87,36 +89,54 @@ impl Facts {
         let (spool_memory, spool_disk) = self.space.used();
         PageFacts {
             open_connections: self.connections.load(Relaxed) as u64,
-            endpoints: self.endpoints().map(|(upstream, endpoint)| facts_of(upstream, endpoint)).collect(),
+            endpoints: self
+                .endpoints()
+                .iter()
+                .map(|(upstream, endpoint)| facts_of(upstream, endpoint))
+                .collect(),
+            sources: self.discovery.facts(),
             dropped_log_lines: self.log.as_ref().map_or(0, |log| log.dropped()),
             spool_memory,
             spool_disk,
         }
     }
 
-    fn endpoints(&self) -> impl Iterator<Item = (&Upstream, &Endpoint)> {
+    fn endpoints(&self) -> Vec<(&Upstream, Arc<Endpoint>)> {
+        let of = |upstream: &'_ Arc<Upstream>| upstream.group.endpoints();
         self.upstreams
             .iter()
-            .flat_map(|upstream| upstream.endpoints().iter().map(|endpoint| (&**upstream, &**endpoint)))
+            .flat_map(|upstream| of(upstream).into_iter().map(move |endpoint| (&**upstream, endpoint)))
+            .collect()
     }
 
     /// A table for people.
     fn status(&self) -> String {
         let mut table = format!(
-            "{:<20} {:<28} {:<6} {:>6} {:>6} {:>8}\n",
-            "UPSTREAM", "ENDPOINT", "STATE", "OPEN", "IDLE", "WAITING"
+            "{:<20} {:<28} {:<9} {:>6} {:>6} {:>8}  {}\n",
+            "UPSTREAM", "ENDPOINT", "STATE", "OPEN", "IDLE", "WAITING", "WHY"
         );
         for (upstream, endpoint) in self.endpoints() {
-            let state = if endpoint.is_usable() { "up" } else { "down" };
-            table.push_str(&format!(
-                "{:<20} {:<28} {:<6} {:>6} {:>6} {:>8}\n",
+            let (state, why) = upstream.group.told(&endpoint, Instant::now());
+            let line = format!(
+                "{:<20} {:<28} {:<9} {:>6} {:>6} {:>8}  {why}",
                 upstream.name,
                 endpoint.label,
                 state,
                 endpoint.open_connections(),
                 endpoint.idle_connections(),
                 endpoint.waiting_requests(),
-            ));
+            );
+            table.push_str(line.trim_end());
+            table.push('\n');
+        }
+        for upstream in &self.upstreams {
+            for (address, trouble) in upstream.group.unresolved() {
+                let why = trouble.unwrap_or_else(|| "not resolved yet".to_owned());
+                table.push_str(&format!(
+                    "{:<20} {:<28} {:<9} {:>6} {:>6} {:>8}  {why}\n",
+                    upstream.name, address, "down", 0, 0, 0
+                ));
+            }
         }
         table
     }
@@ -127,7 +147,7 @@ fn facts_of(upstream: &Upstream, endpoint: &Endpoint) -> EndpointFacts {
     EndpointFacts {
         upstream: upstream.name.clone(),
         endpoint: endpoint.label.clone(),
-        up: endpoint.is_usable(),
+        up: upstream.group.takes_requests(endpoint),
         open: u64::from(endpoint.open_connections()),
         idle: u64::from(endpoint.idle_connections()),
         waiting: u64::from(endpoint.waiting_requests()),
@@ -139,7 +159,11 @@ fn facts_of(upstream: &Upstream, endpoint: &Endpoint) -> EndpointFacts {
             ("queue_timeout", counters.queue_timeouts.load(Relaxed)),
             ("taken_over", counters.taken_over.load(Relaxed)),
             ("resend", counters.resends.load(Relaxed)),
+            ("retry", counters.retries.load(Relaxed)),
             ("probe_failure", counters.probe_failures.load(Relaxed)),
+            ("check_pass", counters.check_passes.load(Relaxed)),
+            ("check_failure", counters.check_failures.load(Relaxed)),
+            ("ejection", counters.ejections.load(Relaxed)),
         ],
     }
 }

@@ -136,6 +136,15 @@ pub fn endpoint(text: &str) -> Parsed<EndpointAddress> {
     Ok(EndpointAddress::Name { host, port })
 }
 
+/// The name of SRV records: "_http._tcp.app.internal".
+pub fn service(text: &str) -> Parsed<String> {
+    let not = || format!("{} is not the name of a service", shown(text));
+    if let Some((name, _)) = text.split_once(':') {
+        return Err(wrong(not(), format!("SRV records tell the port: \"{name}\"")));
+    }
+    host::name(text).map_err(|why| wrong(not(), why))
+}
+
 /// "fd00::1:8080" is an IPv6 address, but was hardly meant as one.
 fn with_brackets(text: &str) -> Option<String> {
     let (name, port) = text.rsplit_once(':')?;
@@ -273,6 +282,14 @@ mod tests {
         }
         for text in ["", "dns.example.com", "10.0.0.2:0", "0.0.0.0", "10.0.0.2:99999", "udp://10.0.0.2"] {
             assert!(name_server(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn services() {
+        assert_eq!(service("_http._tcp.app.internal"), Ok("_http._tcp.app.internal".to_string()));
+        for text in ["", "_http._tcp.app.internal:80", "a b", "http://a"] {
+            assert!(service(text).is_err(), "{text}");
         }
     }
 

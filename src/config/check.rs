@@ -1,6 +1,7 @@
 //! From `ConfigFile` to `Config`: every section in turn, then what only several of them together show.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Place, Problems, Severity};
 use super::fields::Fields;
@@ -107,9 +108,12 @@ fn lower_listeners(root: &Table, admin: &AdminOptions, problems: &Problems) -> V
     all.into_iter().map(|listener| listener.options).collect()
 }
 
-fn lower_upstreams(root: &Table, workers: usize, problems: &Problems) -> Vec<UpstreamOptions> {
+fn lower_upstreams(root: &Table, workers: usize, problems: &Problems) -> Vec<Arc<UpstreamOptions>> {
     let lowered = each(root, "upstreams", problems);
-    lowered.filter_map(|(entry, fields)| upstreams::lower(&entry.key, &fields, workers)).collect()
+    lowered
+        .filter_map(|(entry, fields)| upstreams::lower(&entry.key, &fields, workers))
+        .map(Arc::new)
+        .collect()
 }
 
 fn lower_routes(root: &Table, defaults: &Settings, problems: &Problems) -> Vec<RouteOptions> {

@@ -9,6 +9,7 @@
 //! ```
 
 use std::io::Read;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use super::address;
 use super::diagnostic::{Diagnostic, Place, Problems, Severity, Source};
 use super::suggest::closest;
 use super::values::{Parsed, Wrong, shown, wrong};
-use crate::upstream::discover::Listed;
+use crate::upstream::EndpointOptions;
+use crate::upstream::health::BACKUP;
 
 /// Bytes.
 const MAX_SIZE: u64 = 1 << 20;
@@ -25,7 +27,7 @@ const MAX_ENDPOINTS: usize = 10_000;
 const MAX_MISTAKES: usize = 20;
 
 /// The endpoints of a file; the error is a report for people.
-pub fn read(path: &Path) -> Result<Vec<Listed>, String> {
+pub fn read(path: &Path) -> Result<Vec<EndpointOptions>, String> {
     let problems = Problems::default();
     let listed = load(path, 0, &problems).unwrap_or_else(|why| {
         problems.add(Diagnostic::everywhere(Severity::Error, why));
@@ -36,12 +38,12 @@ pub fn read(path: &Path) -> Result<Vec<Listed>, String> {
 
 /// Reads and checks; mistakes in the text go to `problems`, with `order` as the turn of this file among
 /// them. An error is about the file as a whole.
-pub fn load(path: &Path, order: usize, problems: &Problems) -> Result<Vec<Listed>, String> {
+pub fn load(path: &Path, order: usize, problems: &Problems) -> Result<Vec<EndpointOptions>, String> {
     let because = |why: String| format!("cannot read `{}`: {why}", path.display());
     let text = read_text(path).map_err(because)?;
     let source = Source::new(path.display().to_string(), text, order);
-    let listed = parse(&source, problems)?;
-    if listed.is_empty() && !problems.has_errors() {
+    let (listed, mistakes) = parse(&source, problems)?;
+    if listed.is_empty() && mistakes == 0 {
         return Err(format!("`{}` has no endpoint", path.display()));
     }
     Ok(listed)
@@ -53,10 +55,11 @@ fn read_text(path: &Path) -> Result<String, String> {
         std::io::ErrorKind::PermissionDenied => "permission denied".to_string(),
         _ => error.to_string(),
     };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
+    // Before it is opened: a pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
         return Err("it is not a file".to_string());
     }
+    let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_SIZE {
@@ -65,7 +68,8 @@ fn read_text(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_string())
 }
 
-fn parse(source: &Arc<Source>, problems: &Problems) -> Result<Vec<Listed>, String> {
+/// The endpoints, and the number of mistakes.
+fn parse(source: &Arc<Source>, problems: &Problems) -> Result<(Vec<EndpointOptions>, usize), String> {
     let mut listed = Vec::new();
     let mut mistakes = 0;
     let mut start = 0;
@@ -77,6 +81,8 @@ fn parse(source: &Arc<Source>, problems: &Problems) -> Result<Vec<Listed>, Strin
         match entry(&first, words) {
             Ok(entry) => listed.push(entry),
             Err((place, Wrong { message, hint })) => {
+                // Nothing is quoted here.
+                let hint = hint.map(|hint| hint.replace('"', "`"));
                 problems.add(Diagnostic::error(&place, message).maybe_hint(hint));
                 mistakes += 1;
             }
@@ -88,7 +94,7 @@ fn parse(source: &Arc<Source>, problems: &Problems) -> Result<Vec<Listed>, Strin
             break;
         }
     }
-    Ok(listed)
+    Ok((listed, mistakes))
 }
 
 /// The words of a line that begins at `start`, each with its place.
@@ -100,25 +106,26 @@ fn words<'a>(source: &'a Arc<Source>, start: usize, line: &'a str) -> impl Itera
     })
 }
 
-fn entry(first: &Place, words: impl Iterator<Item = Place>) -> Result<Listed, (Place, Wrong)> {
+fn entry(first: &Place, words: impl Iterator<Item = Place>) -> Result<EndpointOptions, (Place, Wrong)> {
     let address = address::endpoint(first.text()).map_err(|wrong| (first.clone(), wrong))?;
-    let mut listed = Listed { address, weight: 1, priority: 0 };
+    let mut listed = EndpointOptions { address, weight: 1, tier: 0 };
     for word in words {
         option(word.text(), &mut listed).map_err(|wrong| (word, wrong))?;
     }
     Ok(listed)
 }
 
-fn option(word: &str, listed: &mut Listed) -> Parsed<()> {
-    let number = |name: &str, digits: &str, min: u16| {
-        digits.parse::<u16>().ok().filter(|number| *number >= min).ok_or_else(|| {
-            wrong(format!("`{name}` cannot be {}", shown(digits)), format!("it is {min} to {}", u16::MAX))
+fn option(word: &str, listed: &mut EndpointOptions) -> Parsed<()> {
+    let number = |name: &str, digits: &str, range: RangeInclusive<u16>| {
+        digits.parse::<u16>().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+            let hint = format!("it is {} to {}", range.start(), range.end());
+            wrong(format!("`{name}` cannot be {}", shown(digits)), hint)
         })
     };
     match word.split_once('=') {
-        Some(("weight", digits)) => listed.weight = number("weight", digits, 1)?,
-        Some(("priority", digits)) => listed.priority = number("priority", digits, 0)?,
-        None if word == "backup" => listed.priority = BACKUP,
+        Some(("weight", digits)) => listed.weight = number("weight", digits, 1..=u16::MAX)?,
+        Some(("priority", digits)) => listed.tier = number("priority", digits, 0..=1000)?,
+        None if word == "backup" => listed.tier = BACKUP,
         _ => {
             let name = word.split('=').next().unwrap_or(word);
             let known = ["weight", "backup", "priority"];
@@ -134,27 +141,25 @@ fn option(word: &str, listed: &mut Listed) -> Parsed<()> {
     Ok(())
 }
 
-/// Next after those that are none.
-const BACKUP: u16 = 1;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Vec<String>, String> {
         let problems = Problems::default();
-        let listed = parse(&Source::new("list", text, 0), &problems)?;
-        if problems.has_errors() {
+        let (listed, mistakes) = parse(&Source::new("list", text, 0), &problems)?;
+        if mistakes > 0 {
             return Err(problems.into_report().render(false));
         }
-        let shown = |listed: &Listed| format!("{} {} {}", listed.address, listed.weight, listed.priority);
+        let shown =
+            |listed: &EndpointOptions| format!("{} {} {}", listed.address, listed.weight, listed.tier);
         Ok(listed.iter().map(shown).collect())
     }
 
     #[test]
     fn one_endpoint_a_line() {
         let text = "# all\n10.0.0.1:80\r\n\n  app.internal:81\tweight=5 # big\nunix:/a.sock backup\n[::1]:80 priority=7";
-        let expected = ["10.0.0.1:80 1 0", "app.internal:81 5 0", "unix:/a.sock 1 1", "[::1]:80 1 7"];
+        let expected = ["10.0.0.1:80 1 0", "app.internal:81 5 0", "unix:/a.sock 1 65535", "[::1]:80 1 7"];
         assert_eq!(parsed(text).unwrap(), expected);
         assert_eq!(parsed("# nobody\n"), Ok(Vec::new()));
     }
@@ -165,7 +170,7 @@ mod tests {
         let report = parsed(text).unwrap_err();
         for part in [
             "--> list:1:1\n",
-            "help: write \"10.0.0.1:80\", or the right port",
+            "help: write `10.0.0.1:80`, or the right port",
             "--> list:2:13\n",
             "help: did you mean `weight=N`?",
             "--> list:3:13\n",

@@ -2,6 +2,12 @@
 //! Schema and the reference in docs/configuration.md. A key that is not read fails a test.
 //! Long, because it is one flat table.
 
+mod upstream;
+
+pub use upstream::{BALANCES, UPSTREAM};
+#[cfg(test)]
+pub use upstream::{ENDPOINT, POOL};
+
 /// `[name]`, or `[name.NAME]` when it has a noun.
 pub struct Section {
     pub name: &'static str,
@@ -136,73 +142,6 @@ pub const LISTENER: &[Key] = &[
     },
 ];
 
-pub const UPSTREAM: &[Key] = &[
-    Key {
-        name: "endpoints",
-        kind: Kind::ListOf(&Kind::Either(&[Kind::Text("address"), Kind::Table(ENDPOINT)])),
-        absent: Absent::Mistake,
-        doc: "The servers: `\"10.0.0.1:8080\"`, `\"[fd00::1]:8080\"`, `\"app.internal:8080\"`, \
-              `\"unix:/run/app.sock\"`, or a table with a weight.",
-    },
-    Key {
-        name: "balance",
-        kind: Kind::OneOf(BALANCES),
-        absent: Absent::Means("\"round_robin\""),
-        doc: "How the next server is chosen. `round_robin` is smooth and heeds weights.",
-    },
-    Key { name: "pool", kind: Kind::Table(POOL), absent: Absent::Off, doc: "Connections to the servers." },
-];
-
-pub const BALANCES: &[&str] = &["round_robin"];
-
-pub const ENDPOINT: &[Key] = &[
-    Key {
-        name: "address",
-        kind: Kind::Text("address"),
-        absent: Absent::Mistake,
-        doc: "As in the short form.",
-    },
-    Key {
-        name: "weight",
-        kind: Kind::Integer { min: 1, max: 65535 },
-        absent: Absent::Means("1"),
-        doc: "Share of the requests: weights 5, 2, 1 give 5, 2, 1 of every 8.",
-    },
-];
-
-pub const POOL: &[Key] = &[
-    Key {
-        name: "max_connections",
-        kind: Kind::Integer { min: 1, max: 1_000_000 },
-        absent: Absent::Means("100"),
-        doc: "Open connections per endpoint, over all workers.",
-    },
-    Key {
-        name: "idle_timeout",
-        kind: Kind::Duration,
-        absent: Absent::Means("\"60s\""),
-        doc: "A connection unused for this long is closed.",
-    },
-    Key {
-        name: "probe_interval",
-        kind: Kind::Duration,
-        absent: Absent::Means("\"10s\""),
-        doc: "While connections are idle, a TCP connect checks the endpoint this often; `\"0s\"` is never.",
-    },
-    Key {
-        name: "queue_timeout",
-        kind: Kind::Duration,
-        absent: Absent::Means("\"5s\""),
-        doc: "How long a request waits when `max_connections` are busy; then it is answered with 503.",
-    },
-    Key {
-        name: "max_queue",
-        kind: Kind::Integer { min: 0, max: 10_000_000 },
-        absent: Absent::Means("100000"),
-        doc: "How many requests may wait for a connection of one endpoint.",
-    },
-];
-
 const CONDITION: Kind = Kind::Either(&[Kind::Boolean, Kind::Text("value"), Kind::Table(CONDITION_REGEX)]);
 
 pub const CONDITION_REGEX: &[Key] = &[Key {
@@ -283,12 +222,13 @@ pub const ROUTE: &[Key] = &[
     UPSTREAM_HOST,
     FORWARDED,
     TIMEOUTS,
+    RETRY,
     REQUEST_BODY,
     MAX_BODY_SIZE,
 ];
 
 pub const DEFAULTS: &[Key] =
-    &[STRIP_PREFIX, REWRITE, UPSTREAM_HOST, FORWARDED, TIMEOUTS, REQUEST_BODY, MAX_BODY_SIZE];
+    &[STRIP_PREFIX, REWRITE, UPSTREAM_HOST, FORWARDED, TIMEOUTS, RETRY, REQUEST_BODY, MAX_BODY_SIZE];
 
 const STRIP_PREFIX: Key = Key {
     name: "strip_prefix",
@@ -324,6 +264,13 @@ const TIMEOUTS: Key = Key {
     kind: Kind::Table(TIMEOUT_KEYS),
     absent: Absent::Off,
     doc: "Patience with the upstream.",
+};
+
+const RETRY: Key = Key {
+    name: "retry",
+    kind: Kind::Table(RETRY_KEYS),
+    absent: Absent::Off,
+    doc: "When a request is sent again. What may have changed something at the origin is never sent twice.",
 };
 
 const REQUEST_BODY: Key = Key {
@@ -453,6 +400,38 @@ pub const DNS: &[Key] = &[
 ];
 
 pub const FAMILIES: &[&str] = &["all", "v4_first", "v6_first", "v4", "v6"];
+
+pub const RETRY_KEYS: &[Key] = &[
+    Key {
+        name: "attempts",
+        kind: Kind::Integer { min: 0, max: 20 },
+        absent: Absent::Means("1"),
+        doc: "How often a request may be sent again, to another endpoint when there is one, within the \
+              upstream's `retry_budget`. 0 also keeps a request from moving on when an endpoint cannot be \
+              connected to.",
+    },
+    Key {
+        name: "on",
+        kind: Kind::ListOf(&Kind::Text("condition")),
+        absent: Absent::Means("[\"connect\", \"reset\"]"),
+        doc: "After what: `connect` (nothing was sent, so any request moves on), `reset` (the connection ended \
+              before the answer), `timeout` (no answer in time), or statuses such as `\"503\"` and `\"5xx\"`. \
+              All but `connect` hold for idempotent methods only, and for bodies that were buffered.",
+    },
+    Key {
+        name: "try_timeout",
+        kind: Kind::Duration,
+        absent: Absent::Off,
+        doc: "For the head of the answer to one sending; then it counts as a `timeout`. Without it \
+              `timeouts.read` alone holds.",
+    },
+    Key {
+        name: "backoff",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"25ms\""),
+        doc: "The wait before a request is sent again is random up to this, and doubles each time.",
+    },
+];
 
 pub const SERVER: &[Key] = &[
     Key {

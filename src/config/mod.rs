@@ -14,6 +14,7 @@ mod environment;
 mod fields;
 mod file;
 mod glob;
+mod health;
 mod host;
 mod json;
 mod keys;
@@ -21,6 +22,7 @@ mod listeners;
 mod matches;
 mod pattern;
 mod render;
+mod retry;
 mod routes;
 pub mod schema;
 mod server;
@@ -41,6 +43,7 @@ pub(crate) use render::counted;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -86,7 +89,7 @@ fn finish(read: impl FnOnce(&Problems) -> Option<ConfigFile>) -> Result<Loaded, 
 #[derive(Debug, Clone)]
 pub struct Config {
     pub listeners: Vec<ListenerOptions>,
-    pub upstreams: Vec<UpstreamOptions>,
+    pub upstreams: Vec<Arc<UpstreamOptions>>,
     pub routes: Vec<RouteOptions>,
     pub dns: DnsOptions,
     pub server: ServerOptions,

@@ -32,6 +32,7 @@ pub fn lower(
         upstream_host: complete.upstream_host,
         forwarded: complete.forwarded,
         timeouts: complete.timeouts,
+        retry: complete.retry,
         request_body: complete.request_body,
         max_body_size: complete.max_body_size,
     })

@@ -9,10 +9,11 @@ use super::fields::{Fields, Text, Zero};
 use super::host;
 use super::matches::prefix;
 use super::pattern;
+use super::retry::{self, RetrySettings};
 use super::tree::Value;
 use super::values::{self, Parsed, shown, wrong};
 use crate::route::{PathPattern, Rewrite};
-use crate::upstream::{BodyMode, Timeouts};
+use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 
 const DEFAULT_MAX_BODY: u64 = 1 << 30;
 
@@ -25,6 +26,7 @@ pub struct Settings {
     connect: Option<Duration>,
     send: Option<Duration>,
     read: Option<Duration>,
+    retry: RetrySettings,
     request_body: Option<BodyMode>,
     max_body_size: Option<u64>,
 }
@@ -45,6 +47,7 @@ pub struct Complete {
     pub upstream_host: Option<String>,
     pub forwarded: bool,
     pub timeouts: Timeouts,
+    pub retry: RetryOptions,
     pub request_body: BodyMode,
     pub max_body_size: u64,
 }
@@ -59,6 +62,7 @@ pub fn lower(fields: &Fields<'_>) -> Settings {
         connect: patience("connect"),
         send: patience("send"),
         read: patience("read"),
+        retry: fields.table("retry").map(|table| retry::lower(&table)).unwrap_or_default(),
         request_body: fields.text("request_body").map(|text| match text.value {
             "stream" => BodyMode::Stream,
             _ => BodyMode::Buffer,
@@ -81,6 +85,7 @@ impl Settings {
                 send: self.send.or(defaults.send).unwrap_or(timeouts.send),
                 read: self.read.or(defaults.read).unwrap_or(timeouts.read),
             },
+            retry: self.retry.complete(&defaults.retry),
             request_body: self.request_body.or(defaults.request_body).unwrap_or_default(),
             max_body_size: self.max_body_size.or(defaults.max_body_size).unwrap_or(DEFAULT_MAX_BODY),
         }
@@ -268,7 +273,8 @@ fn size_or_unlimited(text: &str) -> Parsed<u64> {
 
 /// Options that only mean something with an upstream, on a route that has none.
 pub fn refuse_without_upstream(fields: &Fields<'_>, target: &str) {
-    for name in ["strip_prefix", "rewrite", "upstream_host", "forwarded", "timeouts", "request_body"] {
+    for name in ["strip_prefix", "rewrite", "upstream_host", "forwarded", "timeouts", "retry", "request_body"]
+    {
         if let Some(place) = fields.key(name) {
             refuse(fields, place, name, target);
         }

@@ -12,13 +12,13 @@ use crate::listen::{ConnectionLimits, Loads};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
 use crate::route::{RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
-use crate::upstream::discover::{Source, Watched};
-use crate::upstream::{Discovery, Endpoint, EndpointAddress, Endpoints, Sending, SpoolSpace, Upstream};
+use crate::upstream::{Discovery, Group, Groups, RetryOptions, Sending, SpoolSpace, Upstream};
 
 /// What survives a reload.
+#[derive(Debug)]
 pub struct Shared {
     pub workers: usize,
-    pub endpoints: Arc<Endpoints>,
+    pub groups: Arc<Groups>,
     pub discovery: Arc<Discovery>,
     pub space: Arc<SpoolSpace>,
     pub connections: Arc<ConnectionLimits>,
@@ -36,33 +36,7 @@ pub struct Built {
     pub operator: Arc<Proxy>,
     pub limits: Arc<ClientLimits>,
     pub log: Option<Arc<AccessLog>>,
-    pub used_endpoints: Vec<Arc<Endpoint>>,
-    upstreams: Vec<Arc<Upstream>>,
-}
-
-impl Built {
-    /// What is to be found out for the upstreams, and where it goes.
-    pub fn watched(&self) -> Vec<Watched> {
-        self.upstreams.iter().map(|upstream| watched(upstream)).collect()
-    }
-}
-
-fn watched(upstream: &Upstream) -> Watched {
-    let names = upstream.endpoints().iter().filter_map(|endpoint| match &endpoint.address {
-        EndpointAddress::Name { host, port } => {
-            let source = Source::Host { host: host.clone(), port: *port, weight: 1, priority: 0 };
-            Some((source, endpoint.clone()))
-        }
-        EndpointAddress::Socket(_) | EndpointAddress::Unix(_) => None,
-    });
-    let (sources, endpoints): (Vec<_>, Vec<_>) = names.unzip();
-    Watched::new(&upstream.name, sources, 1000, move |index, found| {
-        let addresses = found.iter().filter_map(|found| match found.address {
-            EndpointAddress::Socket(address) => Some(address),
-            EndpointAddress::Name { .. } | EndpointAddress::Unix(_) => None,
-        });
-        endpoints[index].set_addresses(addresses.collect());
-    })
+    pub groups: Vec<Arc<Group>>,
 }
 
 /// Builds all of it; nothing can fail, since the configuration was checked.
@@ -70,28 +44,26 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
     let upstreams: Vec<Arc<Upstream>> = config
         .upstreams
         .iter()
-        .map(|options| {
-            Arc::new(Upstream::build(options, &shared.endpoints, shared.space.clone(), shared.workers))
-        })
+        .map(|options| Arc::new(Upstream::build(options, &shared.groups, shared.space.clone())))
         .collect();
     let routes = config.routes.iter().map(|options| route(options, &upstreams)).collect();
     let public = Proxy::new(Table::build(&config.routes), routes, config.server.trusted_proxies.clone());
     let facts = Facts {
         upstreams: upstreams.clone(),
+        discovery: shared.discovery.clone(),
         ready: shared.ready.clone(),
         log: log.clone(),
         space: shared.space.clone(),
         connections: shared.connections.counter(),
     };
-    let used_endpoints = upstreams.iter().flat_map(|upstream| upstream.endpoints().to_vec()).collect();
+    let groups = upstreams.iter().map(|upstream| upstream.group.clone()).collect();
     Built {
         public: Arc::new(public),
         admin: admin(Admin { facts: facts.clone(), commands: None }),
         operator: admin(Admin { facts, commands: Some(shared.commands.clone()) }),
         limits: Arc::new(config.server.clients.clone()),
         log,
-        used_endpoints,
-        upstreams,
+        groups,
     }
 }
 
@@ -120,6 +92,7 @@ fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
 fn sending(options: &RouteOptions) -> Sending {
     Sending {
         timeouts: options.timeouts,
+        retry: options.retry.clone(),
         request_body: options.request_body,
         max_body_size: options.max_body_size,
         host: options.upstream_host.clone(),
@@ -139,6 +112,7 @@ fn admin(admin: Admin) -> Arc<Proxy> {
         upstream_host: None,
         forwarded: false,
         timeouts: crate::upstream::Timeouts::default(),
+        retry: RetryOptions::default(),
         request_body: crate::upstream::BodyMode::Buffer,
         max_body_size: 0,
     };

@@ -19,7 +19,9 @@ use crate::config::{self, Config, Loaded};
 use crate::listen::{BoundListener, ConnectionLimits, ListenAddress, ListenerOptions, Loads, bind};
 use crate::observe::metrics::PROCESS;
 use crate::observe::{AccessLog, notice};
-use crate::upstream::{Discovery, Endpoints, SpoolSpace, probe_idle_pools};
+use crate::upstream::health::check_endpoints;
+use crate::upstream::verdict::keep_planning;
+use crate::upstream::{Discovery, Groups, SpoolSpace, probe_idle_pools};
 
 /// How often the end of the workers is looked for.
 const TICK: Duration = Duration::from_millis(20);
@@ -142,12 +144,12 @@ impl Control {
         let signals = Signals::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
         let log = open_log(&config)?;
         let count = config.server.workers;
-        let (endpoints, pool_mailboxes) = Endpoints::new(count);
+        let (groups, pool_mailboxes) = Groups::new(count);
         let (commands, inbox) = mpsc::channel(16);
         let clients = &config.server.clients;
         let shared = Arc::new(Shared {
             workers: count,
-            endpoints: Arc::new(endpoints),
+            groups: Arc::new(groups),
             space: Arc::new(SpoolSpace::new(
                 clients.body_memory,
                 clients.body_disk,
@@ -164,11 +166,13 @@ impl Control {
         let built = build(&config, &shared, log);
         let discovery = shared.discovery.clone();
         tokio::spawn(async move { discovery.run().await });
-        shared.discovery.watch(&config.dns, built.watched());
+        shared.discovery.watch(&config.dns, &built.groups);
         shared.discovery.settle().await;
         let workers = workers::start(&shared, &built, pool_mailboxes)
             .map_err(|error| format!("cannot start the workers: {error}"))?;
-        tokio::spawn(probe_idle_pools(shared.endpoints.clone()));
+        tokio::spawn(probe_idle_pools(shared.groups.clone()));
+        tokio::spawn(check_endpoints(shared.groups.clone()));
+        tokio::spawn(keep_planning(shared.groups.clone()));
         let mut control = Control { start, shared, config, built, workers, open: HashMap::new(), next: 0 };
         control.open(fresh);
         control.settle().await;
@@ -243,8 +247,8 @@ impl Control {
         // From here on nothing can fail.
         let clients = &config.server.clients;
         self.shared.space.adopt(clients.body_memory, clients.body_disk, clients.body_folder.clone());
-        self.shared.endpoints.retire_all_but(&built.used_endpoints);
-        self.shared.discovery.watch(&config.dns, built.watched());
+        self.shared.groups.keep_only(&built.groups);
+        self.shared.discovery.watch(&config.dns, &built.groups);
         self.shared.discovery.settle().await;
         for worker in &self.workers {
             let _ = worker.orders.send(Order::Change(built.clone()));

@@ -1,5 +1,6 @@
 //! The facts of one request, for log and metrics. Rooms write it; nobody decides from it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,8 +17,8 @@ pub struct Record {
     pub client: Client,
     /// Index of the route in the configuration that served it.
     pub route: Option<usize>,
-    /// Index of the endpoint in the route's upstream.
-    pub endpoint: Option<usize>,
+    /// The member of the log line that names the endpoint which was asked last.
+    pub endpoint: Option<Rc<[u8]>>,
     /// Status sent to the client; 0 when none was.
     pub status: u16,
     pub failure: Option<Failure>,

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use regex::bytes::Regex;
 
-use crate::upstream::{BodyMode, Timeouts};
+use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 
 /// One `[routes.NAME]`, checked and complete (`[defaults]` already applied).
 #[derive(Debug, Clone)]
@@ -18,6 +18,7 @@ pub struct RouteOptions {
     /// Also send the `Forwarded` field (RFC 7239).
     pub forwarded: bool,
     pub timeouts: Timeouts,
+    pub retry: RetryOptions,
     pub request_body: BodyMode,
     /// Largest request body in bytes; more is a 413.
     pub max_body_size: u64,

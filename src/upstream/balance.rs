@@ -15,7 +15,7 @@ impl RoundRobin {
     }
 
     /// The next endpoint among those for which `usable` holds; `None` when there is none.
-    pub fn pick(&mut self, weights: &[u16], usable: impl Fn(usize) -> bool) -> Option<usize> {
+    pub fn pick(&mut self, weights: &[u32], usable: impl Fn(usize) -> bool) -> Option<usize> {
         let mut best: Option<usize> = None;
         let mut total = 0;
         for (index, weight) in weights.iter().enumerate().take(self.credit.len()) {

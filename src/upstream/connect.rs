@@ -2,17 +2,14 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
-use super::EndpointAddress;
+use super::endpoint::Address;
 use super::pool::{Connection, Permit};
 use crate::message::Failure;
 use crate::wire::{Socket, Watchdog};
@@ -21,41 +18,23 @@ use crate::wire::{Socket, Watchdog};
 pub async fn connect(permit: Permit, timeout: Duration, watchdog: &Watchdog) -> Result<Connection, Failure> {
     let endpoint = permit.endpoint().clone();
     endpoint.counters.connects.fetch_add(1, Relaxed);
-    let mut attempt = pin!(open(&endpoint.address, endpoint.addresses()));
+    let mut attempt = pin!(open(&endpoint.address));
     let outcome = watchdog.limit(Instant::now() + timeout, |cx| attempt.as_mut().poll(cx)).await;
     let failure = match outcome {
         Ok(Ok(socket)) => return Ok(Connection::new(socket, permit)),
-        Ok(Err(failure)) => failure,
+        Ok(Err(error)) => classify(&error),
         Err(_) => Failure::ConnectTimeout,
     };
     endpoint.counters.connect_failures.fetch_add(1, Relaxed);
+    endpoint.note_failure(failure);
     Err(failure)
 }
 
-/// Tries the addresses of a name in turn, each connect beginning with another one.
-async fn open(address: &EndpointAddress, resolved: Arc<[SocketAddr]>) -> Result<Socket, Failure> {
-    static TURN: AtomicUsize = AtomicUsize::new(0);
-    if let EndpointAddress::Unix(path) = address {
-        return connected_unix(path).await.map_err(|error| classify(&error));
+async fn open(address: &Address) -> io::Result<Socket> {
+    match address {
+        Address::Tcp(address) => Socket::tcp(TcpStream::connect(*address).await?.into_std()?.into()),
+        Address::Unix(path) => Socket::unix(UnixStream::connect(path).await?.into_std()?.into()),
     }
-    let mut failure = Failure::NotResolved;
-    let first = if resolved.len() > 1 { TURN.fetch_add(1, Relaxed) } else { 0 };
-    for index in 0..resolved.len() {
-        let address = resolved[first.wrapping_add(index) % resolved.len()];
-        match connected_tcp(address).await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => failure = classify(&error),
-        }
-    }
-    Err(failure)
-}
-
-async fn connected_tcp(address: SocketAddr) -> io::Result<Socket> {
-    Socket::tcp(TcpStream::connect(address).await?.into_std()?.into())
-}
-
-async fn connected_unix(path: &Path) -> io::Result<Socket> {
-    Socket::unix(UnixStream::connect(path).await?.into_std()?.into())
 }
 
 fn classify(error: &io::Error) -> Failure {

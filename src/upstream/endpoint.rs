@@ -1,94 +1,81 @@
 //! One address of a group: what all workers share about it. It survives a reload.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::UnboundedSender;
 
+use super::PoolOptions;
+use super::group::{Group, Slot};
+use super::health::Standing;
+use super::observed::Observed;
 use super::pool::Waiter;
-use super::{EndpointAddress, EndpointOptions, PoolOptions, UpstreamOptions};
 use crate::observe;
 
-/// The endpoints of all configurations so far, by upstream and address, so that a reload finds the pools
-/// of those that stay.
-#[derive(Debug)]
-pub struct Endpoints {
-    by_identity: Mutex<HashMap<Identity, Arc<Endpoint>>>,
-    /// One mailbox per worker: "somebody waits for a connection to this endpoint".
-    mailboxes: Arc<[UnboundedSender<Arc<Endpoint>>]>,
+/// Where an endpoint is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
 }
 
-type Identity = (String, EndpointAddress);
-
-impl Endpoints {
-    /// For so many workers; the receivers are theirs, in order.
-    pub fn new(workers: usize) -> (Endpoints, Vec<UnboundedReceiver<Arc<Endpoint>>>) {
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
-        (Endpoints { by_identity: Mutex::default(), mailboxes: senders.into() }, receivers)
-    }
-
-    /// The endpoints of one upstream, in the order of its options; known ones are found again and take
-    /// over the new settings.
-    pub fn of(&self, upstream: &UpstreamOptions) -> Vec<Arc<Endpoint>> {
-        let mut known = self.by_identity.lock().expect("no panic while held");
-        let mut found = Vec::with_capacity(upstream.endpoints.len());
-        for options in &upstream.endpoints {
-            let identity = (upstream.name.clone(), options.address.clone());
-            let slot = known.len();
-            let endpoint = known
-                .entry(identity)
-                .or_insert_with(|| Arc::new(Endpoint::new(slot, options, self.mailboxes.clone())));
-            endpoint.adopt(&upstream.pool);
-            found.push(endpoint.clone());
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => address.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
         }
-        found
-    }
-
-    /// After a reload: endpoints that are in no upstream any more close their idle connections.
-    pub fn retire_all_but(&self, used: &[Arc<Endpoint>]) {
-        let known = self.by_identity.lock().expect("no panic while held");
-        for endpoint in known.values() {
-            let stays = used.iter().any(|used| Arc::ptr_eq(used, endpoint));
-            endpoint.retired.store(!stays, Relaxed);
-        }
-    }
-
-    pub fn all(&self) -> Vec<Arc<Endpoint>> {
-        let mut all: Vec<_> =
-            self.by_identity.lock().expect("no panic while held").values().cloned().collect();
-        all.sort_by_key(|endpoint| endpoint.slot);
-        all
     }
 }
 
-/// What workers share about one address: how many connections are open and who waits for one.
+/// One mailbox per worker: "somebody waits for a connection to this endpoint".
+pub type Mailboxes = Arc<[UnboundedSender<Arc<Endpoint>>]>;
+
+/// What workers share about one address: how it stands, how many connections are open and who waits for
+/// one.
 #[derive(Debug)]
 pub struct Endpoint {
     /// Index into each worker's table of idle connections.
-    pub slot: usize,
-    pub address: EndpointAddress,
+    pub slot: Slot,
+    pub address: Address,
     /// The address as text, for metrics and notices.
     pub label: String,
     /// Its member of a log line.
     pub log_member: Vec<u8>,
-    pub(super) resolved: RwLock<Arc<[SocketAddr]>>,
-    /// Connections that are open or being opened, over all workers.
-    pub(super) open: AtomicU32,
-    /// Requests that wait for a connection.
-    pub(super) waiting: AtomicU32,
-    pub(super) queue: Mutex<VecDeque<Waiter>>,
-    /// Idle connections of each worker, written by it alone.
-    pub(super) idle: Box<[AtomicU32]>,
+    pub group: Weak<Group>,
+    pub standing: Mutex<Standing>,
+    /// What requests met.
+    pub observed: Observed,
+    pub(super) lobby: Lobby,
     /// Goes up when the pool must be emptied: connections of an older generation are not used again.
     pub(super) generation: AtomicU32,
     pub(super) retired: AtomicBool,
-    pub(super) mailboxes: Arc<[UnboundedSender<Arc<Endpoint>>]>,
     pub(super) settings: Settings,
     pub counters: Counters,
 }
+
+/// Connections and those who wait for one.
+#[derive(Debug)]
+pub(super) struct Lobby {
+    /// Connections that are open or being opened, over all workers.
+    pub open: AtomicU32,
+    /// Requests that wait for a connection.
+    pub waiting: AtomicU32,
+    pub queue: Mutex<VecDeque<Waiter>>,
+    /// Idle connections of each worker, written by it alone.
+    pub idle: Box<[OwnLine]>,
+    pub mailboxes: Mailboxes,
+}
+
+/// A worker's counter on a cache line of its own: its neighbours' writes do not slow it down.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct OwnLine(pub AtomicU32);
 
 /// Settings of the pool; atomics, since a reload changes them in place.
 #[derive(Debug, Default)]
@@ -110,38 +97,39 @@ pub struct Counters {
     pub queue_timeouts: AtomicU64,
     pub taken_over: AtomicU64,
     pub resends: AtomicU64,
+    pub retries: AtomicU64,
     pub probe_failures: AtomicU64,
+    pub check_passes: AtomicU64,
+    pub check_failures: AtomicU64,
+    pub ejections: AtomicU64,
 }
 
 impl Endpoint {
-    fn new(
-        slot: usize,
-        options: &EndpointOptions,
-        mailboxes: Arc<[UnboundedSender<Arc<Endpoint>>]>,
-    ) -> Endpoint {
-        let resolved: Arc<[SocketAddr]> = match &options.address {
-            EndpointAddress::Socket(address) => Arc::new([*address]),
-            EndpointAddress::Name { .. } | EndpointAddress::Unix(_) => Arc::new([]),
-        };
+    pub(super) fn new(slot: Slot, address: Address, group: Weak<Group>, mailboxes: Mailboxes) -> Endpoint {
+        let label = address.to_string();
         Endpoint {
             slot,
-            address: options.address.clone(),
-            label: options.address.to_string(),
-            log_member: observe::member("endpoint", &options.address.to_string()),
-            resolved: RwLock::new(resolved),
-            open: AtomicU32::new(0),
-            waiting: AtomicU32::new(0),
-            queue: Mutex::default(),
-            idle: mailboxes.iter().map(|_| AtomicU32::new(0)).collect(),
+            log_member: observe::member("endpoint", &label),
+            address,
+            label,
+            group,
+            standing: Mutex::default(),
+            observed: Observed::default(),
+            lobby: Lobby {
+                open: AtomicU32::new(0),
+                waiting: AtomicU32::new(0),
+                queue: Mutex::default(),
+                idle: mailboxes.iter().map(|_| OwnLine::default()).collect(),
+                mailboxes,
+            },
             generation: AtomicU32::new(0),
             retired: AtomicBool::new(false),
-            mailboxes,
             settings: Settings::default(),
             counters: Counters::default(),
         }
     }
 
-    fn adopt(&self, options: &PoolOptions) {
+    pub(super) fn adopt(&self, options: &PoolOptions) {
         let settings = &self.settings;
         settings.max_connections.store(options.max_connections, Relaxed);
         settings.max_queue.store(options.max_queue, Relaxed);
@@ -178,41 +166,29 @@ impl Endpoint {
         Duration::from_millis(self.settings.probe_millis.load(Relaxed))
     }
 
-    /// Addresses to connect to; empty while a name is not resolved. Unused for unix sockets.
-    pub fn addresses(&self) -> Arc<[SocketAddr]> {
-        self.resolved.read().expect("no panic while held").clone()
-    }
-
-    /// Found for the name, from now on. No idle connection knows which address it leads to: when one is gone,
-    /// none of them is used again.
-    pub fn set_addresses(&self, addresses: Vec<SocketAddr>) {
-        let mut resolved = self.resolved.write().expect("no panic while held");
-        if resolved.iter().any(|known| !addresses.contains(known)) {
-            self.empty_pool();
-        }
-        *resolved = addresses.into();
-    }
-
-    /// A name that never resolved is down; anything else may be tried.
-    pub fn is_usable(&self) -> bool {
-        !matches!(self.address, EndpointAddress::Name { .. }) || !self.addresses().is_empty()
-    }
-
+    /// It is in no configuration any more; its connections end when they are idle.
     pub fn is_retired(&self) -> bool {
         self.retired.load(Relaxed)
     }
 
     /// Idle connections over all workers, as last noted.
     pub fn idle_connections(&self) -> u32 {
-        self.idle.iter().map(|count| count.load(Relaxed)).sum()
+        self.lobby.idle.iter().map(|count| count.0.load(Relaxed)).sum()
     }
 
     pub fn open_connections(&self) -> u32 {
-        self.open.load(Relaxed)
+        self.lobby.open.load(Relaxed)
     }
 
     pub fn waiting_requests(&self) -> u32 {
-        self.waiting.load(Relaxed)
+        self.lobby.waiting.load(Relaxed)
+    }
+
+    /// Requests on their way over all workers, those that wait for a connection among them: nobody counts
+    /// them, as a connection that is not idle has one.
+    pub fn load(&self) -> u32 {
+        let busy = self.open_connections().saturating_sub(self.idle_connections());
+        busy.saturating_add(self.waiting_requests())
     }
 
     /// No idle connection of now will be used again.

@@ -2,6 +2,7 @@
 //! body as fast as the client takes it. The request may still be on its way while the answer comes.
 
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http1::framing::{ResponseLength, response_length};
 use http1::{BodyLength, ConnectionOptions, Fields, HeadLimits, HeadScanner, Method, Name, ResponseHead};
@@ -10,7 +11,6 @@ use tokio::time::Instant;
 use super::Timeouts;
 use super::forward::{self, Facts};
 use super::pool::Connection;
-use super::retry::Attempt;
 use super::spool::Spool;
 use crate::message::{
     Body, BodyStream, Failure, Interim, Outgoing, OutgoingError, Recycled, Request, Response, Upgrade,
@@ -28,14 +28,26 @@ pub enum Payload<'c> {
     None,
     Spool(Box<Spool>),
     Stream(Box<dyn BodyStream + 'c>),
+    /// A stream that was given away: it cannot be read from its beginning again.
+    Spent,
 }
 
-impl Payload<'_> {
+impl<'c> Payload<'c> {
     pub fn length(&self) -> BodyLength {
         match self {
             Payload::None => BodyLength::NONE,
             Payload::Spool(spool) => spool.length(),
             Payload::Stream(stream) => stream.length(),
+            Payload::Spent => BodyLength::NONE,
+        }
+    }
+
+    /// What one sending takes, from the beginning of the body.
+    pub fn turn(&mut self) -> Payload<'c> {
+        match self {
+            Payload::None => Payload::None,
+            Payload::Spool(spool) => Payload::Spool(Box::new(spool.again())),
+            Payload::Stream(_) | Payload::Spent => std::mem::replace(self, Payload::Spent),
         }
     }
 
@@ -44,37 +56,50 @@ impl Payload<'_> {
     }
 
     pub fn is_replayable(&self) -> bool {
-        !matches!(self, Payload::Stream(_))
+        !matches!(self, Payload::Spent)
     }
 
     fn source(&mut self) -> Option<&mut dyn BodyStream> {
         match self {
-            Payload::None => None,
+            Payload::None | Payload::Spent => None,
             Payload::Spool(spool) => Some(spool.as_mut()),
             Payload::Stream(stream) => Some(stream.as_mut()),
         }
     }
 }
 
-/// A sending that gave no answer: why, how far it got, and what is needed to try again.
-pub struct Unanswered<'c> {
+/// A sending that gave no answer: why, and how far it got.
+pub struct Unanswered {
     pub failure: Failure,
-    pub attempt: Attempt,
-    pub payload: Payload<'c>,
-    /// Of a connection that was already dead.
+    /// The connection had served a request before.
+    pub reused: bool,
+    /// Bytes of the request that were written.
+    pub written: u64,
+    /// A byte of the answer arrived.
+    pub answered: bool,
+    /// It is of no use any more, but for its permit.
     pub connection: Connection,
+}
+
+/// One sending.
+#[derive(Debug, Clone, Copy)]
+pub struct Try {
+    /// The connection has served a request before.
+    pub reused: bool,
+    pub timeouts: Timeouts,
+    /// For the head of the answer, from `now` on.
+    pub limit: Option<Duration>,
+    pub now: Instant,
 }
 
 /// Sends a request over a connection and reads the head of the answer.
 pub async fn exchange<'c>(
     connection: Connection,
-    reused: bool,
     request: &Request<'c>,
     facts: &Facts<'_>,
     payload: Payload<'c>,
-    timeouts: Timeouts,
-    now: Instant,
-) -> Result<Response<'c>, Box<Unanswered<'c>>> {
+    this: Try,
+) -> Result<Response<'c>, Box<Unanswered>> {
     let mut out = Scratch::take();
     forward::write_head(&mut out, &request.head, facts);
     let mut exchange = Exchange {
@@ -87,30 +112,20 @@ pub async fn exchange<'c>(
         interim: request.interim,
         interim_count: 0,
         watchdog: request.watchdog,
-        timeouts,
-        moved: now,
+        timeouts: this.timeouts,
+        moved: this.now,
+        limit: this.limit.map(|limit| this.now + limit),
     };
     let method = request.head.method;
     let outcome = std::future::poll_fn(|cx| exchange.poll_head(method, request.upgrade, cx)).await;
     match outcome.and_then(|(head, length)| exchange.check_upgrade(head, length, request.upgrade)) {
-        Ok((head, length)) => Ok(exchange.into_response(head, length)),
-        Err((failure, closed)) => {
-            let attempt = Attempt {
-                reused,
-                written: exchange.outgoing.written,
-                answered: exchange.interim_count > 0 || !exchange.buffer.is_empty(),
-                replayable: exchange.payload.is_replayable(),
-                method,
-                closed,
-            };
-            let (payload, connection) = (exchange.payload, exchange.connection);
-            Err(Box::new(Unanswered { failure, attempt, payload, connection }))
+        Ok((head, length)) => {
+            exchange.connection.endpoint().note_answer(head.status, || this.now.elapsed());
+            Ok(exchange.into_response(head, length))
         }
+        Err(failure) => Err(exchange.into_unanswered(failure, this.reused)),
     }
 }
-
-/// Failure, and whether it is a close or reset.
-type Broken = (Failure, bool);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Upload {
@@ -133,6 +148,8 @@ struct Exchange<'c> {
     timeouts: Timeouts,
     /// When the origin last took or gave a byte.
     moved: Instant,
+    /// The head of the answer comes until then or not at all.
+    limit: Option<Instant>,
 }
 
 impl<'c> Exchange<'c> {
@@ -141,9 +158,9 @@ impl<'c> Exchange<'c> {
         method: Method,
         upgrade: Option<Upgrade>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(Recycled<ResponseHead>, ResponseLength), Broken>> {
+    ) -> Poll<Result<(Recycled<ResponseHead>, ResponseLength), Failure>> {
         if let Poll::Ready(Err(failure)) = self.poll_upload(cx) {
-            return Poll::Ready(Err((failure, false)));
+            return Poll::Ready(Err(failure));
         }
         match self.poll_final_head(method, upgrade, cx) {
             Poll::Ready(outcome) => Poll::Ready(outcome),
@@ -151,7 +168,7 @@ impl<'c> Exchange<'c> {
             Poll::Pending if self.upload == Upload::Running && self.outgoing.starved => Poll::Pending,
             Poll::Pending if self.watchdog.expired(cx, self.deadline()) => {
                 let sending = self.upload == Upload::Running;
-                Poll::Ready(Err((if sending { Failure::SendTimeout } else { Failure::ReadTimeout }, false)))
+                Poll::Ready(Err(if sending { Failure::SendTimeout } else { Failure::ReadTimeout }))
             }
             Poll::Pending => Poll::Pending,
         }
@@ -160,7 +177,8 @@ impl<'c> Exchange<'c> {
     /// For the next byte that the origin takes or gives.
     fn deadline(&self) -> Instant {
         let patience = if self.upload == Upload::Running { self.timeouts.send } else { self.timeouts.read };
-        self.moved + patience
+        let deadline = self.moved + patience;
+        self.limit.map_or(deadline, |limit| deadline.min(limit))
     }
 
     /// Sends what the origin takes. A failure here is one of the body's source: the client.
@@ -199,21 +217,21 @@ impl<'c> Exchange<'c> {
         method: Method,
         upgrade: Option<Upgrade>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(Recycled<ResponseHead>, ResponseLength), Broken>> {
+    ) -> Poll<Result<(Recycled<ResponseHead>, ResponseLength), Failure>> {
         loop {
             let head = ready!(self.poll_one_head(cx))?;
-            let rejected = |error| (Failure::BadAnswer(error), false);
+            let rejected = Failure::BadAnswer;
             match head.status {
                 101 if upgrade.is_some() => {
                     let length =
                         ResponseLength { length: BodyLength::NONE, reusable: false, announced: None };
                     return Poll::Ready(Ok((head, length)));
                 }
-                101 => return Poll::Ready(Err((Failure::BadUpgrade, false))),
+                101 => return Poll::Ready(Err(Failure::BadUpgrade)),
                 100..=199 => {
                     self.interim_count += 1;
                     if self.interim_count > MAX_INTERIM {
-                        return Poll::Ready(Err((Failure::TooManyInterim, false)));
+                        return Poll::Ready(Err(Failure::TooManyInterim));
                     }
                     self.scanner = HeadScanner::default();
                     // 100 is ours to send: the client's `Expect` does not go upstream.
@@ -234,10 +252,9 @@ impl<'c> Exchange<'c> {
         }
     }
 
-    fn poll_one_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Recycled<ResponseHead>, Broken>> {
+    fn poll_one_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Recycled<ResponseHead>, Failure>> {
         let limits = &HeadLimits::STRICT;
-        let rejected = |error| (Failure::BadAnswer(error), false);
-        let closed = (Failure::ClosedBeforeAnswer, true);
+        let rejected = Failure::BadAnswer;
         loop {
             if !self.buffer.is_empty() {
                 let mut head = Recycled::<ResponseHead>::take();
@@ -251,7 +268,7 @@ impl<'c> Exchange<'c> {
                 return Poll::Ready(Err(rejected(http1::HeadError::HeadTooLong)));
             }
             match ready!(self.connection.socket.poll_fill(cx, &mut self.buffer)) {
-                Ok(0) | Err(_) => return Poll::Ready(Err(closed)),
+                Ok(0) | Err(_) => return Poll::Ready(Err(Failure::ClosedBeforeAnswer)),
                 Ok(_) => {}
             }
         }
@@ -263,17 +280,28 @@ impl<'c> Exchange<'c> {
         head: Recycled<ResponseHead>,
         length: ResponseLength,
         upgrade: Option<Upgrade>,
-    ) -> Result<(Recycled<ResponseHead>, ResponseLength), Broken> {
+    ) -> Result<(Recycled<ResponseHead>, ResponseLength), Failure> {
         if head.status == 101 {
             let asked = upgrade.map(|Upgrade::WebSocket| &b"websocket"[..]);
             let mut named = head.fields.all(Name::Upgrade);
             let agrees =
                 named.next().is_some_and(|name| asked.is_some_and(|asked| name.eq_ignore_ascii_case(asked)));
             if !agrees || named.next().is_some() || self.upload != Upload::Done {
-                return Err((Failure::BadUpgrade, false));
+                return Err(Failure::BadUpgrade);
             }
         }
         Ok((head, length))
+    }
+
+    #[cold]
+    fn into_unanswered(self, failure: Failure, reused: bool) -> Box<Unanswered> {
+        let answered = self.interim_count > 0 || !self.buffer.is_empty();
+        let is_stale = reused && !answered && failure == Failure::ClosedBeforeAnswer;
+        if !is_stale {
+            self.connection.endpoint().note_failure(failure);
+        }
+        let (written, connection) = (self.outgoing.written, self.connection);
+        Box::new(Unanswered { failure, reused, written, answered, connection })
     }
 
     #[inline(always)] // It would be moved, some 300 bytes, to be taken apart.
@@ -305,6 +333,13 @@ impl<'c> Exchange<'c> {
             }
         };
         Response { head, body, announced }
+    }
+
+    /// In the middle of an answer.
+    #[cold]
+    fn broken_off(&self, failure: Failure) -> Failure {
+        self.connection.endpoint().note_failure(failure);
+        failure
     }
 
     /// The exchange is over; the connection goes back to the pool when nothing is left on it.
@@ -340,12 +375,12 @@ impl Answer<'_> {
                 }
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(match error {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(exchange.broken_off(match error {
                 IncomingError::Malformed(error) => Failure::BadAnswerBody(error),
                 IncomingError::Truncated | IncomingError::Socket(_) => Failure::AnswerTruncated,
-            })),
+            }))),
             Poll::Pending if exchange.watchdog.expired(cx, exchange.moved + exchange.timeouts.read) => {
-                Poll::Ready(Err(Failure::ReadTimeout))
+                Poll::Ready(Err(exchange.broken_off(Failure::ReadTimeout)))
             }
             Poll::Pending => Poll::Pending,
         }

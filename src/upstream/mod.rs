@@ -1,25 +1,33 @@
 //! Choose an endpoint and send: groups of servers, their pools and their connections.
 
 mod balance;
+mod budget;
 mod connect;
+mod desk;
 pub mod discover;
 mod endpoint;
 mod forward;
+pub mod group;
+pub mod health;
 mod http1;
 mod loop_guard;
+mod observed;
 mod options;
 pub mod pool;
 mod probe;
 mod retry;
 mod send;
 mod spool;
+pub mod verdict;
 
 pub use discover::{Discovery, DnsOptions, Families};
-pub use endpoint::{Endpoint, Endpoints};
+pub use endpoint::{Address, Endpoint};
+pub use group::{Group, Groups};
 pub use loop_guard::is_loop;
 pub use options::{
     Balance, BodyMode, EndpointAddress, EndpointOptions, PoolOptions, Timeouts, UpstreamOptions,
 };
 pub use probe::probe_idle_pools;
+pub use retry::RetryOptions;
 pub use send::{Sending, Upstream};
 pub use spool::SpoolSpace;

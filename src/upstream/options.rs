@@ -4,13 +4,39 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::health::{HealthOptions, OutlierOptions};
+use super::observed::Watch;
+
 /// One `[upstreams.NAME]`, checked: at least one endpoint, no endpoint twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamOptions {
     pub name: String,
-    pub balance: Balance,
     pub endpoints: Vec<EndpointOptions>,
+    /// Most endpoints that names and files may bring.
+    pub max_endpoints: usize,
+    pub balance: Balance,
+    /// An endpoint that comes back takes its whole share after so long.
+    pub slow_start: Duration,
+    /// Percent: with a smaller share of a priority fit, the next one takes requests too.
+    pub min_healthy: u8,
+    /// Percent: with a smaller share fit, ejected ones are used again.
+    pub panic_below: u8,
+    /// Percent of all requests that may be sent again.
+    pub retry_budget: u8,
     pub pool: PoolOptions,
+    pub health: Option<HealthOptions>,
+    pub outlier: OutlierOptions,
+}
+
+impl UpstreamOptions {
+    /// What workers count and time beside what they always do.
+    pub fn watch(&self) -> Watch {
+        Watch {
+            times: false,
+            counts: self.outlier.has_window(),
+            server_errors: self.outlier.server_errors > 0,
+        }
+    }
 }
 
 /// How the next endpoint is chosen.
@@ -21,15 +47,17 @@ pub enum Balance {
     RoundRobin,
 }
 
-/// One server of a group.
+/// An entry of a group: one server, or a way to find servers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EndpointOptions {
     pub address: EndpointAddress,
     /// Share of the requests, 1 to 65535.
     pub weight: u16,
+    /// Its `priority`, or that of a backup; see [`super::health::Candidate`].
+    pub tier: u16,
 }
 
-/// Where an endpoint lives; `Display` gives it as the user wrote it.
+/// Where an endpoint lives, or what tells it; `Display` gives it as the user wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EndpointAddress {
     Socket(SocketAddr),
@@ -40,6 +68,10 @@ pub enum EndpointAddress {
     },
     /// Written `unix:/run/app.sock`.
     Unix(PathBuf),
+    /// A name whose SRV records tell hosts, ports, weights and priorities.
+    Srv(String),
+    /// A file of endpoints, which is watched.
+    File(PathBuf),
 }
 
 impl std::fmt::Display for EndpointAddress {
@@ -48,6 +80,8 @@ impl std::fmt::Display for EndpointAddress {
             EndpointAddress::Socket(address) => address.fmt(f),
             EndpointAddress::Name { host, port } => write!(f, "{host}:{port}"),
             EndpointAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+            EndpointAddress::Srv(name) => f.write_str(name),
+            EndpointAddress::File(path) => path.display().fmt(f),
         }
     }
 }

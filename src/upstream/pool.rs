@@ -54,7 +54,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.endpoint.open.fetch_sub(1, AcqRel);
+        self.endpoint.lobby.open.fetch_sub(1, AcqRel);
         if !self.quiet {
             grant_permits(&self.endpoint);
         }
@@ -105,7 +105,7 @@ impl Connection {
         }
         // Also for one that is offered to a waiting request: it comes back when that is gone.
         self.idle_since = SECONDS.get();
-        if endpoint.waiting.load(Acquire) > 0 {
+        if endpoint.lobby.waiting.load(Acquire) > 0 {
             // As when an idle one is taken: what was closed or spoken on unasked is given to nobody.
             if !self.socket.is_quiet() {
                 return;
@@ -120,7 +120,7 @@ impl Connection {
     }
 
     fn keep(self) {
-        let slot = self.permit.endpoint.slot;
+        let slot = self.permit.endpoint.slot.index;
         IDLE.with_borrow_mut(|idle| {
             if idle.len() <= slot {
                 idle.resize_with(slot + 1, Vec::new);
@@ -143,8 +143,8 @@ impl Connection {
 }
 
 fn note_idle(endpoint: &Endpoint, count: usize) {
-    if let Some(own) = endpoint.idle.get(worker::index()) {
-        own.store(count as u32, Relaxed);
+    if let Some(own) = endpoint.lobby.idle.get(worker::index()) {
+        own.0.store(count as u32, Relaxed);
     }
 }
 
@@ -152,7 +152,7 @@ fn note_idle(endpoint: &Endpoint, count: usize) {
 pub fn take_idle(endpoint: &Endpoint) -> Option<Connection> {
     loop {
         let connection = IDLE.with_borrow_mut(|idle| {
-            let own = idle.get_mut(endpoint.slot)?;
+            let own = idle.get_mut(endpoint.slot.index)?;
             let connection = own.pop()?;
             note_idle(endpoint, own.len());
             Some(connection)
@@ -185,6 +185,7 @@ pub async fn acquire(endpoint: &Arc<Endpoint>, watchdog: &Watchdog) -> Result<Ac
 fn reserve(endpoint: &Arc<Endpoint>) -> Option<Permit> {
     let max = endpoint.max_connections();
     endpoint
+        .lobby
         .open
         .fetch_update(AcqRel, Acquire, |open| (open < max).then_some(open + 1))
         .ok()
@@ -199,7 +200,7 @@ async fn wait(
     let waiting = Waiting::enter(endpoint)?;
     let (grant, mut granted) = oneshot::channel();
     {
-        let mut queue = endpoint.queue.lock().expect("no panic while held");
+        let mut queue = endpoint.lobby.queue.lock().expect("no panic while held");
         if queue.len() >= 2 * endpoint.max_queue() as usize {
             // Requests that gave up leave their places behind.
             queue.retain(|waiter| !waiter.grant.is_closed());
@@ -240,7 +241,7 @@ impl Waiting<'_> {
     fn enter(endpoint: &Endpoint) -> Result<Waiting<'_>, Failure> {
         let max = endpoint.max_queue();
         let entered =
-            endpoint.waiting.fetch_update(AcqRel, Acquire, |count| (count < max).then_some(count + 1));
+            endpoint.lobby.waiting.fetch_update(AcqRel, Acquire, |count| (count < max).then_some(count + 1));
         match entered {
             Ok(_) => {
                 endpoint.counters.queued.fetch_add(1, Relaxed);
@@ -256,14 +257,14 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, AcqRel);
+        self.0.lobby.waiting.fetch_sub(1, AcqRel);
     }
 }
 
 /// Says how many workers there are to answer.
 fn ask_other_workers(endpoint: &Arc<Endpoint>) -> usize {
     let own = worker::index();
-    let others = endpoint.mailboxes.iter().enumerate().filter(|(index, _)| *index != own);
+    let others = endpoint.lobby.mailboxes.iter().enumerate().filter(|(index, _)| *index != own);
     others.filter(|(_, mailbox)| mailbox.send(endpoint.clone()).is_ok()).count()
 }
 
@@ -293,7 +294,7 @@ fn hand_over(endpoint: &Endpoint, connection: Connection) -> Option<Connection> 
 
 /// Gives permits to requests that wait, while there are both.
 fn grant_permits(endpoint: &Arc<Endpoint>) {
-    while endpoint.waiting.load(Acquire) > 0 {
+    while endpoint.lobby.waiting.load(Acquire) > 0 {
         let Some(mut permit) = reserve(endpoint) else { return };
         permit.quiet = true;
         let Some(waiter) = next_waiter(endpoint) else { return };
@@ -306,7 +307,7 @@ fn grant_permits(endpoint: &Arc<Endpoint>) {
 }
 
 fn next_waiter(endpoint: &Endpoint) -> Option<Waiter> {
-    endpoint.queue.lock().expect("no panic while held").pop_front()
+    endpoint.lobby.queue.lock().expect("no panic while held").pop_front()
 }
 
 /// The pool's own task on each worker: answers other workers' requests and closes what idles too long.
@@ -322,13 +323,14 @@ pub async fn attend(mut mailbox: UnboundedReceiver<Arc<Endpoint>>) {
             _ = sweep.tick() => {
                 SECONDS.set(SECONDS.get().wrapping_add(1));
                 close_idle();
+                super::desk::sweep();
             }
         }
     }
 }
 
 fn serve_waiting(endpoint: &Arc<Endpoint>) {
-    while endpoint.waiting.load(Acquire) > 0 {
+    while endpoint.lobby.waiting.load(Acquire) > 0 {
         let Some(connection) = take_idle(endpoint) else { break };
         if let Some(connection) = hand_over(endpoint, connection) {
             connection.keep();

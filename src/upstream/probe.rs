@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, interval, timeout};
 
-use super::EndpointAddress;
-use super::endpoint::{Endpoint, Endpoints};
+use super::endpoint::{Address, Endpoint};
+use super::group::Groups;
 use crate::observe;
 
 const TICK: Duration = Duration::from_millis(250);
@@ -18,20 +18,20 @@ const TICK: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs for ever, on the runtime that is not a worker's.
-pub async fn probe_idle_pools(endpoints: Arc<Endpoints>) {
+pub async fn probe_idle_pools(groups: Arc<Groups>) {
     let mut due: HashMap<usize, Instant> = HashMap::new();
     let mut tick = interval(TICK);
     loop {
         tick.tick().await;
         let now = Instant::now();
-        for endpoint in endpoints.all() {
+        for endpoint in groups.endpoints() {
             let every = endpoint.probe_interval();
             if every.is_zero() || endpoint.idle_connections() == 0 {
-                due.remove(&endpoint.slot);
+                due.remove(&endpoint.slot.index);
                 continue;
             }
-            if *due.entry(endpoint.slot).or_insert(now + every) <= now {
-                due.insert(endpoint.slot, now + every);
+            if *due.entry(endpoint.slot.index).or_insert(now + every) <= now {
+                due.insert(endpoint.slot.index, now + every);
                 tokio::spawn(probe(endpoint));
             }
         }
@@ -51,13 +51,8 @@ async fn probe(endpoint: Arc<Endpoint>) {
 }
 
 async fn reach(endpoint: &Endpoint) -> bool {
-    if let EndpointAddress::Unix(path) = &endpoint.address {
-        return UnixStream::connect(path).await.is_ok();
+    match &endpoint.address {
+        Address::Tcp(address) => TcpStream::connect(address).await.is_ok(),
+        Address::Unix(path) => UnixStream::connect(path).await.is_ok(),
     }
-    for address in endpoint.addresses().iter() {
-        if TcpStream::connect(address).await.is_ok() {
-            return true;
-        }
-    }
-    false
 }

@@ -1,10 +1,104 @@
-//! Whether a request may be sent again: a pure function of how far the first sending got.
+//! Whether a request may be sent again, and where: a pure function of how far the last sending got.
+
+use std::time::Duration;
 
 use http1::Method;
 
-/// How far a sending got when it failed.
+use super::health::StatusSet;
+use crate::message::Failure;
+
+/// `retry` of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryOptions {
+    /// How often a request may be sent again; 0 also keeps it at the endpoint that was chosen first.
+    pub attempts: u8,
+    /// After a connect that failed: nothing was sent, so this holds for every request.
+    pub on_connect: bool,
+    /// After a connection that ended before the answer.
+    pub on_reset: bool,
+    /// After a time-out for the head of the answer.
+    pub on_timeout: bool,
+    pub on_status: StatusSet,
+    /// For the head of the answer, from the moment a request is sent; then it counts as a time-out.
+    pub try_timeout: Option<Duration>,
+    /// The wait before the first repetition is random up to this; it doubles with each one.
+    pub backoff: Duration,
+}
+
+impl Default for RetryOptions {
+    fn default() -> Self {
+        RetryOptions {
+            attempts: 1,
+            on_connect: true,
+            on_reset: true,
+            on_timeout: false,
+            on_status: StatusSet(Vec::new()),
+            try_timeout: None,
+            backoff: Duration::from_millis(25),
+        }
+    }
+}
+
+/// Endpoints that a request is taken to because others could not be connected to.
+const MAX_CONNECTS: usize = 8;
+/// The wait stops doubling here.
+const MAX_DOUBLINGS: u32 = 5;
+
+impl RetryOptions {
+    /// True for an answer that may be worth another try.
+    #[inline]
+    pub fn wants_status(&self, status: u16) -> bool {
+        !self.on_status.0.is_empty() && self.on_status.contains(status)
+    }
+
+    /// The longest wait before repetition number `repeated`, the first being 0.
+    pub fn longest_wait(&self, repeated: u8) -> Duration {
+        self.backoff * (1 << u32::from(repeated).min(MAX_DOUBLINGS))
+    }
+}
+
+/// How a sending ended without an answer that the client should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// No connection came about.
+    Connect,
+    /// No connection came about within the time for it.
+    ConnectTimeout,
+    /// The connection ended before the answer.
+    Closed,
+    /// The head of the answer did not come in time.
+    Timeout,
+    /// An answer came, with a status that the user wants to try again after.
+    Status,
+    /// Anything else: an answer that cannot be read, a client that failed.
+    Final,
+}
+
+impl Stage {
+    /// Where a connection could not be had.
+    pub fn of_connect(failure: Failure) -> Stage {
+        match failure {
+            // Its queue is full: another endpoint may be less busy.
+            Failure::ConnectRefused | Failure::ConnectFailed | Failure::QueueFull => Stage::Connect,
+            Failure::ConnectTimeout => Stage::ConnectTimeout,
+            _ => Stage::Final,
+        }
+    }
+
+    /// Where a request was sent and no answer could be read.
+    pub fn of_exchange(failure: Failure) -> Stage {
+        match failure {
+            Failure::ClosedBeforeAnswer => Stage::Closed,
+            Failure::ReadTimeout | Failure::SendTimeout => Stage::Timeout,
+            _ => Stage::Final,
+        }
+    }
+}
+
+/// How far a sending got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
+    pub stage: Stage,
     /// The connection had served a request before, so its death says nothing about the endpoint.
     pub reused: bool,
     /// Bytes of the request that were written.
@@ -14,20 +108,61 @@ pub struct Attempt {
     /// The body can be sent from its beginning again.
     pub replayable: bool,
     pub method: Method,
-    /// The failure was a close or reset, not a time-out or a bad answer.
-    pub closed: bool,
 }
 
-/// True when one resend on a fresh connection is right. A keep-alive connection may be closed by the
-/// origin at the very moment a request is written to it; the origin then has not looked at the request,
-/// but we cannot know. So what was written is sent again only when twice is as good as once
-/// (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
-pub fn may_resend(attempt: &Attempt) -> bool {
-    attempt.reused
-        && attempt.closed
-        && !attempt.answered
-        && attempt.replayable
-        && (attempt.method.is_idempotent() || attempt.written == 0)
+/// What happened to the request so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct History {
+    /// Connects that failed.
+    pub connects: usize,
+    /// Repetitions, by which `attempts` and the budget are used up.
+    pub repeated: u8,
+    /// It was sent once more after a dead connection.
+    pub freshened: bool,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    GiveUp,
+    /// Once more to the same endpoint, on a fresh connection.
+    Fresh,
+    /// To an endpoint that was not tried yet, at once; nothing was sent so far.
+    Elsewhere,
+    /// Again after a wait, to an endpoint that was not tried yet; when there is none, see [`may_insist`].
+    Again,
+}
+
+pub fn next(attempt: &Attempt, history: &History, options: &RetryOptions) -> Next {
+    // What was written is sent again only when twice is as good as once (RFC 9110 section 9.2.2).
+    let safe = attempt.replayable && (attempt.method.is_idempotent() || attempt.written == 0);
+    let again = safe && history.repeated + u8::from(history.freshened) < options.attempts;
+    match attempt.stage {
+        Stage::Connect | Stage::ConnectTimeout
+            if options.attempts == 0 || !options.on_connect || history.connects >= MAX_CONNECTS =>
+        {
+            Next::GiveUp
+        }
+        Stage::Connect | Stage::ConnectTimeout => Next::Elsewhere,
+        Stage::Closed if attempt.answered => Next::GiveUp,
+        // A keep-alive connection may be closed by the origin at the very moment a request is written to
+        // it; the origin then has not looked at it, but we cannot know (RFC 9112 section 9.3.1).
+        Stage::Closed if attempt.reused && safe && !history.freshened => Next::Fresh,
+        Stage::Closed if options.on_reset && again => Next::Again,
+        Stage::Timeout if options.on_timeout && again && !attempt.answered => Next::Again,
+        Stage::Status if again => Next::Again,
+        _ => Next::GiveUp,
+    }
+}
+
+/// Whether an endpoint is asked once more when there is no other. Not when it died of the request: it would
+/// again.
+pub fn may_insist(stage: Stage, history: &History, options: &RetryOptions) -> bool {
+    match stage {
+        Stage::Connect => history.repeated < options.attempts,
+        Stage::Timeout | Stage::Status => true,
+        Stage::Closed | Stage::ConnectTimeout | Stage::Final => false,
+    }
 }
 
 #[cfg(test)]
@@ -35,33 +170,89 @@ mod tests {
     use super::*;
 
     const STALE_GET: Attempt = Attempt {
+        stage: Stage::Closed,
         reused: true,
         written: 100,
         answered: false,
         replayable: true,
         method: Method::Get,
-        closed: true,
     };
+    const FRESH_GET: Attempt = Attempt { reused: false, ..STALE_GET };
 
-    #[test]
-    fn a_get_on_a_stale_connection_is_sent_again() {
-        assert!(may_resend(&STALE_GET));
-        assert!(may_resend(&Attempt { method: Method::Put, ..STALE_GET }));
+    fn first(attempt: Attempt, options: &RetryOptions) -> Next {
+        next(&attempt, &History::default(), options)
+    }
+
+    fn off() -> RetryOptions {
+        RetryOptions { attempts: 0, ..RetryOptions::default() }
     }
 
     #[test]
-    fn whatever_may_have_been_executed_is_not() {
-        assert!(!may_resend(&Attempt { method: Method::Post, ..STALE_GET }));
-        assert!(!may_resend(&Attempt { method: Method::Patch, ..STALE_GET }));
-        assert!(!may_resend(&Attempt { method: Method::Other, ..STALE_GET }));
-        assert!(!may_resend(&Attempt { answered: true, ..STALE_GET }));
-        assert!(!may_resend(&Attempt { reused: false, ..STALE_GET }));
-        assert!(!may_resend(&Attempt { replayable: false, ..STALE_GET }));
-        assert!(!may_resend(&Attempt { closed: false, ..STALE_GET }));
+    fn a_request_on_a_stale_connection_is_sent_once_more_whatever_the_options() {
+        assert_eq!(first(STALE_GET, &off()), Next::Fresh);
+        assert_eq!(first(Attempt { method: Method::Put, ..STALE_GET }, &off()), Next::Fresh);
+        let unwritten = Attempt { method: Method::Post, written: 0, ..STALE_GET };
+        assert_eq!(first(unwritten, &off()), Next::Fresh);
+        let history = History { freshened: true, ..History::default() };
+        assert_eq!(next(&STALE_GET, &history, &off()), Next::GiveUp);
+        // That was the repetition which is allowed by default.
+        assert_eq!(next(&FRESH_GET, &history, &RetryOptions::default()), Next::GiveUp);
     }
 
     #[test]
-    fn a_post_of_which_nothing_was_written_is() {
-        assert!(may_resend(&Attempt { method: Method::Post, written: 0, ..STALE_GET }));
+    fn whatever_may_have_been_executed_is_not_sent_again() {
+        let all = RetryOptions {
+            attempts: 9,
+            on_timeout: true,
+            on_status: StatusSet(vec![(500, 599)]),
+            ..RetryOptions::default()
+        };
+        for stage in [Stage::Closed, Stage::Timeout, Stage::Status] {
+            for method in [Method::Post, Method::Patch, Method::Other] {
+                assert_eq!(first(Attempt { stage, method, ..STALE_GET }, &all), Next::GiveUp, "{stage:?}");
+            }
+            let streamed = Attempt { stage, replayable: false, ..STALE_GET };
+            assert_eq!(first(streamed, &all), Next::GiveUp, "{stage:?}");
+        }
+        for stage in [Stage::Closed, Stage::Timeout] {
+            assert_eq!(first(Attempt { stage, answered: true, ..STALE_GET }, &all), Next::GiveUp);
+        }
+        assert_eq!(first(Attempt { stage: Stage::Final, ..STALE_GET }, &all), Next::GiveUp);
+    }
+
+    #[test]
+    fn a_failed_connect_moves_any_request_on() {
+        let post = Attempt { stage: Stage::Connect, method: Method::Post, written: 0, ..FRESH_GET };
+        assert_eq!(first(post, &RetryOptions::default()), Next::Elsewhere);
+        assert_eq!(first(post, &off()), Next::GiveUp);
+        let not = RetryOptions { on_connect: false, ..RetryOptions::default() };
+        assert_eq!(first(post, &not), Next::GiveUp);
+        let history = History { connects: MAX_CONNECTS, ..History::default() };
+        assert_eq!(next(&post, &history, &RetryOptions::default()), Next::GiveUp);
+        assert!(may_insist(Stage::Connect, &History::default(), &RetryOptions::default()));
+        assert!(!may_insist(Stage::ConnectTimeout, &History::default(), &RetryOptions::default()));
+        assert!(!may_insist(Stage::Closed, &History::default(), &RetryOptions::default()));
+    }
+
+    #[test]
+    fn repetitions_follow_the_options_and_are_counted() {
+        let timeout = Attempt { stage: Stage::Timeout, ..FRESH_GET };
+        let status = Attempt { stage: Stage::Status, answered: true, ..FRESH_GET };
+        let default = RetryOptions::default();
+        assert_eq!(first(FRESH_GET, &default), Next::Again);
+        assert_eq!(first(timeout, &default), Next::GiveUp);
+        assert_eq!(first(timeout, &RetryOptions { on_timeout: true, ..default.clone() }), Next::Again);
+        assert_eq!(first(status, &default), Next::Again);
+        assert_eq!(first(FRESH_GET, &RetryOptions { on_reset: false, ..default.clone() }), Next::GiveUp);
+        let once = History { repeated: 1, ..History::default() };
+        assert_eq!(next(&FRESH_GET, &once, &default), Next::GiveUp);
+        assert_eq!(next(&FRESH_GET, &once, &RetryOptions { attempts: 2, ..default }), Next::Again);
+    }
+
+    #[test]
+    fn waits_double_up_to_a_limit() {
+        let options = RetryOptions::default();
+        let waits: Vec<_> = (0..8).map(|repeated| options.longest_wait(repeated).as_millis()).collect();
+        assert_eq!(waits, [25, 50, 100, 200, 400, 800, 800, 800]);
     }
 }

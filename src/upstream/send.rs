@@ -1,33 +1,32 @@
-//! A named group, and the way of one request through it: read the body when the route buffers, pick an
-//! endpoint, take a connection, exchange, and once more on a fresh connection when that is safe.
+//! A named group, and the way of one request through it: read the body when the route buffers, choose an
+//! endpoint, take a connection, exchange; and again when that failed and may be done again.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
+use ::http1::Method;
 use ::http1::connection::accepts_trailers;
 use tokio::time::Instant;
 
-use super::balance::RoundRobin;
 use super::connect::connect;
-use super::endpoint::{Endpoint, Endpoints};
+use super::desk::{self, Choice};
+use super::endpoint::Endpoint;
 use super::forward::Facts;
-use super::http1::{Payload, exchange};
-use super::pool::{self, Acquired, Connection, Permit};
-use super::retry::may_resend;
+use super::group::{Group, Groups};
+use super::http1::{Payload, Try, Unanswered, exchange};
+use super::pool::{self, Acquired, Connection};
+use super::retry::{self, Attempt, History, Next, RetryOptions, Stage};
 use super::spool::{Limited, Spool, SpoolSpace};
-use super::{Balance, BodyMode, Timeouts, UpstreamOptions};
+use super::{BodyMode, Timeouts, UpstreamOptions};
 use crate::message::{Body, Client, Failure, Request, Response};
 use crate::observe::Record;
-use crate::wire::worker;
 
-/// A named group of endpoints.
+/// A named group of endpoints, as one configuration uses it.
 #[derive(Debug)]
 pub struct Upstream {
     pub name: String,
-    endpoints: Vec<Arc<Endpoint>>,
-    weights: Vec<u16>,
-    /// The state of the balance, one per worker: workers do not wait for each other.
-    balance: Vec<Mutex<RoundRobin>>,
+    pub group: Arc<Group>,
     space: Arc<SpoolSpace>,
 }
 
@@ -35,6 +34,7 @@ pub struct Upstream {
 #[derive(Debug)]
 pub struct Sending {
     pub timeouts: Timeouts,
+    pub retry: RetryOptions,
     pub request_body: BodyMode,
     pub max_body_size: u64,
     pub host: Option<String>,
@@ -42,25 +42,8 @@ pub struct Sending {
 }
 
 impl Upstream {
-    pub fn build(
-        options: &UpstreamOptions,
-        endpoints: &Endpoints,
-        space: Arc<SpoolSpace>,
-        workers: usize,
-    ) -> Upstream {
-        let Balance::RoundRobin = options.balance;
-        let count = options.endpoints.len();
-        Upstream {
-            name: options.name.clone(),
-            endpoints: endpoints.of(options),
-            weights: options.endpoints.iter().map(|endpoint| endpoint.weight).collect(),
-            balance: (0..workers).map(|_| Mutex::new(RoundRobin::new(count))).collect(),
-            space,
-        }
-    }
-
-    pub fn endpoints(&self) -> &[Arc<Endpoint>] {
-        &self.endpoints
+    pub fn build(options: &Arc<UpstreamOptions>, groups: &Groups, space: Arc<SpoolSpace>) -> Upstream {
+        Upstream { name: options.name.clone(), group: groups.adopt(options), space }
     }
 
     /// The answer of one of the endpoints.
@@ -86,7 +69,7 @@ impl Upstream {
             forwarded: sending.forwarded,
             length: payload.length(),
         };
-        let outcome = self.send_payload(request, &facts, payload, sending.timeouts, started, record).await;
+        let outcome = self.send_payload(request, &facts, payload, sending, started, record).await;
         record.upstream_time = started.elapsed();
         outcome
     }
@@ -116,84 +99,239 @@ impl Upstream {
         }
     }
 
+    /// The first sending; nearly always the only one.
     async fn send_payload<'c>(
         &self,
         request: &Request<'c>,
         facts: &Facts<'_>,
-        payload: Payload<'c>,
-        timeouts: Timeouts,
+        mut payload: Payload<'c>,
+        sending: &Sending,
         started: Instant,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
-        let (connection, reused, started) = match self.idle_connection(record) {
-            Some(connection) => (connection, true, started),
-            None => {
-                let (connection, reused) = self.connection(request, timeouts, record).await?;
-                (connection, reused, Instant::now())
-            }
+        let obtained = match desk::choose(&self.group, &[], record)? {
+            Choice::Idle(connection) => Ok(Obtained { connection, reused: true, now: started }),
+            Choice::Endpoint(endpoint) => obtain(&endpoint, request, sending.timeouts).await,
         };
-        let sent = exchange(connection, reused, request, facts, payload, timeouts, started).await;
-        let unanswered = match sent {
-            Ok(response) => return Ok(response),
-            Err(unanswered) => unanswered,
+        let missed = match obtained {
+            Ok(obtained) => match ask(obtained, request, facts, &mut payload, sending).await {
+                Ok(response) => return Ok(response),
+                Err(missed) => missed,
+            },
+            Err(missed) => missed,
         };
-        if !may_resend(&unanswered.attempt) {
-            return Err(unanswered.failure);
-        }
-        record.attempts += 1;
-        unanswered.connection.endpoint().counters.resends.fetch_add(1, Relaxed);
-        let mut payload = unanswered.payload;
-        if let Payload::Spool(spool) = &mut payload {
-            spool.rewind();
-        }
-        let permit = unanswered.connection.into_permit();
-        let fresh = connect(permit, timeouts.connect, request.watchdog).await?;
-        let sent = exchange(fresh, false, request, facts, payload, timeouts, Instant::now()).await;
-        sent.map_err(|again| again.failure)
+        Box::pin(self.send_again(request, facts, payload, sending, missed, record)).await
     }
 
-    /// An idle connection to the only endpoint: the usual case, without waiting for anything.
-    fn idle_connection(&self, record: &mut Record) -> Option<Connection> {
-        let [endpoint] = self.endpoints.as_slice() else { return None };
-        let connection = pool::take_idle(endpoint)?;
-        record.attempts += 1;
-        record.endpoint = Some(0);
-        Some(connection)
-    }
-
-    /// A connection to the endpoint whose turn it is; to another when that one cannot be connected to,
-    /// each at most once. Says whether it has served before.
-    async fn connection(
+    /// After a sending that failed: all the others that the rules allow.
+    async fn send_again<'c>(
         &self,
+        request: &Request<'c>,
+        facts: &Facts<'_>,
+        mut payload: Payload<'c>,
+        sending: &Sending,
+        mut last: Missed<'c>,
+        record: &mut Record,
+    ) -> Result<Response<'c>, Failure> {
+        let options = &sending.retry;
+        let mut history = History::default();
+        let mut tried: Vec<usize> = Vec::new();
+        loop {
+            let attempt = last.attempt(request.head.method, &payload);
+            tried.push(last.slot());
+            history.connects += usize::from(matches!(last, Missed::Connection(..)));
+            let next = retry::next(&attempt, &history, options);
+            let obtained = match next {
+                Next::GiveUp => return last.into_final(),
+                Next::Fresh => {
+                    history.freshened = true;
+                    record.attempts = record.attempts.saturating_add(1);
+                    last.freshen(request, sending.timeouts).await?
+                }
+                Next::Elsewhere if desk::has_other(&self.group, &tried) => {
+                    desk::choose(&self.group, &tried, record)?.obtain(request, sending.timeouts).await
+                }
+                Next::Elsewhere | Next::Again => {
+                    let insists = retry::may_insist(attempt.stage, &history, options);
+                    if !insists && !desk::has_other(&self.group, &tried)
+                        || !self.may_repeat(request, options, &mut history).await
+                    {
+                        return last.into_final();
+                    }
+                    self.obtain_again(request, sending, &tried, record).await?
+                }
+            };
+            last = match obtained {
+                Ok(obtained) => match ask(obtained, request, facts, &mut payload, sending).await {
+                    Ok(response) => return Ok(response),
+                    Err(missed) => missed,
+                },
+                Err(missed) => missed,
+            };
+        }
+    }
+
+    /// Waits before a repetition; false when the budget has none left: the client gets what there is.
+    async fn may_repeat(&self, request: &Request<'_>, options: &RetryOptions, history: &mut History) -> bool {
+        let now = Instant::now();
+        let Some(share) = desk::spend_retry(&self.group, now) else {
+            self.group.counters.budget_exhausted.fetch_add(1, Relaxed);
+            return false;
+        };
+        let wait = options.longest_wait(history.repeated).mul_f32(share);
+        history.repeated += 1;
+        let _ = request.watchdog.limit(now + wait, |_| Poll::<()>::Pending).await;
+        true
+    }
+
+    /// A connection for a repetition, to an endpoint that was not tried yet when there is one.
+    async fn obtain_again<'c>(
+        &self,
+        request: &Request<'c>,
+        sending: &Sending,
+        tried: &[usize],
+        record: &mut Record,
+    ) -> Result<Result<Obtained, Missed<'c>>, Failure> {
+        let choice =
+            desk::choose(&self.group, tried, record).or_else(|_| desk::choose_again(&self.group, record))?;
+        choice.endpoint().counters.retries.fetch_add(1, Relaxed);
+        Ok(choice.obtain(request, sending.timeouts).await)
+    }
+}
+
+/// A connection to send a request over.
+struct Obtained {
+    connection: Connection,
+    /// It has served a request before.
+    reused: bool,
+    /// When it was there.
+    now: Instant,
+}
+
+impl Choice {
+    fn endpoint(&self) -> &Arc<Endpoint> {
+        match self {
+            Choice::Idle(connection) => connection.endpoint(),
+            Choice::Endpoint(endpoint) => endpoint,
+        }
+    }
+
+    async fn obtain<'c>(self, request: &Request<'_>, timeouts: Timeouts) -> Result<Obtained, Missed<'c>> {
+        match self {
+            Choice::Idle(connection) => Ok(Obtained { connection, reused: true, now: Instant::now() }),
+            Choice::Endpoint(endpoint) => obtain(&endpoint, request, timeouts).await,
+        }
+    }
+}
+
+/// A connection that is free, or a new one; waits in the queue when there may be neither.
+async fn obtain<'c>(
+    endpoint: &Arc<Endpoint>,
+    request: &Request<'_>,
+    timeouts: Timeouts,
+) -> Result<Obtained, Missed<'c>> {
+    let missed = |failure| Missed::Connection(failure, endpoint.slot.index);
+    let (connection, reused) = match pool::acquire(endpoint, request.watchdog).await.map_err(missed)? {
+        Acquired::Reused(connection) => (connection, true),
+        Acquired::Open(permit) => {
+            (connect(permit, timeouts.connect, request.watchdog).await.map_err(missed)?, false)
+        }
+    };
+    Ok(Obtained { connection, reused, now: Instant::now() })
+}
+
+/// Sends the request and reads the head of the answer.
+#[inline]
+async fn ask<'c>(
+    obtained: Obtained,
+    request: &Request<'c>,
+    facts: &Facts<'_>,
+    payload: &mut Payload<'c>,
+    sending: &Sending,
+) -> Result<Response<'c>, Missed<'c>> {
+    let Obtained { connection, reused, now } = obtained;
+    let slot = connection.endpoint().slot.index;
+    let this = Try { reused, timeouts: sending.timeouts, limit: sending.retry.try_timeout, now };
+    match exchange(connection, request, facts, payload.turn(), this).await {
+        Ok(response) if !sending.retry.wants_status(response.head.status) => Ok(response),
+        Ok(response) => Err(Missed::Status(Box::new(response), slot)),
+        Err(unanswered) => Err(Missed::Answer(unanswered)),
+    }
+}
+
+/// A sending that gave nothing for the client, yet.
+enum Missed<'c> {
+    /// No connection to the endpoint with this slot.
+    Connection(Failure, usize),
+    /// No answer.
+    Answer(Box<Unanswered>),
+    /// An answer with a status after which the user wants another try.
+    Status(Box<Response<'c>>, usize),
+}
+
+impl<'c> Missed<'c> {
+    fn attempt(&self, method: Method, payload: &Payload<'_>) -> Attempt {
+        let replayable = payload.is_replayable();
+        match self {
+            Missed::Connection(failure, _) => Attempt {
+                stage: Stage::of_connect(*failure),
+                reused: false,
+                written: 0,
+                answered: false,
+                replayable,
+                method,
+            },
+            Missed::Answer(unanswered) => Attempt {
+                stage: Stage::of_exchange(unanswered.failure),
+                reused: unanswered.reused,
+                written: unanswered.written,
+                answered: unanswered.answered,
+                replayable,
+                method,
+            },
+            Missed::Status(..) => Attempt {
+                stage: Stage::Status,
+                reused: false,
+                written: u64::MAX,
+                answered: true,
+                replayable,
+                method,
+            },
+        }
+    }
+
+    fn slot(&self) -> usize {
+        match self {
+            Missed::Connection(_, slot) | Missed::Status(_, slot) => *slot,
+            Missed::Answer(unanswered) => unanswered.connection.endpoint().slot.index,
+        }
+    }
+
+    fn into_final(self) -> Result<Response<'c>, Failure> {
+        match self {
+            Missed::Connection(failure, _) => Err(failure),
+            Missed::Answer(unanswered) => Err(unanswered.failure),
+            Missed::Status(response, _) => Ok(*response),
+        }
+    }
+
+    /// A new connection in the place of the dead one.
+    async fn freshen(
+        self,
         request: &Request<'_>,
         timeouts: Timeouts,
-        record: &mut Record,
-    ) -> Result<(Connection, bool), Failure> {
-        let mut tried = 0u64;
-        let mut failure = Failure::NoEndpoint;
-        while let Some(index) = self.pick(tried) {
-            tried |= 1 << index.min(63);
-            record.attempts += 1;
-            record.endpoint = Some(index);
-            let permit: Permit = match pool::acquire(&self.endpoints[index], request.watchdog).await? {
-                Acquired::Reused(connection) => return Ok((connection, true)),
-                Acquired::Open(permit) => permit,
-            };
-            match connect(permit, timeouts.connect, request.watchdog).await {
-                Ok(connection) => return Ok((connection, false)),
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
-    }
-
-    /// The next usable endpoint that is not in `tried` (bit by index; the last bit stands for all from 63).
-    fn pick(&self, tried: u64) -> Option<usize> {
-        let usable = |index: usize| tried & (1 << index.min(63)) == 0 && self.endpoints[index].is_usable();
-        if self.endpoints.len() == 1 {
-            return Some(0).filter(|index| usable(*index));
-        }
-        let own = self.balance.get(worker::index()).or(self.balance.first())?;
-        own.lock().expect("no panic while held").pick(&self.weights, usable)
+    ) -> Result<Result<Obtained, Missed<'c>>, Failure> {
+        let unanswered = match self {
+            Missed::Answer(unanswered) => unanswered,
+            Missed::Connection(failure, _) => return Err(failure),
+            Missed::Status(..) => return Err(Failure::NoEndpoint),
+        };
+        let permit = unanswered.connection.into_permit();
+        let slot = permit.endpoint().slot.index;
+        permit.endpoint().counters.resends.fetch_add(1, Relaxed);
+        Ok(match connect(permit, timeouts.connect, request.watchdog).await {
+            Ok(connection) => Ok(Obtained { connection, reused: false, now: Instant::now() }),
+            Err(failure) => Err(Missed::Connection(failure, slot)),
+        })
     }
 }

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, RwLock};
 use std::task::{Context, Poll};
@@ -71,9 +72,15 @@ impl Quota {
     }
 }
 
-/// A whole body. It can be sent any number of times.
+/// A whole body on its way to an origin. It can be sent any number of times, see [`Spool::again`].
 #[derive(Debug)]
 pub struct Spool {
+    stored: Rc<Stored>,
+    out: Position,
+}
+
+#[derive(Debug)]
+struct Stored {
     memory: Scratch,
     file: Option<File>,
     /// Bytes in the file.
@@ -82,7 +89,6 @@ pub struct Spool {
     /// What is taken from the quotas, to be given back.
     taken_memory: u64,
     taken_disk: u64,
-    out: Position,
 }
 
 /// How much was sent, and what was read from the file for it.
@@ -107,33 +113,39 @@ impl Spool {
         max: u64,
         space: &Arc<SpoolSpace>,
     ) -> Result<Spool, Failure> {
-        let mut spool = Spool {
+        let mut stored = Stored {
             memory: Scratch::take(),
             file: None,
             in_file: 0,
             space: space.clone(),
             taken_memory: 0,
             taken_disk: 0,
-            out: Position::start(),
         };
         loop {
             let count = poll_fn(|cx| match body.poll_data(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
-                Poll::Ready(Ok(data)) if spool.len() + data.len() as u64 > max => {
+                Poll::Ready(Ok(data)) if stored.len() + data.len() as u64 > max => {
                     Poll::Ready(Err(Failure::BodyTooLarge))
                 }
-                Poll::Ready(Ok(data)) => Poll::Ready(spool.add(data).map(|()| data.len())),
+                Poll::Ready(Ok(data)) => Poll::Ready(stored.add(data).map(|()| data.len())),
             })
             .await?;
             if count == 0 {
-                return Ok(spool);
+                return Ok(Spool { stored: Rc::new(stored), out: Position::start() });
             }
             body.consume(count);
         }
     }
 
-    pub fn len(&self) -> u64 {
+    /// The same body from its beginning, to send it once more.
+    pub fn again(&self) -> Spool {
+        Spool { stored: self.stored.clone(), out: Position::start() }
+    }
+}
+
+impl Stored {
+    fn len(&self) -> u64 {
         self.memory.len() as u64 + self.in_file
     }
 
@@ -162,14 +174,9 @@ impl Spool {
         self.in_file += data.len() as u64;
         Ok(())
     }
-
-    /// Back to the beginning, to send it once more.
-    pub fn rewind(&mut self) {
-        self.out = Position::start();
-    }
 }
 
-impl Drop for Spool {
+impl Drop for Stored {
     fn drop(&mut self) {
         self.space.memory.used.fetch_sub(self.taken_memory, Relaxed);
         self.space.disk.used.fetch_sub(self.taken_disk, Relaxed);
@@ -178,16 +185,16 @@ impl Drop for Spool {
 
 impl BodyStream for Spool {
     fn poll_data(&mut self, _: &mut Context<'_>) -> Poll<Result<&[u8], Failure>> {
-        let in_memory = self.memory.len() as u64;
-        if self.out.at < in_memory {
-            return Poll::Ready(Ok(&self.memory[self.out.at as usize..]));
+        let Spool { stored, out } = self;
+        let in_memory = stored.memory.len() as u64;
+        if out.at < in_memory {
+            return Poll::Ready(Ok(&stored.memory[out.at as usize..]));
         }
-        let out = &mut self.out;
         if out.piece_at == out.piece.len()
-            && let Some(file) = &self.file
+            && let Some(file) = &stored.file
         {
             let sent = out.at - in_memory;
-            let left = self.in_file.saturating_sub(sent);
+            let left = stored.in_file.saturating_sub(sent);
             out.piece.resize(left.min(PIECE as u64) as usize, 0);
             out.piece_at = 0;
             if file.read_exact_at(&mut out.piece, sent).is_err() {
@@ -199,14 +206,15 @@ impl BodyStream for Spool {
     }
 
     fn consume(&mut self, count: usize) {
-        if self.out.at >= self.memory.len() as u64 {
-            self.out.piece_at = (self.out.piece_at + count).min(self.out.piece.len());
+        let out = &mut self.out;
+        if out.at >= self.stored.memory.len() as u64 {
+            out.piece_at = (out.piece_at + count).min(out.piece.len());
         }
-        self.out.at += count as u64;
+        out.at += count as u64;
     }
 
     fn length(&self) -> BodyLength {
-        BodyLength::Exact(self.len())
+        BodyLength::Exact(self.stored.len())
     }
 
     fn trailers(&mut self) -> Option<Fields> {

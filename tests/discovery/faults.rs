@@ -120,8 +120,8 @@ fn a_slow_name_does_not_delay_the_others() {
     (0..10).for_each(|n| dns.answer(&format!("silent-{n}.test"), Answer::Silence));
     let silent: Vec<String> = (0..10).map(|n| format!("\"silent-{n}.test:{port}\"")).collect();
     let silent = silent.join(", ");
-    // One after the other they would keep each other busy for a minute.
-    let options = "max_ttl = \"20ms\"\ntimeout = \"6s\"\n";
+    // One after the other they would keep each other busy for half a minute.
+    let options = "max_ttl = \"20ms\"\ntimeout = \"3s\"\n";
     let config = super::config(&dns, "", &format!("endpoints = [\"app.test:{port}\"]"))
         .replace("timeout = \"300ms\"", options)
         + &format!(

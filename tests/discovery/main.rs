@@ -2,7 +2,10 @@
 //! the tests script.
 
 mod faults;
+mod files;
+mod members;
 mod names;
+mod reloads;
 
 use std::time::Duration;
 
@@ -25,6 +28,12 @@ fn config(dns: &Dns, dns_options: &str, upstream: &str) -> String {
         {upstream}
         [routes.all]
         upstream = "app"
+        [routes.stream]
+        path = "/stream"
+        upstream = "app"
+        request_body = "stream"
+        [server]
+        workers = 1
         [dns]
         servers = ["{}"]
         min_ttl = "20ms"
@@ -83,4 +92,15 @@ fn wait_unused(palisade: &Palisade, origin: &Origin, what: &str) {
         });
         origin.requests().len() == before
     });
+}
+
+/// Asks so often on one connection; panics when the origins did not get these numbers of requests.
+#[track_caller]
+fn expect_share<const N: usize>(palisade: &Palisade, requests: usize, expected: [(&Origin, usize); N]) {
+    let before = expected.map(|(origin, _)| origin.requests().len());
+    let mut client = Client::connect(palisade.address("http"));
+    (0..requests).for_each(|_| assert_eq!(client.get("/canary-1").status, 200));
+    let got: Vec<usize> =
+        expected.iter().zip(before).map(|((origin, _), before)| origin.requests().len() - before).collect();
+    assert_eq!(got, expected.map(|(_, count)| count));
 }

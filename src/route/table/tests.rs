@@ -9,7 +9,7 @@ use proptest::sample::select;
 use regex::bytes::Regex;
 
 use super::super::options::{FixedAnswer, HeaderCondition, QueryCondition, TargetOptions, ValuePattern};
-use crate::upstream::{BodyMode, Timeouts};
+use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 
 use super::super::path::{Canonical, canonicalise};
 use super::*;
@@ -139,6 +139,7 @@ fn route(name: String, matches: RouteMatch) -> RouteOptions {
         upstream_host: None,
         forwarded: false,
         timeouts: Timeouts::default(),
+        retry: RetryOptions::default(),
         request_body: BodyMode::Buffer,
         max_body_size: 0,
     }

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::plan::Listed;
 use super::stamp::Stamp;
+use crate::upstream::EndpointOptions;
 
 /// Reads and checks a file; the error is for the operator, with line and hint.
-pub type ReadFile = fn(&Path) -> Result<Vec<Listed>, String>;
+pub type ReadFile = fn(&Path) -> Result<Vec<EndpointOptions>, String>;
 
 #[derive(Debug)]
 pub enum Look {
@@ -15,7 +15,7 @@ pub enum Look {
     /// `stamp` is `None` when the next look must read again.
     Read {
         stamp: Option<Stamp>,
-        content: Result<Vec<Listed>, String>,
+        content: Result<Vec<EndpointOptions>, String>,
     },
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::DnsOptions;
+use super::knowledge::Standing;
 
 /// What one look-up brought, good or bad.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Kept<T> {
 
 #[derive(Debug)]
 struct Trouble {
+    /// The last time.
+    why: String,
     since: Instant,
     /// Look-ups that have failed since then.
     tries: u32,
@@ -77,12 +80,9 @@ impl<T: Clone + Ord> Kept<T> {
         &self.records
     }
 
-    pub fn is_failing(&self) -> bool {
-        self.trouble.is_some()
-    }
-
-    pub fn failures(&self) -> u64 {
-        self.failures
+    pub fn standing(&self) -> Standing {
+        let trouble = self.trouble.as_ref().map(|trouble| trouble.why.clone());
+        Standing { trouble, failures: self.failures }
     }
 
     pub fn note(&mut self, answer: Answer<T>, now: Instant, options: &DnsOptions) -> Noted {
@@ -94,7 +94,9 @@ impl<T: Clone + Ord> Kept<T> {
         };
         self.failures += 1;
         let began = self.trouble.is_none();
-        let trouble = self.trouble.get_or_insert(Trouble { since: now, tries: 0, over: false });
+        let first = Trouble { why: String::new(), since: now, tries: 0, over: false };
+        let trouble = self.trouble.get_or_insert(first);
+        trouble.why.clone_from(&why);
         let left = (trouble.since + options.keep_stale).saturating_duration_since(now);
         let pause = pause(trouble.tries, options);
         trouble.tries = trouble.tries.saturating_add(1);
@@ -186,12 +188,12 @@ mod tests {
             now += Duration::from_millis(1);
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(kept.failures(), 8);
+        assert_eq!(kept.standing(), Standing { trouble: Some("no answer".to_string()), failures: 8 });
         assert_eq!(
             kept.note(good(&[3], 5), now, &options()),
             Noted { next: 5 * SECOND, changed: true, news: Some(News::Recovered) }
         );
-        assert!(!kept.is_failing());
+        assert_eq!(kept.standing().trouble, None);
         // And from the beginning again.
         assert_eq!(kept.note(failed(&kept), now, &options()).next, SECOND);
     }

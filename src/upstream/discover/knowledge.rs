@@ -12,8 +12,8 @@ use super::DnsOptions;
 use super::answer::{Reply, Service, both, single};
 use super::file::Look;
 use super::kept::{self, Answer, Kept, News};
-use super::plan::Listed;
 use super::stamp::Stamp;
+use crate::upstream::EndpointOptions;
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,16 +58,18 @@ enum Turn {
 /// The endpoints of a file as they were when it was last in order.
 #[derive(Debug, Default)]
 struct Listing {
-    listed: Vec<Listed>,
+    listed: Vec<EndpointOptions>,
     stamp: Option<Stamp>,
     trouble: Option<String>,
     failures: u64,
 }
 
 /// How things stand with one question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Standing {
-    pub failing: bool,
+    /// Why it was not answered, the last time.
+    pub trouble: Option<String>,
+    /// Times that it was not answered.
     pub failures: u64,
 }
 
@@ -116,7 +118,7 @@ impl Knowledge {
         self.services.get(name).map_or(&[], |topic| topic.known.records())
     }
 
-    pub fn listed(&self, path: &Path) -> &[Listed] {
+    pub fn listed(&self, path: &Path) -> &[EndpointOptions] {
         self.files.get(path).map_or(&[], |topic| &topic.known.listed)
     }
 
@@ -218,17 +220,10 @@ impl Knowledge {
     }
 
     pub fn standing(&self, question: &Question) -> Standing {
-        let of_kept = |failing, failures| Standing { failing, failures };
         match question {
-            Question::Host(host) => {
-                self.hosts.get(host).map(|topic| of_kept(topic.known.is_failing(), topic.known.failures()))
-            }
-            Question::Srv(name) => {
-                self.services.get(name).map(|topic| of_kept(topic.known.is_failing(), topic.known.failures()))
-            }
-            Question::File(path) => {
-                self.files.get(path).map(|topic| of_kept(topic.known.trouble.is_some(), topic.known.failures))
-            }
+            Question::Host(host) => self.hosts.get(host).map(|topic| topic.known.standing()),
+            Question::Srv(name) => self.services.get(name).map(|topic| topic.known.standing()),
+            Question::File(path) => self.files.get(path).map(|topic| topic.known.standing()),
         }
         .unwrap_or_default()
     }
@@ -250,6 +245,12 @@ impl<T: Clone + Ord> Topic<Kept<T>> {
 }
 
 impl Listing {
+    fn standing(&self) -> Standing {
+        // The first line of a report says what is wrong.
+        let trouble = self.trouble.as_ref().and_then(|report| report.lines().next()).map(str::to_owned);
+        Standing { trouble, failures: self.failures }
+    }
+
     /// A change is told, and a mistake once.
     fn note(&mut self, path: &Path, look: Look) -> Noted {
         let Look::Read { stamp, content } = look else { return Noted::default() };

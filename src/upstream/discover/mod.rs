@@ -1,9 +1,9 @@
-//! Members of upstreams that are found while the proxy runs: by the addresses of names, by SRV records, and
+//! Endpoints that are found while the proxy runs: by the addresses of names, by SRV records, and
 //! in files. The last good answer is kept when a look-up fails or a file is broken; a name that never
-//! resolved has no members, and the proxy serves on.
+//! resolved has no endpoints, and the proxy serves on.
 //!
 //! `resolver` and `file` ask, `answer` says what may be believed, `kept` and `knowledge` what is known and
-//! when to ask again, `plan` makes members of it. Only what stands here knows tasks and the clock.
+//! when to ask again, `plan` makes endpoints of it. Only what stands here knows tasks and the clock.
 
 mod answer;
 mod file;
@@ -26,13 +26,15 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use answer::Reply;
 use file::Look;
 pub use file::ReadFile;
-use knowledge::{Knowledge, Outcome, Question};
+use knowledge::{Knowledge, Outcome, Question, Standing};
 pub use options::{DnsOptions, Families};
-pub use plan::{Found, Listed, Source};
 use resolver::Resolver;
 use stamp::Stamp;
 
-use crate::observe;
+use super::EndpointOptions;
+use super::group::{Found, Group};
+use crate::observe::metrics::SourceFacts;
+use crate::observe::notice;
 
 /// Look-ups of names at the same time.
 const MAX_LOOKUPS: usize = 16;
@@ -40,7 +42,7 @@ const MAX_LOOKUPS: usize = 16;
 /// The files of the system are looked at this often.
 const LOOK_AT_SYSTEM: Duration = Duration::from_secs(5);
 
-/// Finds members and hands them over; one for the process, it survives a reload.
+/// Finds endpoints and hands them over; one for the process, it survives a reload.
 pub struct Discovery {
     state: Mutex<State>,
     /// What is asked for has changed.
@@ -57,48 +59,15 @@ struct State {
     resolver: Option<Arc<Resolver>>,
 }
 
-/// An upstream with sources, and where its members go.
-pub struct Watched {
-    upstream: String,
-    sources: Vec<Source>,
-    /// Members over all sources.
+/// A group with sources among its entries.
+struct Watched {
+    group: Arc<Group>,
+    sources: Vec<EndpointOptions>,
+    /// Endpoints over all sources.
     most: usize,
-    deliver: Box<dyn Fn(usize, &[Found]) + Send>,
-    /// The last members of each source.
+    /// The last ones of each source.
     delivered: Vec<Vec<Found>>,
     too_many: bool,
-}
-
-/// What there is to tell about a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceFacts {
-    pub upstream: String,
-    pub source: String,
-    pub members: usize,
-    /// What it goes by could not be found out, the last time: what was known before is used.
-    pub failing: bool,
-    pub failures: u64,
-}
-
-impl Watched {
-    /// `deliver` takes the members of the source with this index, now and whenever they have changed. At
-    /// most `most` members are delivered over all sources.
-    pub fn new(
-        upstream: &str,
-        sources: Vec<Source>,
-        most: usize,
-        deliver: impl Fn(usize, &[Found]) + Send + 'static,
-    ) -> Watched {
-        let upstream = upstream.to_owned();
-        Watched {
-            upstream,
-            sources,
-            most,
-            deliver: Box::new(deliver),
-            delivered: Vec::new(),
-            too_many: false,
-        }
-    }
 }
 
 impl Discovery {
@@ -113,12 +82,12 @@ impl Discovery {
         Discovery { state: Mutex::new(state), changed: Notify::new(), answered: Notify::new(), read }
     }
 
-    /// From now on these upstreams get their members, and no others. What is known of their names and files
+    /// From now on these groups get their endpoints, and no others. What is known of their names and files
     /// stays known and is delivered at once.
-    pub fn watch(&self, options: &DnsOptions, watched: Vec<Watched>) {
+    pub fn watch(&self, options: &DnsOptions, groups: &[Arc<Group>]) {
         let mut state = self.state();
         state.options = options.clone();
-        state.watched = watched;
+        state.watched = groups.iter().map(Watched::of).collect();
         state.deliver();
         drop(state);
         self.changed.notify_one();
@@ -158,19 +127,19 @@ impl Discovery {
         }
     }
 
+    /// For each source of all groups.
     pub fn facts(&self) -> Vec<SourceFacts> {
         let state = self.state();
         let mut facts = Vec::new();
         for watched in &state.watched {
             for (index, source) in watched.sources.iter().enumerate() {
-                let questions = plan::questions(std::slice::from_ref(source), &state.knowledge, watched.most);
-                let standings = questions.iter().map(|question| state.knowledge.standing(question));
+                let standings = watched.standings(source, &state.knowledge);
                 facts.push(SourceFacts {
-                    upstream: watched.upstream.clone(),
-                    source: source.to_string(),
-                    members: watched.delivered.get(index).map_or(0, Vec::len),
-                    failing: standings.clone().any(|standing| standing.failing),
-                    failures: standings.map(|standing| standing.failures).sum(),
+                    upstream: watched.group.name.clone(),
+                    source: source.address.to_string(),
+                    endpoints: watched.delivered.get(index).map_or(0, Vec::len) as u64,
+                    failing: standings.iter().any(|standing| standing.trouble.is_some()),
+                    failures: standings.iter().map(|standing| standing.failures).sum(),
                 });
             }
         }
@@ -198,10 +167,11 @@ impl Discovery {
         let state = &mut *state;
         let random = RandomState::new().hash_one(question);
         let noted = state.knowledge.note(question, outcome, Instant::now(), &state.options, random);
+        let told = noted.news.is_some();
         if let Some(news) = noted.news {
-            observe::notice(&news);
+            notice(&news);
         }
-        if noted.changed {
+        if noted.changed || told {
             state.deliver();
         }
         self.answered.notify_waiters();
@@ -212,12 +182,20 @@ impl Discovery {
     }
 }
 
+impl std::fmt::Debug for Discovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Discovery").finish_non_exhaustive()
+    }
+}
+
 impl State {
     /// Hands over what has changed. The names to ask for may be other ones now.
     fn deliver(&mut self) {
         let mut questions = HashSet::new();
         for watched in &mut self.watched {
-            questions.extend(plan::questions(&watched.sources, &self.knowledge, watched.most));
+            let sources = watched.sources.iter();
+            questions
+                .extend(sources.flat_map(|source| plan::questions(source, &self.knowledge, watched.most)));
             watched.deliver(&self.knowledge, self.options.addresses);
         }
         self.knowledge.want(&questions);
@@ -243,21 +221,38 @@ impl State {
 }
 
 impl Watched {
+    fn of(group: &Arc<Group>) -> Watched {
+        let options = group.options();
+        let sources = options.endpoints.iter().filter(|entry| plan::is_source(entry)).cloned().collect();
+        let (group, most) = (group.clone(), options.max_endpoints);
+        Watched { group, sources, most, delivered: Vec::new(), too_many: false }
+    }
+
     fn deliver(&mut self, known: &Knowledge, families: Families) {
-        let (members, too_many) = plan::members(&self.sources, known, families, self.most);
-        for (index, list) in members.iter().enumerate() {
+        let (lists, too_many) = plan::endpoints(&self.sources, known, families, self.most);
+        for (index, (source, list)) in self.sources.iter().zip(&lists).enumerate() {
             if self.delivered.get(index) != Some(list) {
-                (self.deliver)(index, list);
+                self.group.discovered(&source.address, Ok(list.clone()));
+            }
+            let trouble = self.standings(source, known).into_iter().find_map(|standing| standing.trouble);
+            if let Some(trouble) = trouble {
+                self.group.discovered(&source.address, Err(trouble));
             }
         }
-        self.delivered = members;
+        self.delivered = lists;
         if too_many > 0 && !self.too_many {
-            observe::notice(&format!(
-                "upstream {}: {} endpoints more than max_endpoints ({}) were found, they are not used",
-                self.upstream, too_many, self.most
+            notice(&format!(
+                "upstream {}: {too_many} endpoints more than max_endpoints ({}) were found, they are not used",
+                self.group.name, self.most
             ));
         }
         self.too_many = too_many > 0;
+    }
+
+    /// How things stand with all that a source goes by.
+    fn standings(&self, source: &EndpointOptions, known: &Knowledge) -> Vec<Standing> {
+        let questions = plan::questions(source, known, self.most);
+        questions.iter().map(|question| known.standing(question)).collect()
     }
 }
 

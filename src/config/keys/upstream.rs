@@ -1,0 +1,272 @@
+//! The keys of `[upstreams.NAME]`.
+
+use super::{Absent, Key, Kind};
+
+pub const UPSTREAM: &[Key] = &[
+    Key {
+        name: "endpoints",
+        kind: Kind::ListOf(&Kind::Either(&[Kind::Text("address"), Kind::Table(ENDPOINT)])),
+        absent: Absent::Off,
+        doc: "The servers: `\"10.0.0.1:8080\"`, `\"[fd00::1]:8080\"`, `\"app.internal:8080\"`, \
+              `\"unix:/run/app.sock\"`, or a table with a weight. Each address of a name is a server of its own. \
+              Every upstream has `endpoints`, `endpoints_file` or both.",
+    },
+    Key {
+        name: "endpoints_file",
+        kind: Kind::Text("file name"),
+        absent: Absent::Off,
+        doc: "A file with more servers, relative to this one, for whatever else knows them: one a line, as in \
+              the short form, then `weight=N`, `priority=N` or `backup` if need be; `#` begins a comment. It is \
+              looked at every second. While it is missing, empty or wrong, the servers of before stay; so \
+              replace it as a whole (write another one and rename it). At most 1 MiB and 10000 servers.",
+    },
+    Key {
+        name: "max_endpoints",
+        kind: Kind::Integer { min: 1, max: 10_000 },
+        absent: Absent::Means("1000"),
+        doc: "Most servers that names and `endpoints_file` may bring; more are not used.",
+    },
+    Key {
+        name: "balance",
+        kind: Kind::OneOf(BALANCES),
+        absent: Absent::Means("\"round_robin\""),
+        doc: "How the next server is chosen. `round_robin` is smooth and heeds weights.",
+    },
+    Key {
+        name: "slow_start",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"0s\""),
+        doc: "A server that comes back takes a growing share of the requests, its whole share after this.",
+    },
+    Key {
+        name: "min_healthy",
+        kind: Kind::Integer { min: 0, max: 100 },
+        absent: Absent::Means("50"),
+        doc: "Percent. With a smaller share of a priority fit to serve, the next priority takes requests too.",
+    },
+    Key {
+        name: "panic_below",
+        kind: Kind::Integer { min: 0, max: 100 },
+        absent: Absent::Means("50"),
+        doc: "Percent. With a smaller share fit to serve, those that were ejected are used again; those that \
+              fail their checks are not.",
+    },
+    Key {
+        name: "retry_budget",
+        kind: Kind::Integer { min: 0, max: 100 },
+        absent: Absent::Means("20"),
+        doc: "Percent of the requests that may be sent again, so that a group in trouble is not stormed. One \
+              a second is always allowed, and ten are saved up, for each worker.",
+    },
+    Key { name: "pool", kind: Kind::Table(POOL), absent: Absent::Off, doc: "Connections to the servers." },
+    Key {
+        name: "health",
+        kind: Kind::Table(HEALTH),
+        absent: Absent::Off,
+        doc: "Checks of each server, by one prober whatever the number of workers. An empty table connects \
+              every 5 s. Off without it.",
+    },
+    Key {
+        name: "outlier",
+        kind: Kind::Either(&[Kind::Boolean, Kind::Table(OUTLIER)]),
+        absent: Absent::Off,
+        doc: "What requests meet takes a server out for a while; `false` turns it off.",
+    },
+];
+
+pub const BALANCES: &[&str] = &["round_robin"];
+
+pub const ENDPOINT: &[Key] = &[
+    Key { name: "address", kind: Kind::Text("address"), absent: Absent::Off, doc: "As in the short form." },
+    Key {
+        name: "srv",
+        kind: Kind::Text("name"),
+        absent: Absent::Off,
+        doc: "Instead of `address`, and alone: a name whose SRV records tell hosts, ports, weights and \
+              priorities: `{ srv = \"_http._tcp.app.internal\" }`.",
+    },
+    Key {
+        name: "weight",
+        kind: Kind::Integer { min: 1, max: 65535 },
+        absent: Absent::Means("1"),
+        doc: "Share of the requests: weights 5, 2, 1 give 5, 2, 1 of every 8.",
+    },
+    Key {
+        name: "backup",
+        kind: Kind::Boolean,
+        absent: Absent::Means("false"),
+        doc: "Used when nobody else is left.",
+    },
+    Key {
+        name: "priority",
+        kind: Kind::Integer { min: 0, max: 1000 },
+        absent: Absent::Means("0"),
+        doc: "Servers with the lowest number take the requests; the next ones join when fewer than \
+              `min_healthy` of them are fit.",
+    },
+];
+
+pub const POOL: &[Key] = &[
+    Key {
+        name: "max_connections",
+        kind: Kind::Integer { min: 1, max: 1_000_000 },
+        absent: Absent::Means("100"),
+        doc: "Open connections per endpoint, over all workers.",
+    },
+    Key {
+        name: "idle_timeout",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"60s\""),
+        doc: "A connection unused for this long is closed.",
+    },
+    Key {
+        name: "probe_interval",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"10s\""),
+        doc: "While connections are idle, a TCP connect checks the endpoint this often; `\"0s\"` is never.",
+    },
+    Key {
+        name: "queue_timeout",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"5s\""),
+        doc: "How long a request waits when `max_connections` are busy; then it is answered with 503.",
+    },
+    Key {
+        name: "max_queue",
+        kind: Kind::Integer { min: 0, max: 10_000_000 },
+        absent: Absent::Means("100000"),
+        doc: "How many requests may wait for a connection of one endpoint.",
+    },
+];
+
+pub const HEALTH: &[Key] = &[
+    Key {
+        name: "path",
+        kind: Kind::Text("path"),
+        absent: Absent::Off,
+        doc: "Asked for with GET. Without it a check only opens a connection.",
+    },
+    Key {
+        name: "host",
+        kind: Kind::Text("host"),
+        absent: Absent::Off,
+        doc: "`Host` of the check; the server's address without it.",
+    },
+    Key {
+        name: "headers",
+        kind: Kind::MapOf(&Kind::Text("value")),
+        absent: Absent::Off,
+        doc: "More header fields of the check: `{ Authorization = \"Bearer x\" }`.",
+    },
+    Key {
+        name: "status",
+        kind: Kind::ListOf(&Kind::Either(&[Kind::Integer { min: 100, max: 599 }, Kind::Text("statuses")])),
+        absent: Absent::Means("[\"2xx\", \"3xx\"]"),
+        doc: "Statuses that pass: numbers, `\"2xx\"`, `\"200-204\"`.",
+    },
+    Key {
+        name: "body",
+        kind: Kind::Text("text"),
+        absent: Absent::Off,
+        doc: "Text that must be in the first 256 KiB of the answer.",
+    },
+    Key {
+        name: "port",
+        kind: Kind::Integer { min: 1, max: 65535 },
+        absent: Absent::Off,
+        doc: "Port of the checks; the server's own without it.",
+    },
+    Key {
+        name: "interval",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"5s\""),
+        doc: "Between two checks of a server, give or take a tenth.",
+    },
+    Key {
+        name: "timeout",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"2s\""),
+        doc: "A check that takes longer has failed.",
+    },
+    Key {
+        name: "fall",
+        kind: Kind::Integer { min: 1, max: 1000 },
+        absent: Absent::Means("3"),
+        doc: "So many failures in a row take a server out. The very first check decides alone.",
+    },
+    Key {
+        name: "rise",
+        kind: Kind::Integer { min: 1, max: 1000 },
+        absent: Absent::Means("2"),
+        doc: "So many passes in a row bring it back.",
+    },
+    Key {
+        name: "start",
+        kind: Kind::OneOf(&["up", "down"]),
+        absent: Absent::Means("\"up\""),
+        doc: "`down`: no requests before the first check has passed.",
+    },
+];
+
+pub const OUTLIER: &[Key] = &[
+    Key {
+        name: "failures",
+        kind: Kind::Integer { min: 0, max: 1_000_000 },
+        absent: Absent::Means("5"),
+        doc: "So many failures in a row (connect, reset, time-out, malformed answer) eject a server; 0 is never.",
+    },
+    Key {
+        name: "server_errors",
+        kind: Kind::Integer { min: 0, max: 1_000_000 },
+        absent: Absent::Means("0"),
+        doc: "So many answers 500 to 599 in a row do; 0 is never, since a client may know how to cause them.",
+    },
+    Key {
+        name: "success_rate",
+        kind: Kind::Integer { min: 0, max: 100 },
+        absent: Absent::Means("0"),
+        doc: "Percent. A server of whose requests in an interval a smaller share went well is ejected; 0 is never.",
+    },
+    Key {
+        name: "slow_factor",
+        kind: Kind::Integer { min: 0, max: 1000 },
+        absent: Absent::Means("0"),
+        doc: "A server that takes more than this many times what the others take is ejected; 0 is never.",
+    },
+    Key {
+        name: "slow_min",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"100ms\""),
+        doc: "A mean below this is never slow.",
+    },
+    Key {
+        name: "interval",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"5s\""),
+        doc: "How often `success_rate` and `slow_factor` are looked at, over the requests since the last look.",
+    },
+    Key {
+        name: "min_requests",
+        kind: Kind::Integer { min: 1, max: 1_000_000 },
+        absent: Absent::Means("20"),
+        doc: "A server with fewer requests in an interval is not judged by it.",
+    },
+    Key {
+        name: "ejection_time",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"10s\""),
+        doc: "The first ejection lasts so long, the second twice as long, and so on.",
+    },
+    Key {
+        name: "max_ejection_time",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"5m\""),
+        doc: "But never longer than this.",
+    },
+    Key {
+        name: "max_ejected",
+        kind: Kind::Integer { min: 0, max: 100 },
+        absent: Absent::Means("50"),
+        doc: "Percent of the servers that may be ejected at the same time, one of two or more always.",
+    },
+];

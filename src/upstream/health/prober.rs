@@ -1,0 +1,189 @@
+//! Runs the active checks: one prober for the whole process, whatever the number of workers.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http1::framing::response_length;
+use http1::{BodyReader, HeadLimits, HeadScanner, Method, ResponseHead};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, interval, timeout};
+
+use super::{HealthOptions, Probe, StatusSet};
+use crate::upstream::endpoint::{Address, Endpoint};
+use crate::upstream::group::{Group, Groups};
+
+const TICK: Duration = Duration::from_millis(50);
+/// Checks at the same time; more wait for their turn.
+const AT_ONCE: usize = 256;
+/// The most that is read of an answer.
+const MOST: usize = 256 << 10;
+
+/// Runs for ever, on the runtime that is not a worker's.
+pub async fn check_endpoints(groups: Arc<Groups>) {
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let mut due: HashMap<usize, Instant> = HashMap::new();
+    let mut tick = interval(TICK);
+    let mut random = 0x9e37_79b9_7f4a_7c15;
+    loop {
+        tick.tick().await;
+        let now = Instant::now();
+        let mut seen = HashMap::with_capacity(due.len());
+        for group in groups.all() {
+            let options = group.options();
+            let Some(health) = &options.health else { continue };
+            for endpoint in group.endpoints() {
+                // The first check is at once.
+                let mut at = due.get(&endpoint.slot.index).copied().unwrap_or(now);
+                // A changed interval holds from now on.
+                at = at.min(now + health.interval * 2);
+                if at <= now {
+                    at = now + jittered(health.interval, &mut random);
+                    tokio::spawn(check(group.clone(), endpoint.clone(), health.clone(), turns.clone()));
+                }
+                seen.insert(endpoint.slot.index, at);
+            }
+        }
+        due = seen;
+    }
+}
+
+/// Between nine and eleven tenths, so that checks of many endpoints spread out.
+fn jittered(interval: Duration, random: &mut u64) -> Duration {
+    *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    interval * (900 + (*random >> 33) as u32 % 201) / 1000
+}
+
+async fn check(group: Arc<Group>, endpoint: Arc<Endpoint>, options: HealthOptions, turns: Arc<Semaphore>) {
+    let Ok(_turn) = turns.acquire().await else { return };
+    let outcome = timeout(options.timeout, ask(&endpoint.address, &options))
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {:?}", options.timeout)));
+    if !endpoint.is_retired() {
+        group.note_check(&endpoint, outcome, Instant::now());
+    }
+}
+
+async fn ask(address: &Address, options: &HealthOptions) -> Result<(), String> {
+    match address {
+        Address::Tcp(address) => {
+            let port = options.port.unwrap_or(address.port());
+            let target = SocketAddr::new(address.ip(), port);
+            let stream = connected(TcpStream::connect(target)).await?;
+            converse(stream, &options.probe, &target.to_string()).await
+        }
+        Address::Unix(path) => {
+            let stream = connected(UnixStream::connect(path)).await?;
+            converse(stream, &options.probe, "localhost").await
+        }
+    }
+}
+
+async fn connected<S>(connecting: impl Future<Output = std::io::Result<S>>) -> Result<S, String> {
+    connecting.await.map_err(|error| format!("cannot connect: {error}"))
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    probe: &Probe,
+    name: &str,
+) -> Result<(), String> {
+    let Probe::Http { path, host, headers, status, body } = probe else { return Ok(()) };
+    let request = request(path, host.as_deref().unwrap_or(name), headers);
+    let found = get(stream, &request, body.is_some()).await?;
+    judge(&found, status, body.as_deref())
+}
+
+fn request(path: &str, host: &str, headers: &[(String, String)]) -> String {
+    let mut request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n");
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("user-agent")) {
+        request.push_str("User-Agent: palisade-health\r\n");
+    }
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("Connection: close\r\n\r\n");
+    request
+}
+
+/// An answer as far as a check looks at it.
+struct Found {
+    status: u16,
+    body: Vec<u8>,
+}
+
+/// Sends the request and reads the head of the answer; and its body when it is wanted.
+async fn get(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: &str,
+    wants_body: bool,
+) -> Result<Found, String> {
+    stream.write_all(request.as_bytes()).await.map_err(failed)?;
+    let mut bytes = Vec::new();
+    let mut head = ResponseHead::default();
+    let mut scanner = HeadScanner::default();
+    loop {
+        match head
+            .read(&bytes, &mut scanner, &HeadLimits::STRICT)
+            .map_err(|error| malformed(error.reason()))?
+        {
+            Some(end) => {
+                bytes.drain(..end);
+                // An interim answer is not the answer.
+                if head.status >= 200 {
+                    break;
+                }
+                scanner = HeadScanner::default();
+            }
+            None => match read_more(&mut stream, &mut bytes).await? {
+                0 => return Err("closed before its answer was complete".to_owned()),
+                _ if bytes.len() > MOST => return Err("its answer is too long".to_owned()),
+                _ => {}
+            },
+        }
+    }
+    let mut found = Found { status: head.status, body: Vec::new() };
+    if !wants_body {
+        return Ok(found);
+    }
+    let framing = response_length(&head, Method::Get).map_err(|error| malformed(error.reason()))?;
+    let mut reader = BodyReader::new(framing.length);
+    while !reader.is_done() && found.body.len() < MOST {
+        let decoded = reader.decode(&mut bytes).map_err(|error| malformed(error.reason()))?;
+        found.body.extend_from_slice(&bytes[..decoded.data]);
+        bytes.drain(..decoded.consumed);
+        if !reader.is_done() && decoded.consumed == 0 && read_more(&mut stream, &mut bytes).await? == 0 {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+async fn read_more(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Result<usize, String> {
+    bytes.reserve(4096);
+    stream.read_buf(bytes).await.map_err(failed)
+}
+
+fn failed(error: std::io::Error) -> String {
+    format!("connection failed: {error}")
+}
+
+fn malformed(reason: &str) -> String {
+    format!("malformed answer: {reason}")
+}
+
+fn judge(found: &Found, status: &StatusSet, text: Option<&str>) -> Result<(), String> {
+    if !status.contains(found.status) {
+        return Err(format!("answered {}", found.status));
+    }
+    match text {
+        Some(text) if memchr::memmem::find(&found.body, text.as_bytes()).is_none() => {
+            Err(format!("answered {} without the text {text:?}", found.status))
+        }
+        _ => Ok(()),
+    }
+}
