@@ -290,3 +290,91 @@ fn tell(name: &str, news: News, options: &DnsOptions) -> String {
         News::Recovered => format!("name {name} resolved again"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str) -> Question {
+        Question::Host(name.to_string())
+    }
+
+    fn file() -> Question {
+        Question::File("list".into())
+    }
+
+    fn wanting(questions: &[Question]) -> Knowledge {
+        let mut knowledge = Knowledge::default();
+        knowledge.want(&questions.iter().cloned().collect());
+        knowledge
+    }
+
+    fn good() -> Outcome {
+        let address = "10.0.0.1".parse().unwrap();
+        Outcome::Host(Some(Reply::Records(vec![address], Duration::from_secs(30))), None)
+    }
+
+    #[test]
+    fn only_so_many_names_are_asked_at_once_and_files_beside_them() {
+        let now = Instant::now();
+        let mut knowledge = wanting(&[host("a"), host("b"), host("c"), file()]);
+        assert_eq!(knowledge.take_due(now, 2), [host("a"), host("b"), file()]);
+        assert_eq!(knowledge.take_due(now, 0), []);
+        assert_eq!(knowledge.take_due(now, 2), [host("c")]);
+        assert_eq!(knowledge.take_due(now, 2), []);
+        assert_eq!(knowledge.next_due(), None);
+    }
+
+    #[test]
+    fn a_question_comes_up_again_when_its_answer_is_over() {
+        let (now, options) = (Instant::now(), DnsOptions::default());
+        let mut knowledge = wanting(&[host("a")]);
+        assert!(!knowledge.is_complete());
+        knowledge.take_due(now, 9);
+        assert!(!knowledge.is_complete());
+        assert!(knowledge.note(&host("a"), good(), now, &options, 0).changed);
+        assert!(knowledge.is_complete());
+        let over = now + Duration::from_secs(30);
+        assert_eq!(knowledge.next_due(), Some(over));
+        assert_eq!(knowledge.take_due(over - Duration::from_millis(1), 9), []);
+        assert_eq!(knowledge.take_due(over, 9), [host("a")]);
+        assert!(knowledge.is_complete(), "it was answered once");
+        assert!(!knowledge.note(&host("a"), good(), over, &options, 0).changed);
+        knowledge.ask_again(over);
+        assert_eq!(knowledge.take_due(over, 9), [host("a")]);
+    }
+
+    #[test]
+    fn an_answer_that_comes_too_late_is_nothing() {
+        let (now, options) = (Instant::now(), DnsOptions::default());
+        let mut knowledge = wanting(&[host("a")]);
+        knowledge.take_due(now, 9);
+        knowledge.want(&HashSet::new());
+        assert!(!knowledge.note(&host("a"), good(), now, &options, 0).changed);
+        assert_eq!(knowledge.addresses("a"), [] as [IpAddr; 0]);
+    }
+
+    #[test]
+    fn a_broken_file_keeps_its_endpoints_and_is_told_once() {
+        let (now, options) = (Instant::now(), DnsOptions::default());
+        let mut knowledge = wanting(&[file()]);
+        let entry = |weight| EndpointOptions {
+            address: crate::upstream::EndpointAddress::Unix("/a".into()),
+            weight,
+            tier: 0,
+        };
+        let mut news = |content: Result<Vec<EndpointOptions>, &str>| {
+            let content = content.map_err(str::to_string);
+            let noted =
+                knowledge.note(&file(), Outcome::File(Look::Read { stamp: None, content }), now, &options, 0);
+            (noted.changed, noted.news.is_some(), knowledge.listed(Path::new("list")).to_vec())
+        };
+        assert_eq!(news(Ok(vec![entry(1)])), (true, false, vec![entry(1)]));
+        assert_eq!(news(Err("line 1")), (false, true, vec![entry(1)]));
+        assert_eq!(news(Err("line 1")), (false, false, vec![entry(1)]));
+        assert_eq!(news(Err("line 2")), (false, true, vec![entry(1)]));
+        assert_eq!(news(Ok(vec![entry(1)])), (false, true, vec![entry(1)]));
+        assert_eq!(news(Ok(vec![entry(2)])), (true, true, vec![entry(2)]));
+        assert_eq!(knowledge.standing(&file()), Standing { trouble: None, failures: 3 });
+    }
+}

@@ -38,7 +38,6 @@ use crate::observe::notice;
 
 /// Look-ups of names at the same time.
 const MAX_LOOKUPS: usize = 16;
-
 /// The files of the system are looked at this often.
 const LOOK_AT_SYSTEM: Duration = Duration::from_secs(5);
 
@@ -204,14 +203,13 @@ impl State {
     /// The one of now; made anew when the options or the files of the system have changed, and then every
     /// name is asked for again.
     fn resolver(&mut self, now: Instant) -> Result<Arc<Resolver>, String> {
-        match &self.resolver {
-            Some(resolver) if resolver.is_current(&self.options) => return Ok(resolver.clone()),
-            Some(_) => self.knowledge.ask_again(now),
-            None => {}
+        if let Some(resolver) = self.resolver.take() {
+            if resolver.is_current(&self.options) {
+                return Ok(self.resolver.insert(resolver).clone());
+            }
+            self.knowledge.ask_again(now);
         }
-        let fresh = Arc::new(Resolver::make(&self.options)?);
-        self.resolver = Some(fresh.clone());
-        Ok(fresh)
+        Resolver::make(&self.options).map(|fresh| self.resolver.insert(Arc::new(fresh)).clone())
     }
 
     fn next_due(&self, now: Instant) -> Instant {
