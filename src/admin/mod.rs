@@ -1,16 +1,17 @@
 //! What the proxy says about itself: a target like any other, on listeners of its own.
 
+mod upstreams;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use http1::{Method, Name};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 use crate::message::{Request, Response, pages};
 use crate::observe::AccessLog;
-use crate::observe::metrics::{self, EndpointFacts, PageFacts};
-use crate::upstream::{Discovery, Endpoint, SpoolSpace, Upstream};
+use crate::observe::metrics::{self, PageFacts};
+use crate::upstream::{Discovery, SpoolSpace, Upstream};
 
 /// What a command asks of the process.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ pub struct Facts {
 }
 
 const TEXT: &[u8] = b"text/plain; charset=utf-8";
+const JSON: &[u8] = b"application/json";
 /// Version 0.0.4 is the one that every Prometheus reads.
 const METRICS: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
 
@@ -53,7 +55,12 @@ impl Admin {
             (b"/metrics", _) if reads => text(200, METRICS, metrics::page(&self.facts.page())),
             (b"/live", _) if reads => text(200, TEXT, "live\n".to_owned()),
             (b"/ready", _) if reads => self.facts.readiness(),
-            (b"/status", _) if reads => text(200, TEXT, self.facts.status()),
+            (b"/status", _) if reads => text(200, TEXT, upstreams::table(&self.facts.upstreams)),
+            (b"/upstreams", _) if reads => text(200, JSON, upstreams::json(&self.facts.upstreams)),
+            (b"/endpoints", Some(_)) => match upstreams::order(&self.facts.upstreams, head.query()) {
+                Ok(said) => text(200, TEXT, said),
+                Err(wrong) => text(422, TEXT, wrong),
+            },
             (b"/reload", Some(commands)) => reload(commands).await,
             (b"/stop", Some(commands)) => match commands.send(Command::Stop).await {
                 Ok(()) => text(202, TEXT, "stopping\n".to_owned()),
@@ -89,82 +96,13 @@ impl Facts {
         let (spool_memory, spool_disk) = self.space.used();
         PageFacts {
             open_connections: self.connections.load(Relaxed) as u64,
-            endpoints: self
-                .endpoints()
-                .iter()
-                .map(|(upstream, endpoint)| facts_of(upstream, endpoint))
-                .collect(),
+            endpoints: upstreams::endpoint_facts(&self.upstreams),
+            upstreams: upstreams::facts(&self.upstreams),
             sources: self.discovery.facts(),
             dropped_log_lines: self.log.as_ref().map_or(0, |log| log.dropped()),
             spool_memory,
             spool_disk,
         }
-    }
-
-    fn endpoints(&self) -> Vec<(&Upstream, Arc<Endpoint>)> {
-        let of = |upstream: &'_ Arc<Upstream>| upstream.group.endpoints();
-        self.upstreams
-            .iter()
-            .flat_map(|upstream| of(upstream).into_iter().map(move |endpoint| (&**upstream, endpoint)))
-            .collect()
-    }
-
-    /// A table for people.
-    fn status(&self) -> String {
-        let mut table = format!(
-            "{:<20} {:<28} {:<9} {:>6} {:>6} {:>8}  {}\n",
-            "UPSTREAM", "ENDPOINT", "STATE", "OPEN", "IDLE", "WAITING", "WHY"
-        );
-        for (upstream, endpoint) in self.endpoints() {
-            let (state, why) = upstream.group.told(&endpoint, Instant::now());
-            let line = format!(
-                "{:<20} {:<28} {:<9} {:>6} {:>6} {:>8}  {why}",
-                upstream.name,
-                endpoint.label,
-                state,
-                endpoint.open_connections(),
-                endpoint.idle_connections(),
-                endpoint.waiting_requests(),
-            );
-            table.push_str(line.trim_end());
-            table.push('\n');
-        }
-        for upstream in &self.upstreams {
-            for (address, trouble) in upstream.group.unresolved() {
-                let why = trouble.unwrap_or_else(|| "not resolved yet".to_owned());
-                table.push_str(&format!(
-                    "{:<20} {:<28} {:<9} {:>6} {:>6} {:>8}  {why}\n",
-                    upstream.name, address, "down", 0, 0, 0
-                ));
-            }
-        }
-        table
-    }
-}
-
-fn facts_of(upstream: &Upstream, endpoint: &Endpoint) -> EndpointFacts {
-    let counters = &endpoint.counters;
-    EndpointFacts {
-        upstream: upstream.name.clone(),
-        endpoint: endpoint.label.clone(),
-        up: upstream.group.takes_requests(endpoint),
-        open: u64::from(endpoint.open_connections()),
-        idle: u64::from(endpoint.idle_connections()),
-        waiting: u64::from(endpoint.waiting_requests()),
-        events: vec![
-            ("connect", counters.connects.load(Relaxed)),
-            ("connect_failure", counters.connect_failures.load(Relaxed)),
-            ("queued", counters.queued.load(Relaxed)),
-            ("queue_refused", counters.queue_refused.load(Relaxed)),
-            ("queue_timeout", counters.queue_timeouts.load(Relaxed)),
-            ("taken_over", counters.taken_over.load(Relaxed)),
-            ("resend", counters.resends.load(Relaxed)),
-            ("retry", counters.retries.load(Relaxed)),
-            ("probe_failure", counters.probe_failures.load(Relaxed)),
-            ("check_pass", counters.check_passes.load(Relaxed)),
-            ("check_failure", counters.check_failures.load(Relaxed)),
-            ("ejection", counters.ejections.load(Relaxed)),
-        ],
     }
 }
 

@@ -36,6 +36,7 @@ enum Command {
     Status(operate::Args),
     /// Let the running proxy finish its requests and end
     Stop(operate::Args),
+    Endpoint(operate::EndpointArgs),
     Schema(schema::Args),
 }
 
@@ -46,9 +47,10 @@ impl Cli {
             Command::Proxy(args) => proxy::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Explain(args) => explain::run(&args),
-            Command::Reload(args) => operate::run(Question::Reload, &args),
-            Command::Status(args) => operate::run(Question::Status, &args),
-            Command::Stop(args) => operate::run(Question::Stop, &args),
+            Command::Reload(args) => operate::run(&Question::Reload, &args),
+            Command::Status(args) => operate::run(&Question::Status, &args),
+            Command::Stop(args) => operate::run(&Question::Stop, &args),
+            Command::Endpoint(args) => operate::endpoint(args),
             Command::Check(args) => check::run(&args),
             Command::Schema(args) => schema::run(&args),
         }

@@ -1,4 +1,4 @@
-//! `palisade reload`, `status` and `stop`: ask a running proxy, over its admin socket.
+//! `palisade reload`, `status`, `stop` and `endpoint`: ask a running proxy, over its admin socket.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -26,14 +26,73 @@ pub struct Args {
 }
 
 /// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     Reload,
     Status,
     Stop,
+    Endpoint { upstream: String, endpoint: String, order: Order },
 }
 
-pub fn run(question: Question, args: &Args) -> ExitCode {
+/// Take one endpoint of the running proxy out, bring it back, or change its share, until the next reload
+#[derive(Debug, clap::Args)]
+pub struct EndpointArgs {
+    #[command(subcommand)]
+    order: OrderArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum OrderArgs {
+    /// No new requests; those in flight finish
+    Drain(Which),
+    /// No requests at all; those in flight finish
+    Disable(Which),
+    /// Takes requests again
+    Enable(Which),
+    /// Another share of the requests
+    Weight {
+        #[command(flatten)]
+        which: Which,
+        /// 1 to 65535
+        #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+        weight: u16,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Name of the upstream
+    upstream: String,
+    /// Address of the endpoint, as `palisade status` shows it
+    endpoint: String,
+    #[command(flatten)]
+    proxy: Args,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Drain,
+    Disable,
+    Enable,
+    Weight(u16),
+}
+
+pub fn endpoint(args: EndpointArgs) -> ExitCode {
+    let (which, order) = match args.order {
+        OrderArgs::Drain(which) => (which, Order::Drain),
+        OrderArgs::Disable(which) => (which, Order::Disable),
+        OrderArgs::Enable(which) => (which, Order::Enable),
+        OrderArgs::Weight { which, weight } => (which, Order::Weight(weight)),
+    };
+    let Which { upstream, endpoint, proxy } = which;
+    if [&upstream, &endpoint].iter().any(|text| text.contains(|c: char| c == '&' || !c.is_ascii_graphic())) {
+        eprintln!("palisade: names and addresses have no spaces, `&` or control characters");
+        return ExitCode::FAILURE;
+    }
+    run(&Question::Endpoint { upstream, endpoint, order }, &proxy)
+}
+
+pub fn run(question: &Question, args: &Args) -> ExitCode {
     let socket = match socket(args) {
         Ok(socket) => socket,
         Err(code) => return code,
@@ -75,13 +134,22 @@ fn socket(args: &Args) -> Result<PathBuf, ExitCode> {
 }
 
 /// One small request over the socket; the answer's status and body.
-fn ask(question: Question, socket: &Path) -> io::Result<(u16, String)> {
+fn ask(question: &Question, socket: &Path) -> io::Result<(u16, String)> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let start = match question {
-        Question::Reload => "POST /reload",
-        Question::Status => "GET /status",
-        Question::Stop => "POST /stop",
+        Question::Reload => "POST /reload".to_owned(),
+        Question::Status => "GET /status".to_owned(),
+        Question::Stop => "POST /stop".to_owned(),
+        Question::Endpoint { upstream, endpoint, order } => {
+            let order = match order {
+                Order::Drain => "drain".to_owned(),
+                Order::Disable => "disable".to_owned(),
+                Order::Enable => "enable".to_owned(),
+                Order::Weight(weight) => format!("weight&weight={weight}"),
+            };
+            format!("POST /endpoints?upstream={upstream}&endpoint={endpoint}&order={order}")
+        }
     };
     write!(stream, "{start} HTTP/1.1\r\nHost: palisade\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();

@@ -82,7 +82,7 @@ fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
     };
     Route {
         name: options.name.clone(),
-        log_member: observe::member("route", &options.name),
+        log_member: observe::json::member("route", &options.name),
         series: metrics::series_of(&options.name),
         rewrite: options.rewrite.clone(),
         target,

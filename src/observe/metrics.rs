@@ -127,6 +127,14 @@ pub struct EndpointFacts {
     pub events: Vec<(&'static str, u64)>,
 }
 
+/// What the page shows of one upstream as a whole.
+#[derive(Debug, Clone)]
+pub struct UpstreamFacts {
+    pub upstream: String,
+    pub retries_refused: u64,
+    pub panic: bool,
+}
+
 /// What is known about an entry of an upstream whose endpoints are found while the proxy runs.
 #[derive(Debug, Clone, Default)]
 pub struct SourceFacts {
@@ -144,6 +152,7 @@ pub struct SourceFacts {
 pub struct PageFacts {
     pub open_connections: u64,
     pub endpoints: Vec<EndpointFacts>,
+    pub upstreams: Vec<UpstreamFacts>,
     pub sources: Vec<SourceFacts>,
     pub dropped_log_lines: u64,
     pub spool_memory: u64,
@@ -157,6 +166,7 @@ pub fn page(facts: &PageFacts) -> String {
     process(&mut page, facts);
     failures(&mut page);
     endpoints(&mut page, &facts.endpoints);
+    upstreams(&mut page, &facts.upstreams);
     sources(&mut page, &facts.sources);
     page
 }
@@ -292,6 +302,30 @@ fn endpoints(page: &mut String, endpoints: &[EndpointFacts]) {
             let labels =
                 [("upstream", facts.upstream.as_str()), ("endpoint", &facts.endpoint), ("event", event)];
             line(page, "upstream_events_total", &labels, *count);
+        }
+    }
+}
+
+fn upstreams(page: &mut String, upstreams: &[UpstreamFacts]) {
+    type Value = fn(&UpstreamFacts) -> u64;
+    let values: [(&str, &str, &str, Value); 2] = [
+        (
+            "upstream_retries_refused_total",
+            "counter",
+            "Requests that were not sent again since the retry budget was used up",
+            |facts| facts.retries_refused,
+        ),
+        (
+            "upstream_panic",
+            "gauge",
+            "1 while ejected endpoints are used since too few others are fit",
+            |facts| u64::from(facts.panic),
+        ),
+    ];
+    for (name, kind, help, value) in values {
+        head(page, name, kind, help);
+        for facts in upstreams {
+            line(page, name, &[("upstream", facts.upstream.as_str())], value(facts));
         }
     }
 }

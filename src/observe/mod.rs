@@ -1,7 +1,7 @@
 //! Facts of requests for logs and metrics. Rooms hand them in; nothing is decided here.
 
 mod access_log;
-mod json;
+pub mod json;
 pub mod metrics;
 mod options;
 mod record;
@@ -10,7 +10,6 @@ use http1::RequestHead;
 use tokio::time::Instant;
 
 pub use access_log::{AccessLog, flush_worker};
-pub use json::member;
 pub use options::{AccessLogFormat, AccessLogOptions, LogDestination};
 pub use record::Record;
 
@@ -23,7 +22,7 @@ pub struct Line<'l> {
     pub record: &'l Record,
     pub head: &'l RequestHead,
     pub id: &'l RequestId,
-    /// The route's member of the log line, see [`member`]; empty when none was found.
+    /// The route's member of the log line, see [`json::member`]; empty when none was found.
     pub route: &'l [u8],
     /// Number of the route in the metrics; 0 when none was found.
     pub series: usize,

@@ -109,7 +109,7 @@ impl Endpoint {
         let label = address.to_string();
         Endpoint {
             slot,
-            log_member: observe::member("endpoint", &label),
+            log_member: observe::json::member("endpoint", &label),
             address,
             label,
             group,

@@ -203,6 +203,11 @@ impl Group {
         state.sources = options.endpoints.iter().map(source).collect();
         state.options = options;
         self.gather(&mut state);
+        // The configuration has the last word again.
+        for member in &state.members {
+            let mut standing = member.endpoint.standing.lock().expect("no panic while held");
+            (standing.operator, standing.weight) = Default::default();
+        }
         self.publish(&state, Instant::now());
     }
 
@@ -328,6 +333,11 @@ impl Group {
         let options = self.options();
         let standing = endpoint.standing.lock().expect("no panic while held");
         standing.told(now, options.health.as_ref(), options.slow_start)
+    }
+
+    /// The operator's, or else the configured one.
+    pub fn weight(&self, member: &Member) -> u16 {
+        member.endpoint.standing.lock().expect("no panic while held").weight.unwrap_or(member.weight)
     }
 
     /// True for an endpoint that is among those that workers pick from.

@@ -15,7 +15,7 @@ use super::endpoint::Endpoint;
 use super::forward::Facts;
 use super::group::{Group, Groups};
 use super::http1::{Payload, Try, Unanswered, exchange};
-use super::pool::{self, Acquired, Connection};
+use super::pool::{self, Acquired, Connection, Permit};
 use super::retry::{self, Attempt, History, Next, RetryOptions, Stage};
 use super::spool::{Limited, Spool, SpoolSpace};
 use super::{BodyMode, Timeouts, UpstreamOptions};
@@ -184,7 +184,8 @@ impl Upstream {
         true
     }
 
-    /// A connection for a repetition, to an endpoint that was not tried yet when there is one.
+    /// A connection for a repetition, to an endpoint that was not tried yet when there is one. It is a new
+    /// one: a stale one would make a third sending of it.
     async fn obtain_again<'c>(
         &self,
         request: &Request<'c>,
@@ -194,8 +195,22 @@ impl Upstream {
     ) -> Result<Result<Obtained, Missed<'c>>, Failure> {
         let choice =
             desk::choose(&self.group, tried, record).or_else(|_| desk::choose_again(&self.group, record))?;
-        choice.endpoint().counters.retries.fetch_add(1, Relaxed);
-        Ok(choice.obtain(request, sending.timeouts).await)
+        let endpoint = choice.endpoint().clone();
+        endpoint.counters.retries.fetch_add(1, Relaxed);
+        let missed = |failure| Missed::Connection(failure, endpoint.slot.index);
+        let acquired = match choice {
+            Choice::Idle(connection) => Ok(connection.into_permit()),
+            Choice::Endpoint(_) => match pool::acquire(&endpoint, request.watchdog).await {
+                Ok(Acquired::Reused(connection)) => Ok(connection.into_permit()),
+                Ok(Acquired::Open(permit)) => Ok(permit),
+                Err(failure) => Err(failure),
+            },
+        };
+        let permit = match acquired {
+            Ok(permit) => permit,
+            Err(failure) => return Ok(Err(missed(failure))),
+        };
+        Ok(open(permit, request, sending.timeouts).await)
     }
 }
 
@@ -230,14 +245,19 @@ async fn obtain<'c>(
     request: &Request<'_>,
     timeouts: Timeouts,
 ) -> Result<Obtained, Missed<'c>> {
-    let missed = |failure| Missed::Connection(failure, endpoint.slot.index);
-    let (connection, reused) = match pool::acquire(endpoint, request.watchdog).await.map_err(missed)? {
-        Acquired::Reused(connection) => (connection, true),
-        Acquired::Open(permit) => {
-            (connect(permit, timeouts.connect, request.watchdog).await.map_err(missed)?, false)
-        }
-    };
-    Ok(Obtained { connection, reused, now: Instant::now() })
+    match pool::acquire(endpoint, request.watchdog).await {
+        Ok(Acquired::Reused(connection)) => Ok(Obtained { connection, reused: true, now: Instant::now() }),
+        Ok(Acquired::Open(permit)) => open(permit, request, timeouts).await,
+        Err(failure) => Err(Missed::Connection(failure, endpoint.slot.index)),
+    }
+}
+
+async fn open<'c>(permit: Permit, request: &Request<'_>, timeouts: Timeouts) -> Result<Obtained, Missed<'c>> {
+    let slot = permit.endpoint().slot.index;
+    match connect(permit, timeouts.connect, request.watchdog).await {
+        Ok(connection) => Ok(Obtained { connection, reused: false, now: Instant::now() }),
+        Err(failure) => Err(Missed::Connection(failure, slot)),
+    }
 }
 
 /// Sends the request and reads the head of the answer.
@@ -327,11 +347,7 @@ impl<'c> Missed<'c> {
             Missed::Status(..) => return Err(Failure::NoEndpoint),
         };
         let permit = unanswered.connection.into_permit();
-        let slot = permit.endpoint().slot.index;
         permit.endpoint().counters.resends.fetch_add(1, Relaxed);
-        Ok(match connect(permit, timeouts.connect, request.watchdog).await {
-            Ok(connection) => Ok(Obtained { connection, reused: false, now: Instant::now() }),
-            Err(failure) => Err(Missed::Connection(failure, slot)),
-        })
+        Ok(open(permit, request, timeouts).await)
     }
 }

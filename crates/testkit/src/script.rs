@@ -59,6 +59,12 @@ impl Script {
         self
     }
 
+    /// Everything of `next` behind what is here.
+    pub fn followed_by(mut self, next: Script) -> Script {
+        self.steps.extend(next.steps);
+        self
+    }
+
     pub fn send(self, bytes: impl Into<Vec<u8>>) -> Script {
         self.then(Step::Send(bytes.into()))
     }

@@ -1,0 +1,7 @@
+//! Groups of endpoints: who takes requests, who is taken out, who comes back, and what clients see of it.
+
+mod checks;
+mod operator;
+mod outliers;
+mod retries;
+mod stage;
