@@ -730,11 +730,11 @@ fn a_name_that_does_not_resolve_does_not_stop_the_start() {
     let palisade = Palisade::start(
         BINARY,
         &config(&format!(
-            "upstreams.origin.endpoints = [\"no-such-host.invalid:80\", \"{}\"]\nroutes.all.upstream = \"origin\"",
+            "upstreams.origin.endpoints = [\"name no-such-host.invalid not resolved\", \"{}\"]\nroutes.all.upstream = \"origin\"",
             origin.address()
         )),
     );
-    palisade.wait_stderr("no-such-host.invalid:80", SOON);
+    palisade.wait_stderr("name no-such-host.invalid not resolved", SOON);
     for _ in 0..4 {
         canary(palisade.address("http"), &origin);
     }

@@ -88,3 +88,18 @@ fn a_name_that_appears_later_is_used_then() {
     wait_used(&palisade, &origin, "the name that resolves now");
     canary(palisade.address("http"), &origin);
 }
+
+/// Without `[dns]`, and whatever name servers this machine has.
+#[test]
+fn this_machine_is_known_without_a_name_server() {
+    let ([origin], port) = origins(["127.0.0.1"]);
+    let config = format!(
+        r#"
+        listeners.http.address = "127.0.0.1:0"
+        upstreams.app.endpoints = ["localhost:{port}"]
+        routes.all.upstream = "app"
+        "#
+    );
+    let palisade = testkit::Palisade::start(env!("CARGO_BIN_EXE_palisade"), &config);
+    canary(palisade.address("http"), &origin);
+}
