@@ -730,7 +730,7 @@ fn a_name_that_does_not_resolve_does_not_stop_the_start() {
     let palisade = Palisade::start(
         BINARY,
         &config(&format!(
-            "upstreams.origin.endpoints = [\"name no-such-host.invalid not resolved\", \"{}\"]\nroutes.all.upstream = \"origin\"",
+            "upstreams.origin.endpoints = [\"no-such-host.invalid:80\", \"{}\"]\nroutes.all.upstream = \"origin\"",
             origin.address()
         )),
     );

@@ -32,11 +32,16 @@ pub fn table(upstreams: &[Arc<Upstream>]) -> String {
         table.push_str(line.trim_end());
         table.push('\n');
     }
-    for upstream in upstreams.iter().filter(|upstream| upstream.group.published().panic) {
-        table.push_str(&format!(
-            "\n{}: too few endpoints are fit, ejected ones are used all the same\n",
-            upstream.name
-        ));
+    for upstream in upstreams {
+        if upstream.group.published().panic {
+            let name = &upstream.name;
+            table.push_str(&format!(
+                "\n{name}: too few endpoints are fit, ejected ones are used all the same\n"
+            ));
+        }
+        if let state @ ("open" | "half open") = upstream.group.breaker.state() {
+            table.push_str(&format!("\n{}: the circuit breaker is {state}\n", upstream.name));
+        }
     }
     table
 }
@@ -143,6 +148,13 @@ pub fn facts(upstreams: &[Arc<Upstream>]) -> Vec<UpstreamFacts> {
         upstream: upstream.name.clone(),
         retries_refused: upstream.group.counters.budget_exhausted.load(Relaxed),
         panic: upstream.group.published().panic,
+        breaker: match upstream.group.breaker.state() {
+            "open" => 2,
+            "half open" => 1,
+            _ => 0,
+        },
+        breaker_opened: upstream.group.breaker.opened.load(Relaxed),
+        breaker_refused: upstream.group.breaker.refused.load(Relaxed),
     };
     upstreams.iter().map(facts).collect()
 }

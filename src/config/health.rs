@@ -1,9 +1,10 @@
-//! `health` and `outlier` of an upstream.
+//! `health`, `outlier` and `breaker` of an upstream.
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Fields, Text, Zero};
 use super::values::{Parsed, shown, wrong};
 use super::{host, pattern};
+use crate::upstream::BreakerOptions;
 use crate::upstream::health::{HealthOptions, Initial, OutlierOptions, Probe, StatusSet};
 
 pub fn lower(fields: &Fields<'_>) -> HealthOptions {
@@ -143,5 +144,20 @@ pub fn lower_outlier(fields: &Fields<'_>) -> OutlierOptions {
         ejection_time: duration("ejection_time", default.ejection_time),
         max_ejection_time: duration("max_ejection_time", default.max_ejection_time),
         max_ejected: fields.integer("max_ejected").unwrap_or(default.max_ejected),
+    }
+}
+
+pub fn lower_breaker(fields: &Fields<'_>) -> BreakerOptions {
+    let default = BreakerOptions::default();
+    let duration = |name, default| fields.duration(name, Zero::Refused).unwrap_or(default);
+    BreakerOptions {
+        max_requests: fields.integer("max_requests"),
+        max_pending: fields.integer("max_pending"),
+        max_connections: fields.integer("max_connections"),
+        error_rate: fields.integer("error_rate").unwrap_or(default.error_rate),
+        window: duration("window", default.window),
+        min_requests: fields.integer("min_requests").unwrap_or(default.min_requests),
+        open_time: duration("open_time", default.open_time),
+        trickle: fields.integer("trickle").unwrap_or(default.trickle),
     }
 }

@@ -32,6 +32,7 @@ pub fn lower(name: &str, fields: &Fields<'_>, workers: usize) -> Option<Upstream
         pool,
         health,
         outlier,
+        breaker: fields.table("breaker").map(|table| health::lower_breaker(&table)),
     })
 }
 

@@ -56,6 +56,10 @@ pub enum Failure {
     NoEndpoint,
     QueueFull,
     QueueTimeout,
+    /// The circuit breaker is open.
+    BreakerOpen,
+    /// A limit of the circuit breaker is reached.
+    BreakerFull(&'static str),
     /// No file descriptor for an upstream connection.
     OutOfFiles,
     /// The quota for buffered request bodies, or the disk, is full.
@@ -71,7 +75,8 @@ impl Failure {
             ConnectRefused | ConnectTimeout | ConnectFailed | NotResolved | SendTimeout | ReadTimeout
             | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated | TooManyInterim
             | BadUpgrade => Blame::Upstream,
-            NoRoute | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles | OutOfSpace => Blame::Proxy,
+            NoRoute | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
+            | OutOfSpace => Blame::Proxy,
         }
     }
 
@@ -106,6 +111,8 @@ impl Failure {
             NoEndpoint => "no_endpoint",
             QueueFull => "queue_full",
             QueueTimeout => "queue_timeout",
+            BreakerOpen => "breaker_open",
+            BreakerFull(_) => "breaker_full",
             OutOfFiles => "out_of_files",
             OutOfSpace => "out_of_space",
         }
@@ -124,6 +131,8 @@ impl Failure {
             Failure::ReadTimeout => Some("timeouts.read"),
             Failure::QueueFull => Some("pool.max_queue"),
             Failure::QueueTimeout => Some("pool.queue_timeout, pool.max_connections"),
+            Failure::BreakerOpen => Some("breaker.error_rate"),
+            Failure::BreakerFull(setting) => Some(setting),
             Failure::OutOfSpace => Some("body_memory, body_disk"),
             _ => None,
         }

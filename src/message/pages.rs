@@ -43,7 +43,9 @@ pub fn status(failure: Failure) -> u16 {
         ConnectRefused | ConnectFailed | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_)
         | AnswerTruncated | TooManyInterim | BadUpgrade => 502,
         ConnectTimeout | SendTimeout | ReadTimeout => 504,
-        NotResolved | NoEndpoint | QueueFull | QueueTimeout | OutOfFiles => 503,
+        NotResolved | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles => {
+            503
+        }
         NoRoute => 404,
         OutOfSpace => 507,
     }

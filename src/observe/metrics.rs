@@ -133,6 +133,10 @@ pub struct UpstreamFacts {
     pub upstream: String,
     pub retries_refused: u64,
     pub panic: bool,
+    /// 0 closed, 1 half open, 2 open.
+    pub breaker: u64,
+    pub breaker_opened: u64,
+    pub breaker_refused: u64,
 }
 
 /// What is known about an entry of an upstream whose endpoints are found while the proxy runs.
@@ -308,7 +312,7 @@ fn endpoints(page: &mut String, endpoints: &[EndpointFacts]) {
 
 fn upstreams(page: &mut String, upstreams: &[UpstreamFacts]) {
     type Value = fn(&UpstreamFacts) -> u64;
-    let values: [(&str, &str, &str, Value); 2] = [
+    let values: [(&str, &str, &str, Value); 5] = [
         (
             "upstream_retries_refused_total",
             "counter",
@@ -321,6 +325,13 @@ fn upstreams(page: &mut String, upstreams: &[UpstreamFacts]) {
             "1 while ejected endpoints are used since too few others are fit",
             |facts| u64::from(facts.panic),
         ),
+        ("breaker_state", "gauge", "Circuit breaker: 0 closed, 1 half open, 2 open", |facts| facts.breaker),
+        ("breaker_opened_total", "counter", "Times that the circuit breaker opened", |facts| {
+            facts.breaker_opened
+        }),
+        ("breaker_refused_total", "counter", "Requests that the circuit breaker refused", |facts| {
+            facts.breaker_refused
+        }),
     ];
     for (name, kind, help, value) in values {
         head(page, name, kind, help);

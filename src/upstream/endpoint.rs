@@ -81,6 +81,8 @@ pub(super) struct OwnLine(pub AtomicU32);
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     max_connections: AtomicU32,
+    /// Over all endpoints of the group.
+    max_group_connections: AtomicU32,
     max_queue: AtomicU32,
     idle_seconds: AtomicU32,
     queue_millis: AtomicU64,
@@ -129,9 +131,10 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn adopt(&self, options: &PoolOptions) {
+    pub(super) fn adopt(&self, options: &PoolOptions, max_group_connections: u32) {
         let settings = &self.settings;
         settings.max_connections.store(options.max_connections, Relaxed);
+        settings.max_group_connections.store(max_group_connections, Relaxed);
         settings.max_queue.store(options.max_queue, Relaxed);
         settings
             .idle_seconds
@@ -142,6 +145,13 @@ impl Endpoint {
 
     pub(super) fn max_connections(&self) -> u32 {
         self.settings.max_connections.load(Relaxed)
+    }
+
+    /// True when more connections are open than the circuit breaker of the group allows.
+    pub(super) fn exceeds_group(&self) -> bool {
+        let max = self.settings.max_group_connections.load(Relaxed);
+        let open = |group: Arc<Group>| group.sum(Endpoint::open_connections);
+        max < u32::MAX && self.group.upgrade().map_or(0, open) > max
     }
 
     pub(super) fn max_queue(&self) -> u32 {

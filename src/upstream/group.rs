@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
+use super::breaker::Breaker;
 use super::endpoint::{Address, Endpoint, Mailboxes};
 use super::health::{self, Fitness, PlanRules};
 use super::{EndpointAddress, EndpointOptions, UpstreamOptions};
@@ -47,6 +48,7 @@ impl Groups {
                 state: Mutex::new(State::new(options.clone())),
                 published: RwLock::new(Arc::new(Published::empty(options.clone()))),
                 version: AtomicU64::new(0),
+                breaker: Breaker::default(),
                 counters: GroupCounters::default(),
             })
         });
@@ -90,6 +92,7 @@ pub struct Group {
     published: RwLock<Arc<Published>>,
     /// Of what is published.
     version: AtomicU64,
+    pub breaker: Breaker,
     pub counters: GroupCounters,
 }
 
@@ -242,6 +245,8 @@ impl Group {
             .collect();
         let mut members: Vec<Member> = Vec::new();
         let mut seen = std::collections::HashSet::new();
+        let breaker = state.options.breaker.as_ref();
+        let max_connections = breaker.and_then(|breaker| breaker.max_connections).unwrap_or(u32::MAX);
         for found in state.sources.iter().flat_map(|source| &source.found) {
             if !seen.insert(&found.address) {
                 continue;
@@ -251,7 +256,7 @@ impl Group {
                 let (group, mailboxes) = (Arc::downgrade(self), self.mailboxes.clone());
                 Arc::new(Endpoint::new(slot, found.address.clone(), group, mailboxes))
             });
-            endpoint.adopt(&state.options.pool);
+            endpoint.adopt(&state.options.pool, max_connections);
             endpoint.observed.watch(state.options.watch());
             members.push(Member { endpoint, weight: found.weight, tier: found.tier });
         }
@@ -326,6 +331,12 @@ impl Group {
 
     pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
         self.lock().members.iter().map(|member| member.endpoint.clone()).collect()
+    }
+
+    /// The sum of something over all members.
+    pub(super) fn sum(&self, of: impl Fn(&Endpoint) -> u32) -> u32 {
+        let state = self.lock();
+        state.members.iter().fold(0, |sum, member| sum.saturating_add(of(&member.endpoint)))
     }
 
     /// A word for how an endpoint stands, and why when it is not "up".

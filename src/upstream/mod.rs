@@ -1,6 +1,7 @@
 //! Choose an endpoint and send: groups of servers, their pools and their connections.
 
 mod balance;
+mod breaker;
 mod budget;
 mod connect;
 mod desk;
@@ -20,6 +21,7 @@ mod send;
 mod spool;
 pub mod verdict;
 
+pub use breaker::BreakerOptions;
 pub use discover::{Discovery, DnsOptions, Families};
 pub use endpoint::{Address, Endpoint};
 pub use group::{Group, Groups};

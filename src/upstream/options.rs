@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::BreakerOptions;
 use super::health::{HealthOptions, OutlierOptions};
 use super::observed::Watch;
 
@@ -26,6 +27,7 @@ pub struct UpstreamOptions {
     pub pool: PoolOptions,
     pub health: Option<HealthOptions>,
     pub outlier: OutlierOptions,
+    pub breaker: Option<BreakerOptions>,
 }
 
 impl UpstreamOptions {

@@ -9,6 +9,7 @@ use ::http1::Method;
 use ::http1::connection::accepts_trailers;
 use tokio::time::Instant;
 
+use super::breaker::{Admission, BreakerOptions};
 use super::connect::connect;
 use super::desk::{self, Choice};
 use super::endpoint::Endpoint;
@@ -19,14 +20,15 @@ use super::pool::{self, Acquired, Connection, Permit};
 use super::retry::{self, Attempt, History, Next, RetryOptions, Stage};
 use super::spool::{Limited, Spool, SpoolSpace};
 use super::{BodyMode, Timeouts, UpstreamOptions};
-use crate::message::{Body, Client, Failure, Request, Response};
-use crate::observe::Record;
+use crate::message::{Blame, Body, Client, Failure, Request, Response};
+use crate::observe::{self, Record};
 
 /// A named group of endpoints, as one configuration uses it.
 #[derive(Debug)]
 pub struct Upstream {
     pub name: String,
     pub group: Arc<Group>,
+    breaker: Option<BreakerOptions>,
     space: Arc<SpoolSpace>,
 }
 
@@ -43,11 +45,30 @@ pub struct Sending {
 
 impl Upstream {
     pub fn build(options: &Arc<UpstreamOptions>, groups: &Groups, space: Arc<SpoolSpace>) -> Upstream {
-        Upstream { name: options.name.clone(), group: groups.adopt(options), space }
+        let breaker = options.breaker.clone();
+        Upstream { name: options.name.clone(), group: groups.adopt(options), breaker, space }
     }
 
     /// The answer of one of the endpoints.
     pub async fn send<'c>(
+        &self,
+        client: &Client,
+        request: &mut Request<'c>,
+        sending: &Sending,
+        record: &mut Record,
+    ) -> Result<Response<'c>, Failure> {
+        match &self.breaker {
+            None => self.send_admitted(client, request, sending, record).await,
+            Some(options) => {
+                let admission = self.admit(options, record.asked)?;
+                let outcome = self.send_admitted(client, request, sending, record).await;
+                self.note_outcome(&outcome, admission, options);
+                outcome
+            }
+        }
+    }
+
+    async fn send_admitted<'c>(
         &self,
         client: &Client,
         request: &mut Request<'c>,
@@ -72,6 +93,39 @@ impl Upstream {
         let outcome = self.send_payload(request, &facts, payload, sending, started, record).await;
         record.upstream_time = started.elapsed();
         outcome
+    }
+
+    fn admit(&self, options: &BreakerOptions, now: Instant) -> Result<Admission, Failure> {
+        let admission = self.group.breaker.admit(options, now).ok_or(Failure::BreakerOpen)?;
+        let reached = |limit: Option<u32>, of: fn(&Endpoint) -> u32| {
+            limit.is_some_and(|limit| self.group.sum(of) >= limit)
+        };
+        let full = if reached(options.max_requests, Endpoint::load) {
+            "breaker.max_requests"
+        } else if reached(options.max_pending, Endpoint::waiting_requests) {
+            "breaker.max_pending"
+        } else {
+            return Ok(admission);
+        };
+        self.group.breaker.refused.fetch_add(1, Relaxed);
+        Err(Failure::BreakerFull(full))
+    }
+
+    fn note_outcome(
+        &self,
+        outcome: &Result<Response<'_>, Failure>,
+        admission: Admission,
+        options: &BreakerOptions,
+    ) {
+        let went_well = match outcome {
+            Ok(response) => response.head.status < 500,
+            // The client's failures, and full queues, say nothing of the group.
+            Err(failure) => failure.blame() != Blame::Upstream,
+        };
+        let changed = self.group.breaker.note(admission, went_well, options, Instant::now());
+        if let Some(state) = changed {
+            observe::notice(&format!("upstream {}: circuit breaker is {state}", self.name));
+        }
     }
 
     /// Reads the body when the route buffers; checks its size when the client told it.
@@ -254,6 +308,9 @@ async fn obtain<'c>(
 
 async fn open<'c>(permit: Permit, request: &Request<'_>, timeouts: Timeouts) -> Result<Obtained, Missed<'c>> {
     let slot = permit.endpoint().slot.index;
+    if permit.endpoint().exceeds_group() {
+        return Err(Missed::Connection(Failure::BreakerFull("breaker.max_connections"), slot));
+    }
     match connect(permit, timeouts.connect, request.watchdog).await {
         Ok(connection) => Ok(Obtained { connection, reused: false, now: Instant::now() }),
         Err(failure) => Err(Missed::Connection(failure, slot)),

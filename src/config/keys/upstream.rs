@@ -72,6 +72,13 @@ pub const UPSTREAM: &[Key] = &[
         absent: Absent::Off,
         doc: "What requests meet takes a server out for a while; `false` turns it off.",
     },
+    Key {
+        name: "breaker",
+        kind: Kind::Table(BREAKER),
+        absent: Absent::Off,
+        doc: "Circuit breaker: an upstream in trouble gets fewer requests or none for a while, and clients a \
+              503 at once. Off without it.",
+    },
 ];
 
 pub const BALANCES: &[&str] = &["round_robin"];
@@ -268,5 +275,56 @@ pub const OUTLIER: &[Key] = &[
         kind: Kind::Integer { min: 0, max: 100 },
         absent: Absent::Means("50"),
         doc: "Percent of the servers that may be ejected at the same time, one of two or more always.",
+    },
+];
+
+pub const BREAKER: &[Key] = &[
+    Key {
+        name: "max_requests",
+        kind: Kind::Integer { min: 1, max: 10_000_000 },
+        absent: Absent::Off,
+        doc: "Requests under way over all servers, the waiting ones among them. No limit without it.",
+    },
+    Key {
+        name: "max_pending",
+        kind: Kind::Integer { min: 1, max: 10_000_000 },
+        absent: Absent::Off,
+        doc: "Requests that wait for a connection, over all servers. No limit without it.",
+    },
+    Key {
+        name: "max_connections",
+        kind: Kind::Integer { min: 1, max: 10_000_000 },
+        absent: Absent::Off,
+        doc: "Open connections over all servers. No limit without it.",
+    },
+    Key {
+        name: "error_rate",
+        kind: Kind::Integer { min: 0, max: 100 },
+        absent: Absent::Means("50"),
+        doc: "Percent of failures and answers 500 to 599 at which it opens; 0 is never.",
+    },
+    Key {
+        name: "window",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"10s\""),
+        doc: "The requests of so long are looked at.",
+    },
+    Key {
+        name: "min_requests",
+        kind: Kind::Integer { min: 1, max: 1_000_000 },
+        absent: Absent::Means("20"),
+        doc: "Fewer requests in a window are no reason to open.",
+    },
+    Key {
+        name: "open_time",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"5s\""),
+        doc: "It stays open so long, then lets a few requests through.",
+    },
+    Key {
+        name: "trickle",
+        kind: Kind::Integer { min: 1, max: 10_000 },
+        absent: Absent::Means("3"),
+        doc: "How many; when all of them go well it closes, when one does not it opens again.",
     },
 ];
