@@ -18,15 +18,23 @@ fn a_new_name_is_known_when_the_reload_is_over() {
     let ([old, new], port) = origins(["127.0.0.2", "127.0.0.3"]);
     let dns = Dns::start();
     dns.records("old.test", [Record::address("127.0.0.2", 60)]);
-    dns.records("new.test", [Record::address("127.0.0.3", 60)]);
+    dns.answer("new.test", Answer::Silence);
     let palisade = start(&dns, "", &format!("endpoints = [\"old.test:{port}\"]"));
     canary(palisade.address("http"), &old);
-    reload(&palisade, &config(&dns, "", &format!("endpoints = [\"new.test:{port}\"]")));
+    let patient = config(&dns, "", &format!("endpoints = [\"new.test:{port}\"]"));
+    let patient = patient.replace("timeout = \"300ms\"", "timeout = \"15s\"");
+    std::thread::scope(|scope| {
+        // The first question is lost, so that the answer takes its time.
+        scope.spawn(|| {
+            poll_until(DEADLINE, "the first question", || dns.times_asked("new.test", Kind::A) > 0);
+            dns.records("new.test", [Record::address("127.0.0.3", 60)]);
+        });
+        reload(&palisade, &patient);
+    });
     assert_eq!(status(&palisade), 200);
     canary(palisade.address("http"), &new);
     // The old name is not asked for any more.
-    let asked = dns.times_asked("old.test", Kind::A);
-    assert_eq!(asked, 1);
+    assert_eq!(dns.times_asked("old.test", Kind::A), 1);
 }
 
 #[test]
