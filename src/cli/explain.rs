@@ -1,5 +1,7 @@
 //! `palisade explain`: which listener, route and upstream would serve a request, and why.
 
+mod balances;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -86,10 +88,17 @@ fn explain(config: &Config, args: &Args) -> Result<String, String> {
     text.0.push_str(explanation.to_string().trim_end());
     text.0.push_str("\n\n");
     match explanation.winner.and_then(|index| config.routes.get(index)) {
-        Some(route) => target(&mut text, config, route, &mut head),
+        Some(route) => target(&mut text, config, route, &mut head, client.address),
         None => text.line("answer", "404, no route covers the request"),
     }
     Ok(text.0)
+}
+
+/// A request and who sends it.
+#[derive(Clone, Copy)]
+struct Asked<'r> {
+    head: &'r RequestHead,
+    client: IpAddr,
 }
 
 /// Lines with a name in front.
@@ -147,7 +156,7 @@ fn read_request(request: &[String], headers: &[String]) -> Result<RequestHead, S
     Ok(head)
 }
 
-fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut RequestHead) {
+fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut RequestHead, client: IpAddr) {
     if let Some(rewrite) = &route.rewrite {
         let mut rewritten = Vec::new();
         match apply_rewrite(rewrite, head.path(), &mut rewritten) {
@@ -163,7 +172,7 @@ fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut Req
         }
     }
     match &route.target {
-        TargetOptions::Upstream(name) => upstream(text, config, route, name, head),
+        TargetOptions::Upstream(name) => upstream(text, config, route, Asked { head, client }, name),
         TargetOptions::Redirect(redirect) => {
             let mut location = Vec::new();
             if let Ok(template) = RedirectTemplate::compile(redirect) {
@@ -180,17 +189,11 @@ fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut Req
     }
 }
 
-fn upstream(text: &mut Text, config: &Config, route: &RouteOptions, name: &str, head: &RequestHead) {
+fn upstream(text: &mut Text, config: &Config, route: &RouteOptions, request: Asked<'_>, name: &str) {
+    let Asked { head, client } = request;
     let Some(upstream) = config.upstreams.iter().find(|upstream| upstream.name == name) else { return };
-    let endpoints: Vec<String> = upstream
-        .endpoints
-        .iter()
-        .map(|endpoint| match endpoint.weight {
-            1 => endpoint.address.to_string(),
-            weight => format!("{} (weight {weight})", endpoint.address),
-        })
-        .collect();
-    text.line("upstream", &format!("{name}, round robin over {}", endpoints.join(", ")));
+    text.line("upstream", &format!("{name}, {}", balances::told(upstream)));
+    balances::pick(text, upstream, head, client);
     let query = head.query().map_or(String::new(), |query| format!("?{}", lossy(query)));
     text.line("sends", &format!("{} {}{query} HTTP/1.1", lossy(head.method_name()), lossy(head.path())));
     let authority = lossy(head.authority());

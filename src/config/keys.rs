@@ -4,9 +4,9 @@
 
 mod upstream;
 
-pub use upstream::{BALANCES, UPSTREAM};
+pub use upstream::UPSTREAM;
 #[cfg(test)]
-pub use upstream::{ENDPOINT, POOL};
+pub use upstream::{BREAKER, ENDPOINT, HEALTH, OUTLIER, POOL, STICKY};
 
 /// `[name]`, or `[name.NAME]` when it has a noun.
 pub struct Section {

@@ -6,6 +6,7 @@
 //! reports them all.
 
 mod address;
+mod balance;
 mod check;
 mod diagnostic;
 mod dns;

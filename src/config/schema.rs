@@ -215,10 +215,23 @@ mod tests {
             written(SERVER),
             written(keys::LOG),
         );
+        let short = format!(
+            "{short}[upstreams.a.health]\npath = \"/\"\n[upstreams.a.breaker]\n\
+             [upstreams.b]\nendpoints = [\"127.0.0.1:2\"]\nsticky = \"c\"\n"
+        );
+        let long = format!(
+            "{long}[upstreams.a.health]\npath = \"/\"\n{}[upstreams.a.outlier]\n{}[upstreams.a.breaker]\n{}\
+             [routes.a.retry]\n{}[upstreams.b]\nendpoints = [\"127.0.0.1:2\"]\nsticky = {{ cookie = \"c\", {} }}\n",
+            written(keys::HEALTH),
+            written(keys::OUTLIER),
+            written(keys::BREAKER),
+            written(keys::RETRY_KEYS),
+            pairs(keys::STICKY),
+        );
         let config = |text: &str| match crate::config::parse("defaults.toml", text) {
             Ok(loaded) => format!("{:#?}", loaded.config),
             Err(report) => panic!("{report}\n{text}"),
         };
-        assert_eq!(config(short), config(&long));
+        assert_eq!(config(&short), config(&long));
     }
 }

@@ -6,14 +6,14 @@ use super::address;
 use super::diagnostic::{Diagnostic, Place};
 use super::endpoints_file;
 use super::fields::{Fields, Text, Zero};
-use super::health;
-use super::keys::BALANCES;
 use super::tree::{Node, Value};
+use super::{balance, health};
 use crate::upstream::health::{BACKUP, PlanRules};
-use crate::upstream::{Balance, EndpointAddress, EndpointOptions, PoolOptions, UpstreamOptions};
+use crate::upstream::{EndpointAddress, EndpointOptions, PoolOptions, UpstreamOptions};
 
 pub fn lower(name: &str, fields: &Fields<'_>, workers: usize) -> Option<UpstreamOptions> {
-    let balance = balance(fields);
+    let balance = balance::lower(fields);
+    let sticky = balance::lower_sticky(fields);
     let pool = fields.table("pool").map(|pool| lower_pool(&pool, workers)).unwrap_or_default();
     let health = fields.table("health").map(|table| health::lower(&table));
     let outlier = health::lower_outlier(fields);
@@ -23,6 +23,7 @@ pub fn lower(name: &str, fields: &Fields<'_>, workers: usize) -> Option<Upstream
     Some(UpstreamOptions {
         name: name.to_string(),
         balance,
+        sticky,
         slow_start,
         min_healthy: percent("min_healthy", rules.min_healthy),
         panic_below: percent("panic_below", rules.panic_below),
@@ -34,13 +35,6 @@ pub fn lower(name: &str, fields: &Fields<'_>, workers: usize) -> Option<Upstream
         outlier,
         breaker: fields.table("breaker").map(|table| health::lower_breaker(&table)),
     })
-}
-
-/// The check of shapes has refused every other word.
-fn balance(fields: &Fields<'_>) -> Balance {
-    let _ = fields.text("balance");
-    const { assert!(BALANCES.len() == 1, "a new balance must be told apart here") };
-    Balance::RoundRobin
 }
 
 fn endpoints(fields: &Fields<'_>) -> Option<Vec<EndpointOptions>> {

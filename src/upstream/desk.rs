@@ -7,13 +7,15 @@ use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
 
-use super::balance::RoundRobin;
+use super::balance::{Balancer, Candidate, View};
 use super::budget::RetryBudget;
 use super::endpoint::Endpoint;
 use super::group::{Group, Published};
+use super::pin::Tie;
 use super::pool::{self, Connection};
 use crate::message::Failure;
 use crate::observe::Record;
+use crate::wire::{clock, worker};
 
 thread_local! {
     /// By slot of the group.
@@ -24,12 +26,12 @@ struct Desk {
     group: Weak<Group>,
     published: Arc<Published>,
     seats: Vec<Seat>,
-    weights: Vec<u32>,
-    balance: RoundRobin,
+    /// Take only requests of clients that stick to them.
+    draining: Vec<Seat>,
+    balance: Balancer,
     budget: RetryBudget,
     retry_percent: u32,
-    /// State of a generator; never 0.
-    random: u64,
+    random: Chance,
 }
 
 struct Seat {
@@ -48,28 +50,33 @@ pub enum Choice {
 }
 
 /// The endpoint whose turn it is, but none whose slot is in `tried`.
-pub fn choose(group: &Arc<Group>, tried: &[usize], record: &mut Record) -> Result<Choice, Failure> {
+pub fn choose(
+    group: &Arc<Group>,
+    tried: &[usize],
+    tie: &Tie<'_>,
+    record: &mut Record,
+) -> Result<Choice, Failure> {
     at(group, |desk| {
         if tried.is_empty() {
             desk.budget.earn(desk.retry_percent);
         }
-        desk.choose(tried, record)
+        desk.choose(tried, tie, record)
     })
 }
 
 /// True when an endpoint whose slot is not in `tried` takes requests.
 pub fn has_other(group: &Arc<Group>, tried: &[usize]) -> bool {
-    at(group, |desk| desk.seats.iter().any(|seat| !tried.contains(&seat.endpoint.slot.index)))
+    at(group, |desk| desk.seats.iter().any(|seat| !seat.is_in(tried)))
 }
 
 /// For a repetition, when every endpoint was tried.
-pub fn choose_again(group: &Arc<Group>, record: &mut Record) -> Result<Choice, Failure> {
-    at(group, |desk| desk.choose(&[], record))
+pub fn choose_again(group: &Arc<Group>, tie: &Tie<'_>, record: &mut Record) -> Result<Choice, Failure> {
+    at(group, |desk| desk.choose(&[], tie, record))
 }
 /// Takes one repetition out of this worker's budget; `None` when there is none left. Gives a random share,
 /// 0 to 1, of the wait before it.
 pub fn spend_retry(group: &Arc<Group>, now: Instant) -> Option<f32> {
-    at(group, |desk| desk.budget.spend(now).then(|| desk.random_share()))
+    at(group, |desk| desk.budget.spend(now).then(|| desk.random.share()))
 }
 
 /// Desks of groups that are gone keep nothing alive.
@@ -105,34 +112,85 @@ fn renew<'d>(desks: &'d mut Vec<Option<Desk>>, group: &Arc<Group>) -> &'d mut De
     place.insert(Desk::new(group, before))
 }
 
-fn random_seed() -> u64 {
-    std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0) | 1
+/// The seat that a client sticks to, when it is still there.
+fn pinned<'s>(seats: &'s [Seat], draining: &'s [Seat], identity: u64, tried: &[usize]) -> Option<&'s Seat> {
+    seats.iter().chain(draining).find(|seat| seat.endpoint.identity == identity && !seat.is_in(tried))
+}
+
+fn balanced<'s>(
+    balance: &mut Balancer,
+    seats: &'s [Seat],
+    tried: &[usize],
+    key: u64,
+    now: Instant,
+) -> Option<&'s Seat> {
+    let endpoint = |index: usize| seats.get(index).map(|seat| &*seat.endpoint);
+    let view = View {
+        load: &|index| endpoint(index).map_or(0, Endpoint::load),
+        latency: &|index| endpoint(index).map_or(0, |own| own.observed.latency.value(clock::millis(now))),
+        usable: &|index| seats.get(index).is_some_and(|seat| !seat.is_in(tried)),
+    };
+    balance.pick(&view, key).and_then(|index| seats.get(index))
+}
+
+/// For a repetition: the one with the fewest requests under way, of equals the first from `start` on.
+fn least_busy<'s>(seats: &'s [Seat], tried: &[usize], start: usize) -> Option<&'s Seat> {
+    let (before, after) = seats.split_at_checked(start)?;
+    after.iter().chain(before).filter(|seat| !seat.is_in(tried)).min_by_key(|seat| seat.endpoint.load())
+}
+
+impl Seat {
+    fn new(endpoint: &Arc<Endpoint>) -> Seat {
+        Seat { endpoint: endpoint.clone(), log_member: endpoint.log_member.as_slice().into() }
+    }
+
+    fn is_in(&self, tried: &[usize]) -> bool {
+        tried.contains(&self.endpoint.slot.index)
+    }
+}
+
+/// Random numbers, good enough to keep repetitions from coming all at once. The state is never 0.
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Chance {
+        Chance(std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0) | 1)
+    }
+
+    /// From 0 to 1.
+    fn share(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 40) as f32 / (1u64 << 24) as f32
+    }
 }
 
 impl Desk {
     /// What lasts longer than a plan is taken from the desk `before`.
     fn new(group: &Arc<Group>, before: Option<Desk>) -> Desk {
         let published = group.published();
-        let seat = |endpoint: &Arc<Endpoint>| Seat {
-            endpoint: endpoint.clone(),
-            log_member: endpoint.log_member.as_slice().into(),
-        };
+        let candidates: Vec<Candidate> = published
+            .seats
+            .iter()
+            .map(|(endpoint, weight)| Candidate { identity: endpoint.identity, weight: *weight })
+            .collect();
+        let kind = published.options.balance.kind();
         Desk {
             group: Arc::downgrade(group),
-            seats: published.seats.iter().map(|(endpoint, _)| seat(endpoint)).collect(),
-            weights: published.seats.iter().map(|(_, weight)| *weight).collect(),
-            balance: RoundRobin::new(published.seats.len()),
+            seats: published.seats.iter().map(|(endpoint, _)| Seat::new(endpoint)).collect(),
+            draining: published.draining.iter().map(Seat::new).collect(),
+            balance: Balancer::new(kind, &candidates, worker::index() as u64),
             budget: before.map_or_else(|| RetryBudget::new(Instant::now()), |desk| desk.budget),
             retry_percent: u32::from(published.options.retry_budget),
-            random: random_seed(),
+            random: Chance::new(),
             published,
         }
     }
 
     #[inline]
-    fn choose(&mut self, tried: &[usize], record: &mut Record) -> Result<Choice, Failure> {
-        let seat = self.pick(tried).and_then(|index| self.seats.get(index));
-        let Some(seat) = seat else { return Err(self.nobody()) };
+    fn choose(&mut self, tried: &[usize], tie: &Tie<'_>, record: &mut Record) -> Result<Choice, Failure> {
+        let Some(seat) = self.pick(tried, tie, record.asked) else { return Err(self.nobody()) };
         record.attempts = record.attempts.saturating_add(1);
         record.endpoint = Some(seat.log_member.clone());
         Ok(match pool::take_idle(&seat.endpoint) {
@@ -141,21 +199,22 @@ impl Desk {
         })
     }
 
-    /// Index of a seat.
-    fn pick(&mut self, tried: &[usize]) -> Option<usize> {
-        let usable = |index: usize| !tried.contains(&self.seats[index].endpoint.slot.index);
-        if self.seats.len() == 1 {
-            return Some(0).filter(|index| usable(*index));
+    #[inline]
+    fn pick(&mut self, tried: &[usize], tie: &Tie<'_>, now: Instant) -> Option<&Seat> {
+        if let Some(pin) = tie.stick.as_ref().and_then(|stick| stick.pin)
+            && let Some(seat) = pinned(&self.seats, &self.draining, pin.identity, tried)
+        {
+            return Some(seat);
         }
-        self.balance.pick(&self.weights, usable)
-    }
-
-    /// Random, from 0 to 1; good enough to keep repetitions from coming all at once.
-    fn random_share(&mut self) -> f32 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        (self.random >> 40) as f32 / (1u64 << 24) as f32
+        // The turns of the first tries go on as if nothing had happened: who failed is not the next one again.
+        if !tried.is_empty() && !matches!(self.balance, Balancer::Hash(_)) {
+            let start = (self.random.share() * self.seats.len() as f32) as usize;
+            return least_busy(&self.seats, tried, start);
+        }
+        match self.seats.as_slice() {
+            [only] => Some(only).filter(|seat| !seat.is_in(tried)),
+            seats => balanced(&mut self.balance, seats, tried, tie.key, now),
+        }
     }
 
     fn nobody(&self) -> Failure {

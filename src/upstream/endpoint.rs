@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::PoolOptions;
+use super::balance::hash_key;
 use super::group::{Group, Slot};
 use super::health::Standing;
 use super::observed::Observed;
@@ -45,6 +46,8 @@ pub struct Endpoint {
     pub address: Address,
     /// The address as text, for metrics and notices.
     pub label: String,
+    /// By which hash balances and sticky sessions know it, also in other processes.
+    pub identity: u64,
     /// Its member of a log line.
     pub log_member: Vec<u8>,
     pub group: Weak<Group>,
@@ -111,6 +114,7 @@ impl Endpoint {
         let label = address.to_string();
         Endpoint {
             slot,
+            identity: hash_key(label.as_bytes()),
             log_member: observe::json::member("endpoint", &label),
             address,
             label,

@@ -6,6 +6,7 @@ use http1::fields::Field;
 use http1::{BodyLength, ConnectionOptions, Method, Name, RequestHead, encode};
 
 use super::loop_guard;
+use super::pin::Tie;
 use crate::message::{Client, RequestId, Upgrade};
 
 /// What is known about a request besides its head.
@@ -18,6 +19,7 @@ pub struct Facts<'r> {
     /// The route wants the `Forwarded` field too.
     pub forwarded: bool,
     pub length: BodyLength,
+    pub tie: Tie<'r>,
 }
 
 /// Writes the head.

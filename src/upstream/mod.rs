@@ -1,6 +1,6 @@
 //! Choose an endpoint and send: groups of servers, their pools and their connections.
 
-mod balance;
+pub mod balance;
 mod breaker;
 mod budget;
 mod connect;
@@ -14,11 +14,13 @@ mod http1;
 mod loop_guard;
 mod observed;
 mod options;
+pub mod pin;
 pub mod pool;
 mod probe;
 mod retry;
 mod send;
 mod spool;
+pub mod sticky;
 pub mod verdict;
 
 pub use breaker::BreakerOptions;

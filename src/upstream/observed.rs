@@ -4,7 +4,11 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::balance::PeakEwma;
 use super::health::outlier::Window;
+use crate::wire::clock;
 
 /// Bits of [`Observed::attention`].
 const FAILING: u32 = 1;
@@ -32,8 +36,7 @@ pub struct Observed {
     requests: AtomicU32,
     errors: AtomicU32,
     micros: AtomicU64,
-    /// Latency, decaying; see `balance::ewma`.
-    pub latency: AtomicU64,
+    pub latency: PeakEwma,
 }
 
 impl Observed {
@@ -68,6 +71,15 @@ impl Observed {
                 self.micros.fetch_add(micros, Relaxed);
             }
         }
+        if attention & TIMES != 0 {
+            let now = clock::millis(Instant::now());
+            let micros = u32::try_from(micros).unwrap_or(u32::MAX);
+            if is_error {
+                self.latency.fail(micros, now);
+            } else {
+                self.latency.observe(micros, now);
+            }
+        }
         if attention & ERRORS == 0 {
             return 0;
         }
@@ -84,6 +96,9 @@ impl Observed {
         if attention & COUNTS != 0 {
             self.requests.fetch_add(1, Relaxed);
             self.errors.fetch_add(1, Relaxed);
+        }
+        if attention & TIMES != 0 {
+            self.latency.fail(0, clock::millis(Instant::now()));
         }
         self.failures.fetch_add(1, Relaxed).saturating_add(1)
     }

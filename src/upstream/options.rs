@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::BreakerOptions;
+use super::balance::{BalanceKind, Bound, Measure};
 use super::health::{HealthOptions, OutlierOptions};
 use super::observed::Watch;
+use super::pin::HashOn;
+use super::sticky::StickyOptions;
 
 /// One `[upstreams.NAME]`, checked: at least one endpoint, no endpoint twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,7 @@ pub struct UpstreamOptions {
     /// Most endpoints that names and files may bring.
     pub max_endpoints: usize,
     pub balance: Balance,
+    pub sticky: Option<StickyOptions>,
     /// An endpoint that comes back takes its whole share after so long.
     pub slow_start: Duration,
     /// Percent: with a smaller share of a priority fit, the next one takes requests too.
@@ -34,7 +38,7 @@ impl UpstreamOptions {
     /// What workers count and time beside what they always do.
     pub fn watch(&self) -> Watch {
         Watch {
-            times: false,
+            times: self.balance == Balance::LeastTime,
             counts: self.outlier.has_window(),
             server_errors: self.outlier.server_errors > 0,
         }
@@ -42,11 +46,40 @@ impl UpstreamOptions {
 }
 
 /// How the next endpoint is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Balance {
     /// Smooth weighted round robin: 5/2/1 gives 5, 2, 1 of every 8, interleaved.
     #[default]
     RoundRobin,
+    LeastConnections,
+    Random,
+    /// Of two by chance the one with fewer requests.
+    TwoChoices,
+    /// Of two by chance the one that would answer sooner.
+    LeastTime,
+    /// The same key goes to the same endpoint.
+    Hash(HashOn, Bound),
+}
+
+impl Balance {
+    pub fn kind(&self) -> BalanceKind {
+        match self {
+            Balance::RoundRobin => BalanceKind::RoundRobin,
+            Balance::LeastConnections => BalanceKind::LeastConnections,
+            Balance::Random => BalanceKind::Random,
+            Balance::TwoChoices => BalanceKind::TwoChoices(Measure::Load),
+            Balance::LeastTime => BalanceKind::TwoChoices(Measure::Time),
+            Balance::Hash(_, bound) => BalanceKind::Hash(*bound),
+        }
+    }
+
+    /// Where the key comes from, when there is one.
+    pub fn hash_on(&self) -> Option<&HashOn> {
+        match self {
+            Balance::Hash(on, _) => Some(on),
+            _ => None,
+        }
+    }
 }
 
 /// An entry of a group: one server, or a way to find servers.

@@ -16,18 +16,23 @@ use super::endpoint::Endpoint;
 use super::forward::Facts;
 use super::group::{Group, Groups};
 use super::http1::{Payload, Try, Unanswered, exchange};
+use super::pin::{HashOn, Stick, Tie};
 use super::pool::{self, Acquired, Connection, Permit};
 use super::retry::{self, Attempt, History, Next, RetryOptions, Stage};
 use super::spool::{Limited, Spool, SpoolSpace};
+use super::sticky::Sticky;
 use super::{BodyMode, Timeouts, UpstreamOptions};
 use crate::message::{Blame, Body, Client, Failure, Request, Response};
 use crate::observe::{self, Record};
+use crate::wire::clock;
 
 /// A named group of endpoints, as one configuration uses it.
 #[derive(Debug)]
 pub struct Upstream {
     pub name: String,
     pub group: Arc<Group>,
+    hash_on: Option<HashOn>,
+    sticky: Option<Sticky>,
     breaker: Option<BreakerOptions>,
     space: Arc<SpoolSpace>,
 }
@@ -45,8 +50,14 @@ pub struct Sending {
 
 impl Upstream {
     pub fn build(options: &Arc<UpstreamOptions>, groups: &Groups, space: Arc<SpoolSpace>) -> Upstream {
-        let breaker = options.breaker.clone();
-        Upstream { name: options.name.clone(), group: groups.adopt(options), breaker, space }
+        Upstream {
+            name: options.name.clone(),
+            group: groups.adopt(options),
+            hash_on: options.balance.hash_on().cloned(),
+            sticky: options.sticky.as_ref().map(|sticky| Sticky::new(sticky, &options.name)),
+            breaker: options.breaker.clone(),
+            space,
+        }
     }
 
     /// The answer of one of the endpoints.
@@ -89,10 +100,18 @@ impl Upstream {
             host: sending.host.as_deref(),
             forwarded: sending.forwarded,
             length: payload.length(),
+            tie: self.tie(client, request, record.asked),
         };
         let outcome = self.send_payload(request, &facts, payload, sending, started, record).await;
         record.upstream_time = started.elapsed();
         outcome
+    }
+
+    fn tie(&self, client: &Client, request: &Request<'_>, now: Instant) -> Tie<'_> {
+        let key = self.hash_on.as_ref().map_or(0, |on| on.key(&request.head, client.address));
+        let stick = self.sticky.as_ref();
+        let stick = stick.map(|sticky| Stick::new(sticky, &request.head, clock::since_epoch(now).as_secs()));
+        Tie { key, stick }
     }
 
     fn admit(&self, options: &BreakerOptions, now: Instant) -> Result<Admission, Failure> {
@@ -163,7 +182,7 @@ impl Upstream {
         started: Instant,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
-        let obtained = match desk::choose(&self.group, &[], record)? {
+        let obtained = match desk::choose(&self.group, &[], &facts.tie, record)? {
             Choice::Idle(connection) => Ok(Obtained { connection, reused: true, now: started }),
             Choice::Endpoint(endpoint) => obtain(&endpoint, request, sending.timeouts).await,
         };
@@ -203,7 +222,9 @@ impl Upstream {
                     last.freshen(request, sending.timeouts).await?
                 }
                 Next::Elsewhere if desk::has_other(&self.group, &tried) => {
-                    desk::choose(&self.group, &tried, record)?.obtain(request, sending.timeouts).await
+                    desk::choose(&self.group, &tried, &facts.tie, record)?
+                        .obtain(request, sending.timeouts)
+                        .await
                 }
                 Next::Elsewhere | Next::Again => {
                     let insists = retry::may_insist(attempt.stage, &history, options);
@@ -212,7 +233,7 @@ impl Upstream {
                     {
                         return last.into_final();
                     }
-                    self.obtain_again(request, sending, &tried, record).await?
+                    self.obtain_again(request, sending, &tried, &facts.tie, record).await?
                 }
             };
             last = match obtained {
@@ -245,10 +266,11 @@ impl Upstream {
         request: &Request<'c>,
         sending: &Sending,
         tried: &[usize],
+        tie: &Tie<'_>,
         record: &mut Record,
     ) -> Result<Result<Obtained, Missed<'c>>, Failure> {
-        let choice =
-            desk::choose(&self.group, tried, record).or_else(|_| desk::choose_again(&self.group, record))?;
+        let choice = desk::choose(&self.group, tried, tie, record)
+            .or_else(|_| desk::choose_again(&self.group, tie, record))?;
         let endpoint = choice.endpoint().clone();
         endpoint.counters.retries.fetch_add(1, Relaxed);
         let missed = |failure| Missed::Connection(failure, endpoint.slot.index);
@@ -327,10 +349,15 @@ async fn ask<'c>(
     sending: &Sending,
 ) -> Result<Response<'c>, Missed<'c>> {
     let Obtained { connection, reused, now } = obtained;
-    let slot = connection.endpoint().slot.index;
+    let (slot, identity) = (connection.endpoint().slot.index, connection.endpoint().identity);
     let this = Try { reused, timeouts: sending.timeouts, limit: sending.retry.try_timeout, now };
     match exchange(connection, request, facts, payload.turn(), this).await {
-        Ok(response) if !sending.retry.wants_status(response.head.status) => Ok(response),
+        Ok(mut response) if !sending.retry.wants_status(response.head.status) => {
+            if let Some(stick) = &facts.tie.stick {
+                stick.mark(&mut response, identity);
+            }
+            Ok(response)
+        }
         Ok(response) => Err(Missed::Status(Box::new(response), slot)),
         Err(unanswered) => Err(Missed::Answer(unanswered)),
     }

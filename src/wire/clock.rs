@@ -1,6 +1,7 @@
 //! Wall time for logs and dates. Decisions and deadlines use the monotonic clock.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -26,6 +27,13 @@ pub fn since_epoch(now: Instant) -> Duration {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     BASE.set(Some((now, wall)));
     wall
+}
+
+/// Milliseconds from a moment in the life of this process to `now`; the same moment for all workers. Wraps
+/// around after 49 days.
+pub fn millis(now: Instant) -> u32 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    now.saturating_duration_since(*START.get_or_init(Instant::now)).as_millis() as u32
 }
 
 /// Now (RFC 9110 section 5.6.7).

@@ -1,5 +1,6 @@
 //! Groups of endpoints: who takes requests, who is taken out, who comes back, and what clients see of it.
 
+mod balance;
 mod breaker;
 mod checks;
 mod operator;

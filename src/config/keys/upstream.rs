@@ -30,7 +30,30 @@ pub const UPSTREAM: &[Key] = &[
         name: "balance",
         kind: Kind::OneOf(BALANCES),
         absent: Absent::Means("\"round_robin\""),
-        doc: "How the next server is chosen. `round_robin` is smooth and heeds weights.",
+        doc: "How the next server is chosen: `round_robin` (in turn, smoothly by weight), `least_connections` \
+              (the fewest requests under way per weight), `random`, `p2c` (the less busy of two by chance), \
+              `least_time` (of two by chance the one that would answer sooner), `ip_hash` (by the client's \
+              address), `consistent_hash` (by `hash_on`).",
+    },
+    Key {
+        name: "hash_on",
+        kind: Kind::Either(&[Kind::Text("word"), Kind::Table(HASH_ON)]),
+        absent: Absent::Off,
+        doc: "What `consistent_hash` looks at: `\"client_ip\"`, `\"path\"`, or a table with one of `header`, \
+              `cookie` and `query`. A request without it goes by its client's address.",
+    },
+    Key {
+        name: "hash_bound",
+        kind: Kind::Integer { min: 0, max: 1000 },
+        absent: Absent::Off,
+        doc: "Percent. A server with more than this share of what would be fair passes keys on to their next \
+              one; 0 keeps every key where it belongs. 125 for `consistent_hash` and 0 for `ip_hash` without it.",
+    },
+    Key {
+        name: "sticky",
+        kind: Kind::Either(&[Kind::Text("name"), Kind::Table(STICKY)]),
+        absent: Absent::Off,
+        doc: "A signed cookie keeps a client at its server for as long as that is there. A string is its name.",
     },
     Key {
         name: "slow_start",
@@ -81,7 +104,54 @@ pub const UPSTREAM: &[Key] = &[
     },
 ];
 
-pub const BALANCES: &[&str] = &["round_robin"];
+const BALANCES: &[&str] =
+    &["round_robin", "least_connections", "random", "p2c", "least_time", "ip_hash", "consistent_hash"];
+
+pub const HASH_ON: &[Key] = &[
+    Key {
+        name: "header",
+        kind: Kind::Text("name"),
+        absent: Absent::Off,
+        doc: "The first such header field.",
+    },
+    Key { name: "cookie", kind: Kind::Text("name"), absent: Absent::Off, doc: "The cookie of this name." },
+    Key {
+        name: "query",
+        kind: Kind::Text("name"),
+        absent: Absent::Off,
+        doc: "The parameter of this name, as it was sent.",
+    },
+];
+
+pub const STICKY: &[Key] = &[
+    Key { name: "cookie", kind: Kind::Text("name"), absent: Absent::Mistake, doc: "Its name." },
+    Key {
+        name: "secret",
+        kind: Kind::Either(&[Kind::Text("secret"), Kind::ListOf(&Kind::Text("secret"))]),
+        absent: Absent::Off,
+        doc: "Signs it; at least 16 bytes. Of several the first signs and all are accepted. Without it one is \
+              made at each start, so cookies do not outlive a restart and hold on one machine only.",
+    },
+    Key {
+        name: "ttl",
+        kind: Kind::Duration,
+        absent: Absent::Off,
+        doc: "How long a client keeps its server; renewed while it is used. Until the browser closes without it.",
+    },
+    Key {
+        name: "secure",
+        kind: Kind::Boolean,
+        absent: Absent::Means("false"),
+        doc: "Browsers send it over TLS only.",
+    },
+    Key {
+        name: "same_site",
+        kind: Kind::OneOf(&["strict", "lax", "none"]),
+        absent: Absent::Means("\"lax\""),
+        doc: "Whether browsers send it with requests from other sites.",
+    },
+    Key { name: "path", kind: Kind::Text("path"), absent: Absent::Means("\"/\""), doc: "Its `Path`." },
+];
 
 pub const ENDPOINT: &[Key] = &[
     Key { name: "address", kind: Kind::Text("address"), absent: Absent::Off, doc: "As in the short form." },

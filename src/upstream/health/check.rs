@@ -49,7 +49,7 @@ pub struct StatusSet(pub Vec<(u16, u16)>);
 impl Default for StatusSet {
     /// Any success or redirect.
     fn default() -> Self {
-        StatusSet(vec![(200, 399)])
+        StatusSet(vec![(200, 299), (300, 399)])
     }
 }
 
