@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let shown = file.clone();
-    let code = control::run(Start::File(file), move |addresses| print_what_to_try(addresses, &shown));
+    let code = control::run(Start::File(file), move |addresses| print_what_to_try(addresses, origins[0], &shown));
     drop(folder);
     code
 }
@@ -52,6 +52,7 @@ address = "{listen}"
 
 [upstreams.colours]
 endpoints = ["{red}", {{ address = "{blue}", weight = 2 }}]
+health = {{ path = "/health", interval = "2s" }}
 
 [routes.home]
 upstream = "colours"
@@ -87,7 +88,7 @@ access = "stdout"
     )
 }
 
-fn print_what_to_try(addresses: &[(String, String)], file: &std::path::Path) {
+fn print_what_to_try(addresses: &[(String, String)], red: SocketAddr, file: &std::path::Path) {
     let of = |name: &str| {
         let found = addresses.iter().find(|(known, _)| known == name);
         found.map_or("", |(_, address)| address.as_str())
@@ -102,6 +103,8 @@ fn print_what_to_try(addresses: &[(String, String)], file: &std::path::Path) {
          \x20 curl -i http://{proxy}/private              answered by the proxy itself\n\
          \x20 curl -s http://{admin}/metrics              what it counted\n\n\
          \x20 palisade explain -c {file} http://{proxy}/old?x=1\n\
+         \x20 palisade status -c {file}      who takes requests, and why not\n\
+         \x20 palisade endpoint drain colours {red} -c {file}      red answers no more, until a reload\n\
          \x20 palisade reload -c {file}      after a change of that file\n\n\
          Each request shows below. Ctrl-C ends it.\n",
         file = file.display()
