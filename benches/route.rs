@@ -166,6 +166,8 @@ fn catch_all() -> RouteOptions {
         forwarded: false,
         timeouts: Timeouts::default(),
         retry: RetryOptions::default(),
+        mirror: None,
+        fallback: None,
         request_body: BodyMode::Buffer,
         max_body_size: 0,
     }

@@ -11,6 +11,7 @@ use crate::message::{Client, Failure, Request, RequestId, Response, pages};
 use crate::observe::{Line, Record};
 use crate::route::target::apply_rewrite;
 use crate::route::{Canonical, FixedAnswer, RedirectTemplate, Rewrite, Table, path};
+use crate::upstream::split::Split;
 use crate::upstream::{self, Sending, Upstream};
 use crate::wire::Scratch;
 
@@ -32,12 +33,15 @@ pub struct Route {
     pub series: usize,
     pub rewrite: Option<Rewrite>,
     pub target: Target,
+    /// Answers when the upstream has nobody left.
+    pub fallback: Option<FixedAnswer>,
 }
 
 /// What answers.
 #[derive(Debug)]
 pub enum Target {
     Upstream(Arc<Upstream>, Sending),
+    Split(Split, Sending),
     Redirect(RedirectTemplate, u16),
     Fixed(FixedAnswer),
     Admin(Admin),
@@ -95,11 +99,22 @@ impl Proxy {
         if let Some(rewrite) = &route.rewrite {
             rewrite_path(rewrite, request)?;
         }
-        match &route.target {
+        let outcome = match &route.target {
             Target::Upstream(upstream, sending) => upstream.send(client, request, sending, record).await,
+            Target::Split(split, sending) => match split.choose(&request.head, client.address) {
+                Some(upstream) => Box::pin(upstream.send(client, request, sending, record)).await,
+                None => Err(Failure::NoEndpoint),
+            },
             Target::Redirect(template, status) => Ok(redirect(template, *status, request)),
             Target::Fixed(fixed) => Ok(fixed_answer(fixed)),
             Target::Admin(admin) => Ok(admin.answer(request).await),
+        };
+        match (outcome, &route.fallback) {
+            (Err(failure), Some(page)) if failure.is_nobody() => {
+                record.failure = Some(failure);
+                Ok(fixed_answer(page))
+            }
+            (outcome, _) => outcome,
         }
     }
 

@@ -155,6 +155,12 @@ pub fn facts(upstreams: &[Arc<Upstream>]) -> Vec<UpstreamFacts> {
         },
         breaker_opened: upstream.group.breaker.opened.load(Relaxed),
         breaker_refused: upstream.group.breaker.refused.load(Relaxed),
+        fallbacks: upstream.group.counters.fallbacks.load(Relaxed),
+        mirrored: [
+            ("answered", upstream.group.counters.mirror.answered.load(Relaxed)),
+            ("failed", upstream.group.counters.mirror.failed.load(Relaxed)),
+            ("skipped", upstream.group.counters.mirror.skipped.load(Relaxed)),
+        ],
     };
     upstreams.iter().map(facts).collect()
 }
@@ -185,6 +191,7 @@ fn facts_of(upstream: &Upstream, endpoint: &Endpoint) -> EndpointFacts {
             ("taken_over", counters.taken_over.load(Relaxed)),
             ("resend", counters.resends.load(Relaxed)),
             ("retry", counters.retries.load(Relaxed)),
+            ("hedge", counters.hedges.load(Relaxed)),
             ("probe_failure", counters.probe_failures.load(Relaxed)),
             ("check_pass", counters.check_passes.load(Relaxed)),
             ("check_failure", counters.check_failures.load(Relaxed)),

@@ -173,6 +173,12 @@ fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut Req
     }
     match &route.target {
         TargetOptions::Upstream(name) => upstream(text, config, route, Asked { head, client }, name),
+        TargetOptions::Split(split) => {
+            text.line("split", &balances::split_told(split));
+            if let Some(name) = balances::split_pick(split, head, client) {
+                upstream(text, config, route, Asked { head, client }, name);
+            }
+        }
         TargetOptions::Redirect(redirect) => {
             let mut location = Vec::new();
             if let Ok(template) = RedirectTemplate::compile(redirect) {
@@ -212,6 +218,7 @@ fn upstream(text: &mut Text, config: &Config, route: &RouteOptions, request: Ask
         BodyMode::Stream => "passed on as it arrives",
     };
     text.line("body", &format!("{mode}, {}", most(route.max_body_size)));
+    balances::beside(text, route);
 }
 
 /// A limit in the largest unit that gives a whole number.

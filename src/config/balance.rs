@@ -15,7 +15,7 @@ const SOURCES: [&str; 3] = ["header", "cookie", "query"];
 
 /// The check of shapes has refused every other word.
 pub fn lower(fields: &Fields<'_>) -> Balance {
-    let on = hash_on(fields);
+    let on = hash_source(fields, "hash_on");
     let bound = fields.integer::<u16>("hash_bound").map(|percent| match percent {
         0 => Bound::None,
         percent => Bound::Percent(percent),
@@ -55,15 +55,24 @@ fn useless(fields: &Fields<'_>, place: &Place, name: &str, balance: &str, hint: 
     fields.problems.add(Diagnostic::error(place, message).hint(hint));
 }
 
-fn hash_on(fields: &Fields<'_>) -> Option<HashOn> {
-    if let Some(text) = fields.text("hash_on") {
+/// A word, or a table that names a header, cookie or parameter.
+pub fn hash_source(fields: &Fields<'_>, name: &str) -> Option<HashOn> {
+    if let Some(text) = fields.text(name) {
         return fields.parsed(text, hash_word);
     }
-    let table = fields.table("hash_on")?;
+    source_in(&fields.table(name)?)
+}
+
+/// The one of `header`, `cookie` and `query` that is there.
+pub fn source_in(table: &Fields<'_>) -> Option<HashOn> {
     let given: Vec<&Place> = SOURCES.iter().filter_map(|name| table.key(name)).collect();
     if let [first, second, ..] = given.as_slice() {
-        let diagnostic = Diagnostic::error(second, "only one thing is hashed").also(first, "the other one");
-        fields.problems.add(diagnostic.hint("keep one of `header`, `cookie` and `query`"));
+        let diagnostic =
+            Diagnostic::error(second, "only one thing is looked at").also(first, "the other one");
+        table.problems.add(diagnostic.hint("keep one of `header`, `cookie` and `query`"));
+    }
+    if given.is_empty() {
+        table.missing(&SOURCES, "name to look for", "write { cookie = \"session\" }");
     }
     if let Some(text) = table.text("header") {
         return table.parsed(text, header_name).map(HashOn::Header);
@@ -71,13 +80,8 @@ fn hash_on(fields: &Fields<'_>) -> Option<HashOn> {
     if let Some(text) = table.text("cookie") {
         return table.parsed(text, |text| some(text, "cookie")).map(HashOn::Cookie);
     }
-    if let Some(text) = table.text("query") {
-        return table.parsed(text, |text| some(text, "parameter")).map(HashOn::Query);
-    }
-    if given.is_empty() {
-        table.missing(&SOURCES, "name to hash", "write { cookie = \"session\" }");
-    }
-    None
+    let text = table.text("query")?;
+    table.parsed(text, |text| some(text, "parameter")).map(HashOn::Query)
 }
 
 fn hash_word(text: &str) -> Parsed<HashOn> {

@@ -10,6 +10,7 @@ use super::keys::{self, Section};
 use super::listeners::{self, Listener};
 use super::settings::Settings;
 use super::shadow;
+use super::split;
 use super::suggest;
 use super::tree::{Entry, Table, Value};
 use super::{AdminOptions, Config, routes, server, settings, shape, upstreams};
@@ -135,9 +136,8 @@ fn warn_unused(root: &Table, problems: &Problems) {
         return;
     }
     let routes = each(root, "routes", problems);
-    let used: BTreeSet<&str> =
-        routes.filter_map(|(_, fields)| fields.text("upstream")).map(|text| text.value).collect();
-    for upstream in named(root, "upstreams").iter().filter(|upstream| !used.contains(upstream.key.as_str())) {
+    let used: BTreeSet<String> = routes.flat_map(|(_, fields)| split::named(&fields)).collect();
+    for upstream in named(root, "upstreams").iter().filter(|upstream| !used.contains(&upstream.key)) {
         let message = format!("no route uses the upstream `{}`", upstream.key);
         let hint = format!("add a route with `upstream = \"{}\"`, or remove it", upstream.key);
         problems.add(Diagnostic::warning(&upstream.place, message).hint(hint));

@@ -104,7 +104,7 @@ pub const SECTIONS: &[Section] = &[
         doc: "Which request is answered by what. A request takes the route whose match is most specific: exact \
               host before wildcard before any; exact path before the longest prefix before regex; then method, \
               then the number of header and query conditions. The order in the file never matters. At least one \
-              is needed, and each has exactly one of `upstream`, `redirect` and `respond`.",
+              is needed, and each has exactly one of `upstream`, `split`, `redirect` and `respond`.",
         keys: ROUTE,
     },
     Section {
@@ -201,6 +201,40 @@ pub const ROUTE: &[Key] = &[
         kind: Kind::Text("upstream"),
         absent: Absent::Off,
         doc: "Target: the name of an upstream.",
+    },
+    Key {
+        name: "split",
+        kind: Kind::MapOf(&Kind::Integer { min: 0, max: 1_000_000 }),
+        absent: Absent::Off,
+        doc: "Target: several upstreams and their shares: `{ stable = 95, canary = 5 }`.",
+    },
+    Key {
+        name: "split_by",
+        kind: Kind::Either(&[Kind::Text("word"), Kind::Table(upstream::HASH_ON)]),
+        absent: Absent::Off,
+        doc: "Keeps a client at its upstream: `\"client_ip\"`, `\"path\"`, `{ cookie = \"session\" }` and so on, \
+              as `hash_on`. Who is in a share stays in it when it grows. By turns without it.",
+    },
+    Key {
+        name: "split_override",
+        kind: Kind::Table(OVERRIDE),
+        absent: Absent::Off,
+        doc: "A request can ask for one of them: with `{ header = \"X-Canary\", upstream = \"canary\" }`, \
+              `X-Canary: always` goes there and `X-Canary: never` does not.",
+    },
+    Key {
+        name: "mirror",
+        kind: Kind::Either(&[Kind::Text("upstream"), Kind::Table(MIRROR)]),
+        absent: Absent::Off,
+        doc: "Copies of requests for an upstream whose answers nobody sees; they never delay or change the \
+              answer. At most 128 at the same time on each worker, others are not made; nor of bodies that are \
+              not buffered.",
+    },
+    Key {
+        name: "fallback",
+        kind: Kind::Either(&[Kind::Text("upstream"), Kind::Table(FALLBACK)]),
+        absent: Absent::Off,
+        doc: "What answers when the upstream has nobody left: another upstream, by name, or a page.",
     },
     Key {
         name: "redirect",
@@ -348,6 +382,50 @@ pub const TIMEOUT_KEYS: &[Key] = &[
     },
 ];
 
+pub const OVERRIDE: &[Key] = &[
+    Key { name: "header", kind: Kind::Text("name"), absent: Absent::Off, doc: "Of the header to look at." },
+    Key { name: "cookie", kind: Kind::Text("name"), absent: Absent::Off, doc: "Or of the cookie." },
+    Key { name: "query", kind: Kind::Text("name"), absent: Absent::Off, doc: "Or of the parameter." },
+    Key {
+        name: "upstream",
+        kind: Kind::Text("upstream"),
+        absent: Absent::Mistake,
+        doc: "One of the split; its share may be 0.",
+    },
+];
+
+pub const MIRROR: &[Key] = &[
+    Key { name: "upstream", kind: Kind::Text("upstream"), absent: Absent::Mistake, doc: "Its name." },
+    Key {
+        name: "percent",
+        kind: Kind::Integer { min: 1, max: 100 },
+        absent: Absent::Means("100"),
+        doc: "How many of the requests are copied.",
+    },
+];
+
+pub const FALLBACK: &[Key] = &[
+    Key {
+        name: "upstream",
+        kind: Kind::Text("upstream"),
+        absent: Absent::Off,
+        doc: "Another upstream; or a page:",
+    },
+    Key {
+        name: "status",
+        kind: Kind::Integer { min: 200, max: 599 },
+        absent: Absent::Off,
+        doc: "Status of the page; 200 without it.",
+    },
+    Key { name: "body", kind: Kind::Text("text"), absent: Absent::Off, doc: "Body of the page." },
+    Key {
+        name: "content_type",
+        kind: Kind::Text("media type"),
+        absent: Absent::Off,
+        doc: "`Content-Type` of the page.",
+    },
+];
+
 pub const RETRY_KEYS: &[Key] = &[
     Key {
         name: "attempts",
@@ -377,6 +455,14 @@ pub const RETRY_KEYS: &[Key] = &[
         kind: Kind::Duration,
         absent: Absent::Means("\"25ms\""),
         doc: "The wait before a request is sent again is random up to this, and doubles each time.",
+    },
+    Key {
+        name: "hedge",
+        kind: Kind::Text("time or quantile"),
+        absent: Absent::Off,
+        doc: "When an answer is late, another endpoint is asked too, and the first answer is taken: after \
+              `\"50ms\"`, or later than `\"p95\"` of the upstream's answers of late. Only idempotent requests \
+              without a body, within the `retry_budget`.",
     },
 ];
 

@@ -28,6 +28,7 @@ mod server;
 mod settings;
 mod shadow;
 mod shape;
+mod split;
 mod suggest;
 mod syntax;
 mod targets;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::fields::{Fields, Text, Zero};
 use super::health;
-use super::values::{Parsed, Wrong, shown, wrong};
-use crate::upstream::RetryOptions;
+use super::values::{self, Parsed, Wrong, shown, wrong};
+use crate::upstream::{Hedge, RetryOptions};
 
 /// As written in one place; what is absent comes from `[defaults]`, then from us.
 #[derive(Default, Clone)]
@@ -14,6 +14,7 @@ pub struct RetrySettings {
     on: Option<Vec<Condition>>,
     try_timeout: Option<Duration>,
     backoff: Option<Duration>,
+    hedge: Option<Hedge>,
 }
 
 #[derive(Clone, Copy)]
@@ -34,6 +35,24 @@ pub fn lower(fields: &Fields<'_>) -> RetrySettings {
         on,
         try_timeout: fields.duration("try_timeout", Zero::Refused),
         backoff: fields.duration("backoff", Zero::Allowed),
+        hedge: fields.text("hedge").and_then(|text| fields.parsed(text, hedge)),
+    }
+}
+
+/// "50ms", "p95".
+fn hedge(text: &str) -> Parsed<Hedge> {
+    let Some(percent) = text.strip_prefix('p') else {
+        return match values::duration(text) {
+            Ok(delay) if !delay.is_zero() => Ok(Hedge::After(delay)),
+            _ => {
+                let message = format!("{} does not say when an answer is late", shown(text));
+                Err(wrong(message, "write \"p95\", or a time such as \"50ms\""))
+            }
+        };
+    };
+    match percent.parse() {
+        Ok(percent @ 50..=99) => Ok(Hedge::Quantile(percent)),
+        _ => Err(wrong(format!("{} is no quantile", shown(text)), "write \"p50\" to \"p99\"")),
     }
 }
 
@@ -79,6 +98,7 @@ impl RetrySettings {
             attempts: self.attempts.or(defaults.attempts).unwrap_or(known.attempts),
             try_timeout: self.try_timeout.or(defaults.try_timeout),
             backoff: self.backoff.or(defaults.backoff).unwrap_or(known.backoff),
+            hedge: self.hedge.or(defaults.hedge),
             ..known
         };
         if let Some(on) = self.on.as_ref().or(defaults.on.as_ref()) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::fields::Fields;
 use super::settings::{self, Settings};
-use super::{matches, targets};
+use super::{matches, split, targets};
 use crate::route::RouteOptions;
 
 /// `None` when the target is wrong; that was reported.
@@ -18,10 +18,13 @@ pub fn lower(
     let own = settings::lower(fields);
     settings::check_strip_prefix(fields, &matches.path);
     for target in ["redirect", "respond"] {
-        if fields.key(target).is_some() && fields.key("upstream").is_none() {
+        let forwards = ["upstream", "split"].iter().any(|name| fields.key(name).is_some());
+        if fields.key(target).is_some() && !forwards {
             settings::refuse_without_upstream(fields, target);
         }
     }
+    split::check_alone(fields);
+    let (mirror, fallback) = (split::mirror(fields, upstreams), split::fallback(fields, upstreams));
     let target = targets::lower(fields, upstreams)?;
     let complete = own.complete(defaults, &matches.path);
     Some(RouteOptions {
@@ -33,6 +36,8 @@ pub fn lower(
         forwarded: complete.forwarded,
         timeouts: complete.timeouts,
         retry: complete.retry,
+        mirror,
+        fallback,
         request_body: complete.request_body,
         max_body_size: complete.max_body_size,
     })

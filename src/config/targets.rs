@@ -1,15 +1,16 @@
-//! What answers a route: exactly one of `upstream`, `redirect`, `respond`.
+//! What answers a route: exactly one of `upstream`, `split`, `redirect`, `respond`.
 
 use std::collections::BTreeSet;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::fields::{Fields, Text};
 use super::matches::one_of;
+use super::split;
 use super::suggest::closest;
 use super::values::shown;
 use crate::route::{FixedAnswer, RedirectOptions, RedirectTemplate, TargetOptions};
 
-const TARGETS: [&str; 3] = ["upstream", "redirect", "respond"];
+const TARGETS: [&str; 4] = ["upstream", "split", "redirect", "respond"];
 const DEFAULT_REDIRECT: u16 = 308;
 const VARIABLES: [&str; 4] = ["scheme", "host", "path", "query"];
 const DEFAULT_TYPE: &str = "text/plain; charset=utf-8";
@@ -26,6 +27,9 @@ pub fn lower(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<TargetOp
     if fields.key("upstream").is_some() {
         return upstream(fields, upstreams);
     }
+    if fields.key("split").is_some() {
+        return split::lower(fields, upstreams).map(TargetOptions::Split);
+    }
     if fields.key("redirect").is_some() {
         return redirect(fields).map(TargetOptions::Redirect);
     }
@@ -33,9 +37,13 @@ pub fn lower(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<TargetOp
 }
 
 fn upstream(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<TargetOptions> {
-    let text = fields.text("upstream")?;
+    known_upstream(fields, fields.text("upstream")?, upstreams).map(TargetOptions::Upstream)
+}
+
+/// The name of an upstream that is defined, also wrongly; anything else is reported.
+pub fn known_upstream(fields: &Fields<'_>, text: Text<'_>, upstreams: &BTreeSet<&str>) -> Option<String> {
     if upstreams.contains(text.value) {
-        return Some(TargetOptions::Upstream(text.value.to_string()));
+        return Some(text.value.to_string());
     }
     let hint = if let Some(name) = closest(text.value, upstreams.iter().copied()) {
         format!("did you mean `{name}`?")
@@ -156,7 +164,7 @@ fn variable_hint(name: &str) -> String {
     format!("write {instead}")
 }
 
-fn respond(table: &Fields<'_>) -> Option<FixedAnswer> {
+pub fn respond(table: &Fields<'_>) -> Option<FixedAnswer> {
     let status = match table.entry("status") {
         Some(_) => table.integer("status")?,
         None => 200,

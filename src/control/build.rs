@@ -11,7 +11,9 @@ use crate::connection::ClientLimits;
 use crate::listen::{ConnectionLimits, Loads};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
-use crate::route::{RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
+use crate::route::{FallbackOptions, RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
+use crate::upstream::mirror::Mirror;
+use crate::upstream::split::Split;
 use crate::upstream::{Group, Groups, RetryOptions, Sending, SpoolSpace, Upstream};
 
 /// What survives a reload.
@@ -68,9 +70,11 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
 fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
     let target = match &options.target {
         TargetOptions::Upstream(name) => {
-            let upstream = upstreams.iter().find(|upstream| upstream.name == *name);
-            let upstream = upstream.expect("a checked configuration names upstreams that exist").clone();
-            Target::Upstream(upstream, sending(options))
+            Target::Upstream(named(upstreams, name), sending(options, upstreams))
+        }
+        TargetOptions::Split(split) => {
+            let shared = split.shares.iter().map(|(name, _)| named(upstreams, name)).collect();
+            Target::Split(Split::new(split.clone(), shared), sending(options, upstreams))
         }
         TargetOptions::Redirect(redirect) => {
             let template = RedirectTemplate::compile(redirect).expect("checked with the configuration");
@@ -78,19 +82,45 @@ fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
         }
         TargetOptions::Fixed(fixed) => Target::Fixed(fixed.clone()),
     };
+    let fallback = match &options.fallback {
+        Some(FallbackOptions::Page(page)) => Some(page.clone()),
+        Some(FallbackOptions::Upstream(_)) | None => None,
+    };
     Route {
         name: options.name.clone(),
         log_member: observe::json::member("route", &options.name),
         series: metrics::series_of(&options.name),
         rewrite: options.rewrite.clone(),
         target,
+        fallback,
     }
 }
 
-fn sending(options: &RouteOptions) -> Sending {
+fn named(upstreams: &[Arc<Upstream>], name: &str) -> Arc<Upstream> {
+    let upstream = upstreams.iter().find(|upstream| upstream.name == name);
+    upstream.expect("a checked configuration names upstreams that exist").clone()
+}
+
+fn sending(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Sending {
+    let fallback = match &options.fallback {
+        Some(FallbackOptions::Upstream(name)) => Some(named(upstreams, name)),
+        Some(FallbackOptions::Page(_)) | None => None,
+    };
+    let mirror = options.mirror.as_ref().map(|mirror| {
+        // A copy that fails has failed.
+        let once = RetryOptions { attempts: 0, ..options.retry.clone() };
+        Mirror::new(mirror, named(upstreams, &mirror.upstream), plain_sending(options, once))
+    });
+    Sending { fallback, mirror, ..plain_sending(options, options.retry.clone()) }
+}
+
+/// Without what needs other upstreams.
+fn plain_sending(options: &RouteOptions, retry: RetryOptions) -> Sending {
     Sending {
         timeouts: options.timeouts,
-        retry: options.retry.clone(),
+        retry,
+        fallback: None,
+        mirror: None,
         request_body: options.request_body,
         max_body_size: options.max_body_size,
         host: options.upstream_host.clone(),
@@ -111,6 +141,8 @@ fn admin(admin: Admin) -> Arc<Proxy> {
         forwarded: false,
         timeouts: crate::upstream::Timeouts::default(),
         retry: RetryOptions::default(),
+        mirror: None,
+        fallback: None,
         request_body: crate::upstream::BodyMode::Buffer,
         max_body_size: 0,
     };
@@ -120,6 +152,7 @@ fn admin(admin: Admin) -> Arc<Proxy> {
         name,
         rewrite: None,
         target: Target::Admin(admin),
+        fallback: None,
     };
     Arc::new(Proxy::new(Table::build(&[options]), vec![route], Vec::new()))
 }

@@ -80,6 +80,15 @@ impl Failure {
         }
     }
 
+    /// True when an upstream had nobody to take the request, and so nothing of it was sent.
+    pub fn is_nobody(self) -> bool {
+        use Failure::*;
+        matches!(
+            self,
+            NoEndpoint | NotResolved | BreakerOpen | ConnectRefused | ConnectFailed | ConnectTimeout
+        )
+    }
+
     /// The code that log and metrics show.
     pub fn reason(self) -> &'static str {
         use Failure::*;

@@ -137,6 +137,9 @@ pub struct UpstreamFacts {
     pub breaker: u64,
     pub breaker_opened: u64,
     pub breaker_refused: u64,
+    pub fallbacks: u64,
+    /// Copies of requests that came here, by outcome.
+    pub mirrored: [(&'static str, u64); 3],
 }
 
 /// What the page shows besides the counters kept here.
@@ -298,7 +301,7 @@ fn endpoints(page: &mut String, endpoints: &[EndpointFacts]) {
 
 fn upstreams(page: &mut String, upstreams: &[UpstreamFacts]) {
     type Value = fn(&UpstreamFacts) -> u64;
-    let values: [(&str, &str, &str, Value); 5] = [
+    let values: [(&str, &str, &str, Value); 6] = [
         (
             "upstream_retries_refused_total",
             "counter",
@@ -318,11 +321,24 @@ fn upstreams(page: &mut String, upstreams: &[UpstreamFacts]) {
         ("breaker_refused_total", "counter", "Requests that the circuit breaker refused", |facts| {
             facts.breaker_refused
         }),
+        (
+            "upstream_fallbacks_total",
+            "counter",
+            "Requests that a fallback upstream got since nobody was left here",
+            |facts| facts.fallbacks,
+        ),
     ];
     for (name, kind, help, value) in values {
         head(page, name, kind, help);
         for facts in upstreams {
             line(page, name, &[("upstream", facts.upstream.as_str())], value(facts));
+        }
+    }
+    head(page, "mirrored_requests_total", "counter", "Copies of requests that came here, by outcome");
+    for facts in upstreams {
+        for (outcome, count) in facts.mirrored {
+            let labels = [("upstream", facts.upstream.as_str()), ("outcome", outcome)];
+            line(page, "mirrored_requests_total", &labels, count);
         }
     }
 }

@@ -11,8 +11,8 @@ pub mod target;
 
 pub use explain::{Explanation, Step};
 pub use options::{
-    FixedAnswer, HeaderCondition, HostPattern, PathPattern, QueryCondition, RedirectOptions, Rewrite,
-    RouteMatch, RouteOptions, TargetOptions, ValuePattern,
+    FallbackOptions, FixedAnswer, HeaderCondition, HostPattern, PathPattern, QueryCondition, RedirectOptions,
+    Rewrite, RouteMatch, RouteOptions, TargetOptions, ValuePattern,
 };
 pub use path::{Canonical, PathError};
 pub use table::Table;

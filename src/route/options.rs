@@ -3,6 +3,8 @@
 use ipnet::IpNet;
 use regex::bytes::Regex;
 
+use crate::upstream::mirror::MirrorOptions;
+use crate::upstream::split::SplitOptions;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 
 /// One `[routes.NAME]`, checked and complete (`[defaults]` already applied).
@@ -19,6 +21,8 @@ pub struct RouteOptions {
     pub forwarded: bool,
     pub timeouts: Timeouts,
     pub retry: RetryOptions,
+    pub mirror: Option<MirrorOptions>,
+    pub fallback: Option<FallbackOptions>,
     pub request_body: BodyMode,
     /// Largest request body in bytes; more is a 413.
     pub max_body_size: u64,
@@ -86,8 +90,17 @@ pub enum ValuePattern {
 pub enum TargetOptions {
     /// Name of an upstream that exists.
     Upstream(String),
+    Split(SplitOptions),
     Redirect(RedirectOptions),
     Fixed(FixedAnswer),
+}
+
+/// What answers when the upstream has nobody left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FallbackOptions {
+    /// Name of another upstream that exists.
+    Upstream(String),
+    Page(FixedAnswer),
 }
 
 /// `redirect = { to = "https://api.example.com{path}", status = 301 }`

@@ -82,6 +82,12 @@ impl Breaker {
         admission
     }
 
+    /// True while nothing is let through.
+    pub fn is_open(&self, now: Instant) -> bool {
+        let is_open = |state| matches!(state, State::Open { until } if now < until);
+        self.is_tripped.load(Relaxed) && is_open(self.circuit.lock().expect("no panic while held").state)
+    }
+
     /// An admitted request is over. Gives the new state's name when it changed.
     pub fn note(
         &self,

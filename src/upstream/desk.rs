@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -11,6 +12,7 @@ use super::balance::{Balancer, Candidate, View};
 use super::budget::RetryBudget;
 use super::endpoint::Endpoint;
 use super::group::{Group, Published};
+use super::latencies::Latencies;
 use super::pin::Tie;
 use super::pool::{self, Connection};
 use crate::message::Failure;
@@ -31,6 +33,8 @@ struct Desk {
     balance: Balancer,
     budget: RetryBudget,
     retry_percent: u32,
+    /// Of hedged requests.
+    latencies: Latencies,
     random: Chance,
 }
 
@@ -62,6 +66,15 @@ pub fn choose(
         }
         desk.choose(tried, tie, record)
     })
+}
+
+/// What so many percent of this worker's answers stayed below; `None` while there were too few.
+pub fn quantile(group: &Arc<Group>, percent: u8) -> Option<Duration> {
+    at(group, |desk| desk.latencies.quantile(percent).map(Duration::from_micros))
+}
+
+pub fn note_latency(group: &Arc<Group>, took: Duration) {
+    at(group, |desk| desk.latencies.note(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)));
 }
 
 /// True when an endpoint whose slot is not in `tried` takes requests.
@@ -176,12 +189,17 @@ impl Desk {
             .map(|(endpoint, weight)| Candidate { identity: endpoint.identity, weight: *weight })
             .collect();
         let kind = published.options.balance.kind();
+        let (budget, latencies) = match before {
+            Some(desk) => (desk.budget, desk.latencies),
+            None => (RetryBudget::new(Instant::now()), Latencies::default()),
+        };
         Desk {
             group: Arc::downgrade(group),
             seats: published.seats.iter().map(|(endpoint, _)| Seat::new(endpoint)).collect(),
             draining: published.draining.iter().map(Seat::new).collect(),
             balance: Balancer::new(kind, &candidates, worker::index() as u64),
-            budget: before.map_or_else(|| RetryBudget::new(Instant::now()), |desk| desk.budget),
+            budget,
+            latencies,
             retry_percent: u32::from(published.options.retry_budget),
             random: Chance::new(),
             published,

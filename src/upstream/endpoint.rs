@@ -103,6 +103,7 @@ pub struct Counters {
     pub taken_over: AtomicU64,
     pub resends: AtomicU64,
     pub retries: AtomicU64,
+    pub hedges: AtomicU64,
     pub probe_failures: AtomicU64,
     pub check_passes: AtomicU64,
     pub check_failures: AtomicU64,

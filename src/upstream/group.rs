@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::breaker::Breaker;
 use super::endpoint::{Address, Endpoint, Mailboxes};
 use super::health::{self, Fitness, PlanRules};
+use super::mirror::MirrorCounters;
 use super::{EndpointAddress, EndpointOptions, UpstreamOptions};
 
 /// The groups of the running configuration, by name.
@@ -101,6 +102,10 @@ pub struct Group {
 pub struct GroupCounters {
     /// Repetitions that were due and not within the budget.
     pub budget_exhausted: AtomicU64,
+    /// Copies of requests that came here.
+    pub mirror: MirrorCounters,
+    /// Requests that another upstream got, or a fixed page answered, since nobody was left here.
+    pub fallbacks: AtomicU64,
 }
 
 #[derive(Debug)]

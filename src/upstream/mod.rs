@@ -1,5 +1,6 @@
 //! Choose an endpoint and send: groups of servers, their pools and their connections.
 
+mod attempt;
 pub mod balance;
 mod breaker;
 mod budget;
@@ -10,8 +11,11 @@ mod endpoint;
 mod forward;
 pub mod group;
 pub mod health;
+mod hedge;
 mod http1;
+mod latencies;
 mod loop_guard;
+pub mod mirror;
 mod observed;
 mod options;
 pub mod pin;
@@ -19,6 +23,7 @@ pub mod pool;
 mod probe;
 mod retry;
 mod send;
+pub mod split;
 mod spool;
 pub mod sticky;
 pub mod verdict;
@@ -26,6 +31,7 @@ pub mod verdict;
 pub use breaker::BreakerOptions;
 pub use endpoint::{Address, Endpoint};
 pub use group::{Group, Groups};
+pub use hedge::Hedge;
 pub use loop_guard::is_loop;
 pub use options::{
     Balance, BodyMode, EndpointAddress, EndpointOptions, PoolOptions, Timeouts, UpstreamOptions,

@@ -24,15 +24,24 @@ impl HashOn {
     /// The key of a request. One without the header, cookie or parameter goes by its client's address: an
     /// empty key would send all of these to one endpoint.
     pub fn key(&self, head: &RequestHead, client: IpAddr) -> u64 {
-        let found = match self {
+        self.value(head).map_or_else(|| address_key(client), hash_key)
+    }
+
+    /// What of the request itself it is about; `None` also for the client's address.
+    pub fn value<'h>(&self, head: &'h RequestHead) -> Option<&'h [u8]> {
+        match self {
             HashOn::ClientIp => None,
             HashOn::Path => Some(head.path()),
-            HashOn::Header(name) => head.fields.all_named(name.as_bytes()).next(),
+            HashOn::Header(name) => field(head, name.as_bytes()),
             HashOn::Cookie(name) => cookie(head, name.as_bytes()),
             HashOn::Query(name) => parameter(head, name.as_bytes()),
-        };
-        found.map_or_else(|| address_key(client), hash_key)
+        }
     }
+}
+
+/// The value of the first field with this name, in lower case.
+fn field<'h>(head: &'h RequestHead, lower: &[u8]) -> Option<&'h [u8]> {
+    head.fields.iter().find(|field| field.name.eq_ignore_ascii_case(lower)).map(|field| field.value)
 }
 
 /// The value of the first cookie with this name.

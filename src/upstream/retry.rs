@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http1::Method;
 
+use super::Hedge;
 use super::health::StatusSet;
 use crate::message::Failure;
 
@@ -23,6 +24,8 @@ pub struct RetryOptions {
     pub try_timeout: Option<Duration>,
     /// The wait before the first repetition is random up to this; it doubles with each one.
     pub backoff: Duration,
+    /// Another endpoint is asked too when an answer is late.
+    pub hedge: Option<Hedge>,
 }
 
 impl Default for RetryOptions {
@@ -35,6 +38,7 @@ impl Default for RetryOptions {
             on_status: StatusSet(Vec::new()),
             try_timeout: None,
             backoff: Duration::from_millis(25),
+            hedge: None,
         }
     }
 }

@@ -6,4 +6,5 @@ mod checks;
 mod operator;
 mod outliers;
 mod retries;
+mod several;
 mod stage;

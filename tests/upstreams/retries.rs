@@ -188,3 +188,43 @@ fn a_stale_connection_does_not_add_a_second_repetition() {
         assert!(all.iter().filter(|other| *other == id).count() <= 2, "{all:?}");
     }
 }
+
+/// When the answer is late, another endpoint is asked too.
+#[test]
+fn a_late_answer_is_overtaken_by_another_endpoint() {
+    let [a, b] = [Server::start("a"), Server::start("b")];
+    a.waits(Duration::from_secs(5));
+    let palisade = proxy(&[&a, &b], r#"routes.all.retry = { hedge = "50ms" }"#);
+    let mut client = client_of(&palisade);
+    assert_eq!(served(&mut client, 6), ["b"; 6]);
+    assert_eq!(event(&palisade, &b, "hedge"), 3.0);
+    // What was given up does not come back as somebody else's answer.
+    a.waits(Duration::ZERO);
+    for index in 0..10 {
+        let response = client.get(&format!("/{index}"));
+        assert_eq!(response.header("Served-By"), Some(response.text()));
+    }
+    // Not what may have changed something, nor what has a body.
+    a.waits(Duration::from_millis(200));
+    for (method, body) in [("POST", &b""[..]), ("PUT", b"body")] {
+        let before = a.requests() + b.requests();
+        for _ in 0..2 {
+            assert_eq!(client.request(method, "/", &[], body).status, 200);
+        }
+        assert_eq!(a.requests() + b.requests() - before, 2, "{method}");
+    }
+}
+
+#[test]
+fn what_is_late_can_be_learned_from_the_answers() {
+    let [a, b] = [Server::start("a"), Server::start("b")];
+    let palisade = proxy(&[&a, &b], r#"routes.all.retry = { hedge = "p90" }"#);
+    let mut client = client_of(&palisade);
+    // Enough answers to know; a few of them may be late already.
+    served(&mut client, 60);
+    let before = event(&palisade, &a, "hedge") + event(&palisade, &b, "hedge");
+    a.waits(Duration::from_secs(5));
+    assert_eq!(served(&mut client, 4), ["b"; 4]);
+    let after = event(&palisade, &a, "hedge") + event(&palisade, &b, "hedge");
+    assert!(after >= before + 2.0, "{before} {after}");
+}

@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use http1::RequestHead;
 
 use super::Text;
+use crate::route::{FallbackOptions, RouteOptions};
 use crate::upstream::balance::{Balancer, Bound, Candidate, View, hash_key};
 use crate::upstream::health::BACKUP;
 use crate::upstream::pin::HashOn;
+use crate::upstream::split::SplitOptions;
 use crate::upstream::{Balance, EndpointAddress, EndpointOptions, UpstreamOptions};
 
 /// "round robin over a, b (weight 2)"
@@ -70,6 +72,55 @@ pub fn pick(text: &mut Text, upstream: &UpstreamOptions, head: &RequestHead, cli
     };
     if let Some(picked) = picked {
         text.line("picks", &format!("{picked}, while it is up"));
+    }
+}
+
+/// "stable 95 %, canary 5 %, by the cookie session"
+pub fn split_told(split: &SplitOptions) -> String {
+    let total: u64 = split.shares.iter().map(|(_, share)| u64::from(*share)).sum();
+    let shares: Vec<String> = split
+        .shares
+        .iter()
+        .map(|(name, share)| format!("{name} {} %", u64::from(*share) * 100 / total.max(1)))
+        .collect();
+    let by = split.by.as_ref().map_or("by turns".to_owned(), |on| format!("by {}", key(on)));
+    let over = split
+        .over
+        .as_ref()
+        .map_or(String::new(), |over| format!("; {} can ask for {}", key(&over.on), over.upstream));
+    format!("{}, {by}{over}", shares.join(", "))
+}
+
+/// Whom it chooses, where that is not a matter of turns.
+pub fn split_pick<'s>(split: &'s SplitOptions, head: &RequestHead, client: IpAddr) -> Option<&'s str> {
+    let place = split.place_of(head, client, None)?;
+    split.shares.get(place).map(|(name, _)| name.as_str())
+}
+
+/// Lines on what else happens to a request.
+pub fn beside(text: &mut Text, route: &RouteOptions) {
+    let retry = &route.retry;
+    if retry.attempts > 0 {
+        let mut after = Vec::new();
+        for (is_on, word) in
+            [(retry.on_connect, "connect"), (retry.on_reset, "reset"), (retry.on_timeout, "timeout")]
+        {
+            after.extend(is_on.then(|| word.to_owned()));
+        }
+        after.extend(retry.on_status.0.iter().map(|(first, last)| match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        }));
+        let times = if retry.attempts == 1 { "once".to_owned() } else { format!("{} times", retry.attempts) };
+        text.line("retry", &format!("{times} after {}", after.join(", ")));
+    }
+    if let Some(mirror) = &route.mirror {
+        text.line("mirror", &format!("{} % to {}", mirror.percent, mirror.upstream));
+    }
+    match &route.fallback {
+        Some(FallbackOptions::Upstream(name)) => text.line("fallback", name),
+        Some(FallbackOptions::Page(page)) => text.line("fallback", &format!("a page with {}", page.status)),
+        None => {}
     }
 }
 

@@ -140,6 +140,8 @@ fn route(name: String, matches: RouteMatch) -> RouteOptions {
         forwarded: false,
         timeouts: Timeouts::default(),
         retry: RetryOptions::default(),
+        mirror: None,
+        fallback: None,
         request_body: BodyMode::Buffer,
         max_body_size: 0,
     }

@@ -1,0 +1,297 @@
+//! One request on its way to an endpoint: choose, take a connection, exchange; and again, when that gave
+//! nothing and the rules allow it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+
+use ::http1::Method;
+use tokio::time::Instant;
+
+use super::connect::connect;
+use super::desk::{self, Choice};
+use super::endpoint::Endpoint;
+use super::forward::Facts;
+use super::hedge::may_hedge;
+use super::http1::{Payload, Try, Unanswered, exchange};
+use super::pin::Tie;
+use super::pool::{self, Acquired, Connection, Permit};
+use super::retry::{self, Attempt, History, Next, RetryOptions, Stage};
+use super::{Sending, Timeouts, Upstream};
+use crate::message::{Failure, Request, Response};
+use crate::observe::Record;
+
+impl Upstream {
+    /// The first sending; nearly always the only one.
+    pub(super) async fn send_payload<'c>(
+        &self,
+        request: &Request<'c>,
+        facts: &Facts<'_>,
+        payload: &mut Payload<'c>,
+        sending: &Sending,
+        started: Instant,
+        record: &mut Record,
+    ) -> Result<Response<'c>, Failure> {
+        let obtained = match desk::choose(&self.group, &[], &facts.tie, record)? {
+            Choice::Idle(connection) => Ok(Obtained { connection, reused: true, now: started }),
+            Choice::Endpoint(endpoint) => obtain(&endpoint, request, sending.timeouts).await,
+        };
+        let missed = match obtained {
+            Ok(obtained) if sending.retry.hedge.is_some() && may_hedge(request, payload) => {
+                match Box::pin(self.send_hedged(obtained, request, facts, sending, record)).await {
+                    Ok(response) => return Ok(response),
+                    Err(missed) => missed,
+                }
+            }
+            Ok(obtained) => match ask(obtained, request, facts, payload, sending).await {
+                Ok(response) => return Ok(response),
+                Err(missed) => missed,
+            },
+            Err(missed) => missed,
+        };
+        Box::pin(self.send_again(request, facts, payload, sending, missed, record)).await
+    }
+
+    /// After a sending that failed: all the others that the rules allow.
+    async fn send_again<'c>(
+        &self,
+        request: &Request<'c>,
+        facts: &Facts<'_>,
+        payload: &mut Payload<'c>,
+        sending: &Sending,
+        mut last: Missed<'c>,
+        record: &mut Record,
+    ) -> Result<Response<'c>, Failure> {
+        let options = &sending.retry;
+        let mut history = History::default();
+        let mut tried: Vec<usize> = Vec::new();
+        loop {
+            let attempt = last.attempt(request.head.method, payload);
+            tried.push(last.slot());
+            history.connects += usize::from(matches!(last, Missed::Connection(..)));
+            let next = retry::next(&attempt, &history, options);
+            let obtained = match next {
+                Next::GiveUp => return last.into_final(),
+                Next::Fresh => {
+                    history.freshened = true;
+                    record.attempts = record.attempts.saturating_add(1);
+                    last.freshen(request, sending.timeouts).await?
+                }
+                Next::Elsewhere if desk::has_other(&self.group, &tried) => {
+                    desk::choose(&self.group, &tried, &facts.tie, record)?
+                        .obtain(request, sending.timeouts)
+                        .await
+                }
+                Next::Elsewhere | Next::Again => {
+                    let insists = retry::may_insist(attempt.stage, &history, options);
+                    if !insists && !desk::has_other(&self.group, &tried)
+                        || !self.may_repeat(request, options, &mut history).await
+                    {
+                        return last.into_final();
+                    }
+                    self.obtain_again(request, sending, &tried, &facts.tie, record).await?
+                }
+            };
+            last = match obtained {
+                Ok(obtained) => match ask(obtained, request, facts, payload, sending).await {
+                    Ok(response) => return Ok(response),
+                    Err(missed) => missed,
+                },
+                Err(missed) => missed,
+            };
+        }
+    }
+
+    /// Waits before a repetition; false when the budget has none left: the client gets what there is.
+    async fn may_repeat(&self, request: &Request<'_>, options: &RetryOptions, history: &mut History) -> bool {
+        let now = Instant::now();
+        let Some(share) = desk::spend_retry(&self.group, now) else {
+            self.group.counters.budget_exhausted.fetch_add(1, Relaxed);
+            return false;
+        };
+        let wait = options.longest_wait(history.repeated).mul_f32(share);
+        history.repeated += 1;
+        let _ = request.watchdog.limit(now + wait, |_| Poll::<()>::Pending).await;
+        true
+    }
+
+    /// A connection for a repetition, to an endpoint that was not tried yet when there is one. It is a new
+    /// one: a stale one would make a third sending of it.
+    async fn obtain_again<'c>(
+        &self,
+        request: &Request<'c>,
+        sending: &Sending,
+        tried: &[usize],
+        tie: &Tie<'_>,
+        record: &mut Record,
+    ) -> Result<Result<Obtained, Missed<'c>>, Failure> {
+        let choice = desk::choose(&self.group, tried, tie, record)
+            .or_else(|_| desk::choose_again(&self.group, tie, record))?;
+        let endpoint = choice.endpoint().clone();
+        endpoint.counters.retries.fetch_add(1, Relaxed);
+        let missed = |failure| Missed::Connection(failure, endpoint.slot.index);
+        let acquired = match choice {
+            Choice::Idle(connection) => Ok(connection.into_permit()),
+            Choice::Endpoint(_) => match pool::acquire(&endpoint, request.watchdog).await {
+                Ok(Acquired::Reused(connection)) => Ok(connection.into_permit()),
+                Ok(Acquired::Open(permit)) => Ok(permit),
+                Err(failure) => Err(failure),
+            },
+        };
+        let permit = match acquired {
+            Ok(permit) => permit,
+            Err(failure) => return Ok(Err(missed(failure))),
+        };
+        Ok(open(permit, request, sending.timeouts).await)
+    }
+}
+
+/// A connection to send a request over.
+pub(super) struct Obtained {
+    pub connection: Connection,
+    /// It has served a request before.
+    pub reused: bool,
+    /// When it was there.
+    pub now: Instant,
+}
+
+impl Choice {
+    pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
+        match self {
+            Choice::Idle(connection) => connection.endpoint(),
+            Choice::Endpoint(endpoint) => endpoint,
+        }
+    }
+
+    pub(super) async fn obtain<'c>(
+        self,
+        request: &Request<'_>,
+        timeouts: Timeouts,
+    ) -> Result<Obtained, Missed<'c>> {
+        match self {
+            Choice::Idle(connection) => Ok(Obtained { connection, reused: true, now: Instant::now() }),
+            Choice::Endpoint(endpoint) => obtain(&endpoint, request, timeouts).await,
+        }
+    }
+}
+
+/// A connection that is free, or a new one; waits in the queue when there may be neither.
+async fn obtain<'c>(
+    endpoint: &Arc<Endpoint>,
+    request: &Request<'_>,
+    timeouts: Timeouts,
+) -> Result<Obtained, Missed<'c>> {
+    match pool::acquire(endpoint, request.watchdog).await {
+        Ok(Acquired::Reused(connection)) => Ok(Obtained { connection, reused: true, now: Instant::now() }),
+        Ok(Acquired::Open(permit)) => open(permit, request, timeouts).await,
+        Err(failure) => Err(Missed::Connection(failure, endpoint.slot.index)),
+    }
+}
+
+async fn open<'c>(permit: Permit, request: &Request<'_>, timeouts: Timeouts) -> Result<Obtained, Missed<'c>> {
+    let slot = permit.endpoint().slot.index;
+    if permit.endpoint().exceeds_group() {
+        return Err(Missed::Connection(Failure::BreakerFull("breaker.max_connections"), slot));
+    }
+    match connect(permit, timeouts.connect, request.watchdog).await {
+        Ok(connection) => Ok(Obtained { connection, reused: false, now: Instant::now() }),
+        Err(failure) => Err(Missed::Connection(failure, slot)),
+    }
+}
+
+/// Sends the request and reads the head of the answer.
+#[inline]
+pub(super) async fn ask<'c>(
+    obtained: Obtained,
+    request: &Request<'c>,
+    facts: &Facts<'_>,
+    payload: &mut Payload<'c>,
+    sending: &Sending,
+) -> Result<Response<'c>, Missed<'c>> {
+    let Obtained { connection, reused, now } = obtained;
+    let (slot, identity) = (connection.endpoint().slot.index, connection.endpoint().identity);
+    let this = Try { reused, timeouts: sending.timeouts, limit: sending.retry.try_timeout, now };
+    match exchange(connection, request, facts, payload.turn(), this).await {
+        Ok(mut response) if !sending.retry.wants_status(response.head.status) => {
+            if let Some(stick) = &facts.tie.stick {
+                stick.mark(&mut response, identity);
+            }
+            Ok(response)
+        }
+        Ok(response) => Err(Missed::Status(Box::new(response), slot)),
+        Err(unanswered) => Err(Missed::Answer(unanswered)),
+    }
+}
+
+/// A sending that gave nothing for the client, yet.
+pub(super) enum Missed<'c> {
+    /// No connection to the endpoint with this slot.
+    Connection(Failure, usize),
+    /// No answer.
+    Answer(Box<Unanswered>),
+    /// An answer with a status after which the user wants another try.
+    Status(Box<Response<'c>>, usize),
+}
+
+impl<'c> Missed<'c> {
+    fn attempt(&self, method: Method, payload: &Payload<'_>) -> Attempt {
+        let replayable = payload.is_replayable();
+        match self {
+            Missed::Connection(failure, _) => Attempt {
+                stage: Stage::of_connect(*failure),
+                reused: false,
+                written: 0,
+                answered: false,
+                replayable,
+                method,
+            },
+            Missed::Answer(unanswered) => Attempt {
+                stage: Stage::of_exchange(unanswered.failure),
+                reused: unanswered.reused,
+                written: unanswered.written,
+                answered: unanswered.answered,
+                replayable,
+                method,
+            },
+            Missed::Status(..) => Attempt {
+                stage: Stage::Status,
+                reused: false,
+                written: u64::MAX,
+                answered: true,
+                replayable,
+                method,
+            },
+        }
+    }
+
+    pub fn slot(&self) -> usize {
+        match self {
+            Missed::Connection(_, slot) | Missed::Status(_, slot) => *slot,
+            Missed::Answer(unanswered) => unanswered.connection.endpoint().slot.index,
+        }
+    }
+
+    fn into_final(self) -> Result<Response<'c>, Failure> {
+        match self {
+            Missed::Connection(failure, _) => Err(failure),
+            Missed::Answer(unanswered) => Err(unanswered.failure),
+            Missed::Status(response, _) => Ok(*response),
+        }
+    }
+
+    /// A new connection in the place of the dead one.
+    async fn freshen(
+        self,
+        request: &Request<'_>,
+        timeouts: Timeouts,
+    ) -> Result<Result<Obtained, Missed<'c>>, Failure> {
+        let unanswered = match self {
+            Missed::Answer(unanswered) => unanswered,
+            Missed::Connection(failure, _) => return Err(failure),
+            Missed::Status(..) => return Err(Failure::NoEndpoint),
+        };
+        let permit = unanswered.connection.into_permit();
+        permit.endpoint().counters.resends.fetch_add(1, Relaxed);
+        Ok(open(permit, request, timeouts).await)
+    }
+}
