@@ -1,5 +1,8 @@
 //! The hall: one loaded configuration made ready, and the way of a request through it.
 
+#[cfg(debug_assertions)]
+mod fault;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -60,6 +63,8 @@ impl Proxy {
         request: &mut Request<'c>,
         record: &mut Record,
     ) -> Response<'c> {
+        #[cfg(debug_assertions)]
+        fault::before(&request.head);
         let behind;
         let mut client = client;
         if !self.trusted_proxies.is_empty() {
@@ -71,6 +76,12 @@ impl Proxy {
             keep_request_id(request);
         }
         match self.answer(client, request, record).await {
+            #[cfg(debug_assertions)]
+            Ok(mut response) => {
+                fault::within(&request.head, &mut response);
+                response
+            }
+            #[cfg(not(debug_assertions))]
             Ok(response) => response,
             Err(failure) => {
                 record.failure = Some(failure);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use testkit::{Client, Origin, Palisade, poll_until, temp_dir};
+use testkit::{Client, Metrics, Origin, Palisade, poll_until, temp_dir};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -190,6 +190,25 @@ fn what_a_proxy_prints_is_a_configuration() {
     assert!(checked.status.success(), "{}", err(&checked));
 }
 
+/// People paste URLs. What cannot be used is not printed.
+#[test]
+fn a_proxy_takes_urls_and_prints_nothing_wrong() {
+    let dir = temp_dir();
+    let file = dir.join("printed.toml");
+    let printed =
+        palisade(&["proxy", "--to", "http://127.0.0.1:3000/", "--to", "http://localhost", "--print"]);
+    assert!(out(&printed).contains("\"127.0.0.1:3000\", \"localhost:80\""), "{}", out(&printed));
+    fs::write(&file, &printed.stdout).expect("a file");
+    let checked = palisade(&["check", "-c", &file.to_string_lossy()]);
+    assert!(checked.status.success(), "{}", err(&checked));
+    for wrong in ["https://127.0.0.1:3000", "http://127.0.0.1:3000/path", "nonsense"] {
+        let printed = palisade(&["proxy", "--to", wrong, "--print"]);
+        assert_eq!(printed.status.code(), Some(1), "{wrong}");
+        assert_eq!(out(&printed), "", "{wrong}");
+        assert!(err(&printed).contains("error:"), "{wrong}: {}", err(&printed));
+    }
+}
+
 #[test]
 fn the_demo_does_what_it_says() {
     let running = Running::start(&["demo", "--listen", "127.0.0.1:0"]);
@@ -256,6 +275,79 @@ fn a_running_proxy_is_asked_over_its_socket() {
     let nobody = palisade(&["status", "--socket", &socket]);
     assert_eq!(nobody.status.code(), Some(1));
     assert!(err(&nobody).contains("nobody answers"), "{}", err(&nobody));
+}
+
+/// A file that is wrong names the socket all the same, and the running proxy hears of it.
+#[test]
+fn a_reload_with_a_wrong_file_is_one_that_failed() {
+    let config = |more: &str| {
+        format!(
+            "[listeners.http]\naddress = \"127.0.0.1:0\"\n[routes.a]\nrespond = {{ status = 204 }}\n{more}\n\
+             [admin]\naddress = \"127.0.0.1:0\"\nsocket = \"{{dir}}/admin.sock\"\n"
+        )
+    };
+    let running = Palisade::start(env!("CARGO_BIN_EXE_palisade"), &config(""));
+    let file = running.dir().join("palisade.toml").to_string_lossy().into_owned();
+    let failed = || Metrics::scrape(running.address("admin")).sum("failed_reloads_total", &[]);
+    running.rewrite_config(&config("pth = \"/x\""));
+    let refused = palisade(&["reload", "-c", &file]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("did you mean `path`?"), "{}", err(&refused));
+    assert_eq!(failed(), 1.0);
+    // Where not even the socket can be read, nobody is asked, and that is said.
+    running.rewrite_config("[[[");
+    let refused = palisade(&["reload", "-c", &file]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("was not asked"), "{}", err(&refused));
+    assert_eq!(failed(), 1.0);
+    running.rewrite_config(&config(""));
+    assert!(palisade(&["reload", "-c", &file]).status.success());
+}
+
+#[test]
+fn the_status_tells_what_runs_and_where() {
+    let config = |more: &str| {
+        format!(
+            "[listeners.http]\naddress = \"127.0.0.1:0\"\n[routes.a]\nrespond = {{ status = 204 }}\n{more}\n\
+             [admin]\naddress = \"127.0.0.1:0\"\nsocket = \"{{dir}}/admin.sock\"\n[server]\nworkers = 2\n"
+        )
+    };
+    let running = Palisade::start(env!("CARGO_BIN_EXE_palisade"), &config(""));
+    let socket = running.dir().join("admin.sock").to_string_lossy().into_owned();
+    let _client = Client::connect(running.address("http"));
+    poll_until(SOON, "the connection to be shown", || {
+        out(&palisade(&["status", "--socket", &socket])).contains("connections 1\n")
+    });
+    let status = out(&palisade(&["status", "--socket", &socket]));
+    let listener = format!("listener    http on {}\n", running.address("http"));
+    for part in
+        [concat!("version     ", env!("CARGO_PKG_VERSION")), "up          ", "workers     2\n", &listener]
+    {
+        assert!(status.contains(part), "no {part:?} in:\n{status}");
+    }
+    running.rewrite_config(&config("[listeners.more]\naddress = \"unix:{dir}/more.sock\""));
+    assert!(palisade(&["reload", "--socket", &socket]).status.success());
+    let status = out(&palisade(&["status", "--socket", &socket]));
+    assert!(status.contains("listener    more on unix:"), "{status}");
+}
+
+/// The start page of the admin address names all that is there, and that is there.
+#[test]
+fn the_admin_address_tells_what_it_has() {
+    let running = Palisade::start(
+        env!("CARGO_BIN_EXE_palisade"),
+        "listeners.http.address = \"127.0.0.1:0\"\nroutes.a.respond = { status = 204 }\n\
+         admin.address = \"127.0.0.1:0\"\nadmin.socket = \"{dir}/admin.sock\"\n",
+    );
+    let mut client = Client::connect(running.address("admin"));
+    let index = client.get("/");
+    assert_eq!(index.status, 200);
+    let pages: Vec<&str> = index.text().lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+    assert!(pages.len() >= 5 && !index.text().contains("POST"), "{}", index.text());
+    for page in pages {
+        assert_eq!(client.get(page).status, 200, "{page}");
+    }
+    assert!(Client::connect(running.listener("admin-socket")).get("/").text().contains("POST /reload"));
 }
 
 #[test]

@@ -4,14 +4,15 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use testkit::{Client, Launch, Metrics, Origin, Palisade, Script, canary, canary_on, pattern, poll_until};
+use testkit::{
+    Client, Launch, Origin, Palisade, SOON, Script, canary, canary_on, pattern, poll_until, until_still,
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_palisade");
-const SOON: Duration = Duration::from_secs(10);
 
 fn config(origin: &Origin, more: &str) -> String {
     format!(
@@ -31,31 +32,12 @@ fn proxy_for(origin: &Origin, more: &str) -> Palisade {
     Palisade::start(BINARY, &config(origin, more))
 }
 
-fn client_of(palisade: &Palisade) -> Client {
-    Client::connect(palisade.address("http"))
-}
-
 fn metric(palisade: &Palisade, name: &str) -> f64 {
-    Metrics::scrape(palisade.address("admin")).sum(name, &[])
+    palisade.metrics().sum(name, &[])
 }
 
 fn expect_reason(palisade: &Palisade, reason: &str) {
     palisade.wait_stdout(&format!("\"reason\":\"{reason}\""), SOON);
-}
-
-/// The echo service, behind which requests for `/held` wait until the door is opened.
-fn holding_origin() -> (Origin, Arc<AtomicBool>) {
-    let door = Arc::new(AtomicBool::new(false));
-    let origin = Origin::scripted({
-        let door = door.clone();
-        move |request, _| {
-            if request.target.starts_with("/held") {
-                poll_until(Duration::from_secs(30), "the door to open", || door.load(SeqCst));
-            }
-            Script::echo(request)
-        }
-    });
-    (origin, door)
 }
 
 /// Reads on until the end; bytes that come on the way do not matter.
@@ -69,7 +51,7 @@ fn expect_end(client: &mut Client, within: Duration) {
 fn a_head_that_drips_is_cut_at_an_absolute_deadline() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.head_timeout = \"400ms\"");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     let started = Instant::now();
     // Every byte is in time after the last one; all of them together are not.
     let head = "GET /drip HTTP/1.1\r\nHost: a\r\nX: y\r\n".repeat(3);
@@ -88,7 +70,7 @@ fn a_head_that_drips_is_cut_at_an_absolute_deadline() {
 fn a_second_head_that_drips_is_cut_too() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.head_timeout = \"400ms\"\nserver.idle_timeout = \"30s\"");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     canary_on(&mut client, &origin);
     client.send("GET /second HTTP/1.1\r\nHo");
     assert_eq!(client.read_response().status, 408);
@@ -103,7 +85,7 @@ fn a_half_head_behind_many_requests_is_cut_too() {
     let more = "routes.fixed = { path = \"/fixed\", respond = { status = 200, body = \"x\" } }\n\
                 server.rate_grace = \"1s\"\nserver.head_timeout = \"1500ms\"";
     let palisade = proxy_for(&origin, more);
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     let many = "GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n".repeat(300);
     client.send(format!("{many}GET /half HTTP/1.1\r\nHost"));
     for _ in 0..300 {
@@ -118,10 +100,10 @@ fn a_half_head_behind_many_requests_is_cut_too() {
 fn a_connection_that_says_nothing_is_closed() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.head_timeout = \"300ms\"\nserver.idle_timeout = \"600ms\"");
-    let mut silent = client_of(&palisade);
+    let mut silent = palisade.client();
     expect_end(&mut silent, Duration::from_secs(5));
     assert_eq!(silent.unread(), "");
-    let mut idle = client_of(&palisade);
+    let mut idle = palisade.client();
     canary_on(&mut idle, &origin);
     let since = Instant::now();
     expect_end(&mut idle, Duration::from_secs(5));
@@ -132,11 +114,11 @@ fn a_connection_that_says_nothing_is_closed() {
 fn five_hundred_slow_heads_slow_nobody_down() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.head_timeout = \"2s\"");
-    let mut slow: Vec<_> = (0..500).map(|_| client_of(&palisade)).collect();
+    let mut slow: Vec<_> = (0..500).map(|_| palisade.client()).collect();
     for client in &mut slow {
         client.send("GET /slow HTTP/1.1\r\nHost: a\r\nX: ");
     }
-    let mut fast = client_of(&palisade);
+    let mut fast = palisade.client();
     let mut times = Vec::new();
     for turn in 0..100 {
         // Drips on, so that only an absolute deadline ends it.
@@ -169,7 +151,7 @@ fn a_body_that_drips_is_a_408_and_cancels_the_upstream_side() {
                 "server.min_rate = \"1KiB/s\"\nserver.rate_grace = \"1s\"\nroutes.all.request_body = \"{mode}\""
             ),
         );
-        let mut client = client_of(&palisade);
+        let mut client = palisade.client();
         client.send("POST /drip HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
         let started = Instant::now();
         // 200 bytes a second.
@@ -192,7 +174,7 @@ fn a_body_that_drips_is_a_408_and_cancels_the_upstream_side() {
 fn a_body_that_stops_is_a_408() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.min_rate = \"1B/s\"\nserver.rate_grace = \"1s\"");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     client.send("POST /stops HTTP/1.1\r\nHost: a\r\nContent-Length: 44\r\n\r\n");
     assert_eq!(client.read_response().status, 408);
     // What comes late is no request.
@@ -208,7 +190,7 @@ fn a_body_that_stops_is_a_408() {
 fn a_body_that_is_fast_enough_is_not_cut() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.min_rate = \"1KiB/s\"\nserver.rate_grace = \"1s\"");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n");
     let body = pattern(10_000);
     for piece in body.chunks(400) {
@@ -221,12 +203,42 @@ fn a_body_that_is_fast_enough_is_not_cut() {
     canary_on(&mut client, &origin);
 }
 
+/// The invitation to send a body has to be taken too. Behind exactly as many answers as the socket holds it
+/// waits for a client that reads nothing.
+#[test]
+fn an_invitation_that_is_not_read_has_a_deadline() {
+    let origin = Origin::echo();
+    let palisade = proxy_for(
+        &origin,
+        "server.workers = 1\nserver.min_rate = 0\nserver.send_timeout = \"1s\"\n\
+         listeners.local.address = \"unix:{dir}/http.sock\"\n\
+         routes.fixed = { path = \"/fixed\", respond = { status = 200, body = \"x\" } }",
+    );
+    let fixed = "GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n";
+    // How many answers a client that does not read gets: all but the one that is cut. A Unix socket is full
+    // after so many messages, whatever the machine.
+    let mut glutton = Client::connect(palisade.listener("local"));
+    glutton.send(fixed.repeat(1000));
+    expect_reason(&palisade, "client_too_slow");
+    let taken = palisade.stdout().lines().filter(|line| line.contains("\"target\":\"/fixed\"")).count() - 1;
+    assert!((1..1000).contains(&taken), "{taken} answers");
+
+    let mut invited = Client::connect(palisade.listener("local"));
+    let expecting = "POST /expects HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    invited.send(format!("{}{expecting}", fixed.repeat(taken)));
+    // The answer that says so is not read either.
+    poll_until(SOON, "the invitation to be given up", || {
+        palisade.stdout().lines().any(|line| line.contains("/expects") && line.contains("\"status\":408"))
+    });
+    canary(palisade.address("http"), &origin);
+}
+
 /// Without a time of grace a second is the least over which a rate can be told.
 #[test]
 fn no_grace_does_not_mean_no_patience() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.min_rate = \"1KiB/s\"\nserver.rate_grace = \"0s\"");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n");
     thread::sleep(Duration::from_millis(150));
     client.send(pattern(2000));
@@ -266,23 +278,10 @@ fn large_origin() -> (Origin, Arc<AtomicUsize>) {
 
 /// Asks for the large answer with a small receive buffer, and reads nothing.
 fn lazy_reader(palisade: &Palisade) -> Client {
-    let mut client = client_of(palisade);
+    let mut client = palisade.client();
     socket2::SockRef::from(&*client.stream()).set_recv_buffer_size(64 << 10).unwrap();
     client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
     client
-}
-
-/// Waits until `written` has not moved for a while.
-fn until_stuck(written: &AtomicUsize) -> usize {
-    let (mut last, mut since) = (0, Instant::now());
-    poll_until(SOON, "the origin to be held up", || {
-        let now = written.load(SeqCst);
-        if now != last {
-            (last, since) = (now, Instant::now());
-        }
-        last > 0 && since.elapsed() > Duration::from_millis(300)
-    });
-    last
 }
 
 #[test]
@@ -331,7 +330,7 @@ fn an_answer_that_comes_slowly_is_not_the_readers_fault() {
         &origin,
         "server.send_timeout = \"300ms\"\nserver.min_rate = \"1KiB/s\"\nserver.rate_grace = \"500ms\"",
     );
-    assert_eq!(client_of(&palisade).get("/trickle").text(), "xxxxxxxxxx");
+    assert_eq!(palisade.client().get("/trickle").text(), "xxxxxxxxxx");
 }
 
 // ---- Too many connections ----
@@ -341,7 +340,7 @@ fn hold(palisade: &Palisade, origin: &Origin, count: usize) -> Vec<Client> {
     let before = origin.requests().len();
     let clients = (0..count)
         .map(|_| {
-            let mut client = client_of(palisade);
+            let mut client = palisade.client();
             client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
             client
         })
@@ -362,16 +361,16 @@ fn expect_busy(mut client: Client) {
 #[test]
 fn max_connections_is_kept_and_the_rest_is_told() {
     for workers in [1, 2] {
-        let (origin, door) = holding_origin();
+        let (origin, door) = Origin::holding();
         let palisade =
             proxy_for(&origin, &format!("server.workers = {workers}\nserver.max_connections = 10"));
         let held = hold(&palisade, &origin, 10);
         assert_eq!(metric(&palisade, "open_connections"), 10.0, "the operator is not counted");
         for _ in 0..5 {
-            expect_busy(client_of(&palisade));
+            expect_busy(palisade.client());
         }
         assert_eq!(metric(&palisade, "connections_refused_total"), 5.0);
-        door.store(true, SeqCst);
+        door.open();
         for mut client in held {
             assert_eq!(client.read_response().status, 200);
         }
@@ -382,16 +381,16 @@ fn max_connections_is_kept_and_the_rest_is_told() {
 /// Who has sent a request before he was refused still gets to read why.
 #[test]
 fn a_refused_request_gets_to_read_why() {
-    let (origin, door) = holding_origin();
+    let (origin, door) = Origin::holding();
     let palisade = proxy_for(&origin, "server.workers = 2\nserver.max_connections = 4");
     let held = hold(&palisade, &origin, 4);
     for _ in 0..50 {
-        let mut client = client_of(&palisade);
+        let mut client = palisade.client();
         // The proxy may have refused and closed before this.
         let _ = client.try_send("POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
         assert_eq!(client.read_response().status, 503);
     }
-    door.store(true, SeqCst);
+    door.open();
     for mut client in held {
         assert_eq!(client.read_response().status, 200);
     }
@@ -399,13 +398,37 @@ fn a_refused_request_gets_to_read_why() {
     assert!(origin.requests().iter().all(|request| request.target != "/refused"));
 }
 
+/// Connections that come without end have their turn, and then those that are here have theirs.
+#[test]
+fn a_flood_of_connections_leaves_room_for_requests() {
+    const FLOOD: usize = 2000;
+    let origin = Origin::echo();
+    let palisade = proxy_for(&origin, "server.workers = 1\nlisteners.http.backlog = 4096");
+    let mut admin = Client::connect(palisade.address("admin"));
+    assert_eq!(admin.get("/live").status, 200);
+    palisade.freeze();
+    let flood: Vec<_> = (0..FLOOD).map(|_| palisade.client()).collect();
+    // Behind them in the order of events, and on the same worker.
+    admin.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    palisade.thaw();
+    let page = admin.read_response();
+    let accepted =
+        page.text().lines().find_map(|line| line.strip_prefix("palisade_connections_accepted_total "));
+    let accepted: usize = accepted.expect("a counter").parse().unwrap();
+    assert!(accepted < FLOOD / 2, "{accepted} connections were accepted before a request was looked at");
+    poll_until(SOON, "all of them to be accepted", || {
+        metric(&palisade, "connections_accepted_total") >= FLOOD as f64
+    });
+    drop(flood);
+}
+
 #[test]
 fn idle_connections_make_room_for_new_ones() {
     for workers in [1, 2] {
-        let (origin, door) = holding_origin();
+        let (origin, door) = Origin::holding();
         let palisade =
             proxy_for(&origin, &format!("server.workers = {workers}\nserver.max_connections = 10"));
-        let mut idle: Vec<_> = (0..10).map(|_| client_of(&palisade)).collect();
+        let mut idle: Vec<_> = (0..10).map(|_| palisade.client()).collect();
         for client in &mut idle {
             canary_on(client, &origin);
         }
@@ -416,8 +439,8 @@ fn idle_connections_make_room_for_new_ones() {
             expect_end(client, SOON);
         }
         // Now all are busy.
-        expect_busy(client_of(&palisade));
-        door.store(true, SeqCst);
+        expect_busy(palisade.client());
+        door.open();
         for mut client in held {
             assert_eq!(client.read_response().status, 200);
         }
@@ -427,22 +450,22 @@ fn idle_connections_make_room_for_new_ones() {
 
 #[test]
 fn one_client_cannot_take_the_places_of_all() {
-    let (origin, door) = holding_origin();
+    let (origin, door) = Origin::holding();
     let palisade = proxy_for(
         &origin,
         "server.workers = 2\nserver.max_connections = 100\nserver.max_connections_per_client = 3",
     );
     let held = hold(&palisade, &origin, 3);
-    expect_busy(client_of(&palisade));
+    expect_busy(palisade.client());
     let other = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
     let mut neighbour = Client::connect_from(other, palisade.address("http"));
     canary_on(&mut neighbour, &origin);
-    door.store(true, SeqCst);
+    door.open();
     for mut client in held {
         assert_eq!(client.read_response().status, 200);
     }
     poll_until(SOON, "the places of the first client", || {
-        client_of(&palisade).request("GET", "/canary-x", &[("Connection", "close")], b"").status == 200
+        palisade.client().request("GET", "/canary-x", &[("Connection", "close")], b"").status == 200
     });
 }
 
@@ -452,7 +475,7 @@ fn one_client_cannot_take_the_places_of_all() {
 fn begun(palisade: &Palisade, count: usize) -> Vec<Client> {
     (0..count)
         .map(|_| {
-            let mut client = client_of(palisade);
+            let mut client = palisade.client();
             client.send("G");
             client
         })
@@ -485,7 +508,7 @@ fn without_descriptors_for_the_origin_it_is_a_503_and_nobody_is_banned() {
     let origin = Origin::echo();
     let launch = Launch::new(BINARY).open_files(64);
     let palisade = launch.start(&config(&origin, "server.workers = 1\nserver.head_timeout = \"60s\""));
-    let mut first = client_of(&palisade);
+    let mut first = palisade.client();
     first.send("G");
     let held = begun(&palisade, 100);
     palisade.wait_stderr("cannot accept connections for now", SOON);
@@ -518,7 +541,7 @@ fn a_thousand_slow_uploads_stay_within_the_quotas() {
         "server.body_memory = \"8MiB\"\nserver.body_disk = \"64MiB\"\nserver.body_folder = \"{dir}\"\n\
          server.rate_grace = \"60s\"",
     );
-    let mut uploads: Vec<_> = (0..UPLOADS).map(|_| client_of(&palisade)).collect();
+    let mut uploads: Vec<_> = (0..UPLOADS).map(|_| palisade.client()).collect();
     let piece = pattern(32 << 10);
     for client in &mut uploads {
         client.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
@@ -557,7 +580,7 @@ fn a_thousand_slow_uploads_stay_within_the_quotas() {
 fn a_body_beyond_the_quotas_is_a_507_and_the_next_one_fits() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.body_memory = \"64KiB\"\nserver.body_disk = \"256KiB\"");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     let mut writer = client.stream().try_clone().unwrap();
     let sending = thread::spawn(move || {
         let _ = writer.write_all(b"POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
@@ -572,7 +595,7 @@ fn a_body_beyond_the_quotas_is_a_507_and_the_next_one_fits() {
         metric(&palisade, "spool_memory_bytes") + metric(&palisade, "spool_disk_bytes") == 0.0
     });
     let body = pattern(200_000);
-    assert!(client_of(&palisade).request("POST", "/echo", &[], &body).body == body);
+    assert!(palisade.client().request("POST", "/echo", &[], &body).body == body);
     canary(palisade.address("http"), &origin);
     assert!(origin.requests().iter().all(|request| request.target != "/big"));
 }
@@ -587,9 +610,9 @@ fn a_disk_that_fails_is_a_507() {
         &format!("server.body_memory = \"64KiB\"\nserver.body_folder = \"{}\"", folder.display()),
     );
     drop(folder);
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     assert_eq!(client.request("POST", "/small", &[], &pattern(1000)).status, 200);
-    let mut other = client_of(&palisade);
+    let mut other = palisade.client();
     assert_eq!(other.request("POST", "/big", &[], &pattern(200_000)).status, 507);
     expect_reason(&palisade, "out_of_space");
     assert_eq!(metric(&palisade, "spool_disk_bytes"), 0.0);
@@ -618,7 +641,7 @@ fn announced_sizes_allocate_nothing() {
             "Transfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\nx",
         ] {
             for _ in 0..25 {
-                let mut client = client_of(&palisade);
+                let mut client = palisade.client();
                 client.send(format!("POST /huge HTTP/1.1\r\nHost: a\r\n{framing}"));
                 clients.push(client);
             }
@@ -637,7 +660,7 @@ fn a_slow_reader_slows_the_origin_down() {
     let palisade = proxy_for(&origin, "server.rate_grace = \"60s\"");
     canary(palisade.address("http"), &origin);
     let mut client = lazy_reader(&palisade);
-    let stuck = until_stuck(&written);
+    let stuck = until_still(&written);
     let resident = palisade.resident_bytes();
     println!("stuck after {} MiB, {} MiB resident", stuck >> 20, mebibytes(resident));
     assert!(stuck < LARGE, "the origin could write all of it");
@@ -655,7 +678,7 @@ fn many_slow_readers_are_bounded_too() {
     let palisade =
         proxy_for(&origin, "server.rate_grace = \"60s\"\nupstreams.origin.pool.max_connections = 100");
     let readers: Vec<_> = (0..40).map(|_| lazy_reader(&palisade)).collect();
-    until_stuck(&written);
+    until_still(&written);
     let resident = palisade.resident_bytes();
     println!("{} readers: {} MiB resident", readers.len(), mebibytes(resident));
     assert!(resident < SANE, "{} MiB resident", mebibytes(resident));

@@ -1,17 +1,15 @@
 //! Upstream connections: how many, who waits for them, who gets them, when they are closed.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use testkit::{Address, Client, Metrics, Origin, Palisade, Script, canary, poll_until};
+use testkit::{Address, Client, Origin, Palisade, SOON, canary, poll_until};
 
 mod crowd;
-
-const SOON: Duration = Duration::from_secs(10);
 
 fn proxy(endpoints: &str, more: &str) -> Palisade {
     Palisade::start(
@@ -33,49 +31,12 @@ fn proxy_for(origin: &Origin, more: &str) -> Palisade {
     proxy(&format!("\"{}\"", origin.address()), more)
 }
 
-fn client_of(palisade: &Palisade) -> Client {
-    Client::connect(palisade.address("http"))
-}
-
-fn metrics_of(palisade: &Palisade) -> Metrics {
-    Metrics::scrape(palisade.address("admin"))
-}
-
 fn events(palisade: &Palisade, event: &str) -> f64 {
-    metrics_of(palisade).sum("upstream_events_total", &[&format!("event=\"{event}\"")])
+    palisade.metrics().sum("upstream_events_total", &[&format!("event=\"{event}\"")])
 }
 
 fn waiting(palisade: &Palisade) -> f64 {
-    metrics_of(palisade).sum("upstream_queue", &[])
-}
-
-/// A door that requests with `/held` in their path wait behind.
-#[derive(Clone, Default)]
-struct Door(Arc<AtomicBool>);
-
-impl Door {
-    fn open(&self) {
-        self.0.store(true, SeqCst);
-    }
-
-    fn wait(&self) {
-        poll_until(SOON, "the door to open", || self.0.load(SeqCst));
-    }
-}
-
-/// The echo service, with a door.
-fn holding_origin() -> (Origin, Door) {
-    let door = Door::default();
-    let origin = Origin::scripted({
-        let door = door.clone();
-        move |request, _| {
-            if request.target.starts_with("/held") {
-                door.wait();
-            }
-            Script::echo(request)
-        }
-    });
-    (origin, door)
+    palisade.metrics().sum("upstream_queue", &[])
 }
 
 /// Asks for `target` on a connection of its own; the answer comes through the thread.
@@ -125,14 +86,14 @@ fn max_connections_holds_over_all_workers() {
         }
         assert!(peak.load(SeqCst) <= MAX, "{} connections at once with {workers} workers", peak.load(SeqCst));
         assert!(peak.load(SeqCst) > 1, "the clients never met");
-        assert!(metrics_of(&palisade).sum("upstream_connections", &[]) <= MAX as f64);
+        assert!(palisade.metrics().sum("upstream_connections", &[]) <= MAX as f64);
     }
 }
 
 #[test]
 fn a_request_that_waits_too_long_is_a_503() {
     for workers in [1, 2] {
-        let (origin, door) = holding_origin();
+        let (origin, door) = Origin::holding();
         let palisade = proxy_for(
             &origin,
             &format!(
@@ -143,7 +104,7 @@ fn a_request_that_waits_too_long_is_a_503() {
         let held = ask(&palisade, "/held");
         origin.wait_requests(1, SOON);
         let started = Instant::now();
-        let response = client_of(&palisade).get("/late");
+        let response = palisade.client().get("/late");
         assert_eq!(response.status, 503);
         let seconds: u32 = response.header("Retry-After").expect("Retry-After").parse().unwrap();
         assert!(seconds > 0);
@@ -159,7 +120,7 @@ fn a_request_that_waits_too_long_is_a_503() {
 
 #[test]
 fn a_full_queue_is_a_503_at_once() {
-    let (origin, door) = holding_origin();
+    let (origin, door) = Origin::holding();
     let palisade = proxy_for(
         &origin,
         "server.workers = 2\nupstreams.origin.pool.max_connections = 1\nupstreams.origin.pool.max_queue = 2",
@@ -169,7 +130,7 @@ fn a_full_queue_is_a_503_at_once() {
     let queued: Vec<_> = (0..2).map(|number| ask(&palisade, &format!("/queued-{number}"))).collect();
     poll_until(SOON, "two requests in the queue", || waiting(&palisade) == 2.0);
     let started = Instant::now();
-    let response = client_of(&palisade).get("/one-too-many");
+    let response = palisade.client().get("/one-too-many");
     assert_eq!(response.status, 503);
     assert!(response.header("Retry-After").is_some());
     assert!(started.elapsed() < Duration::from_secs(3));
@@ -182,7 +143,6 @@ fn a_full_queue_is_a_503_at_once() {
     canary(palisade.address("http"), &origin);
 }
 
-/// First come, first served, on whichever worker.
 /// The origin's time begins when it gets the request, not when the request began to wait.
 #[test]
 fn time_in_the_queue_is_no_time_of_the_origin() {
@@ -202,17 +162,18 @@ fn time_in_the_queue_is_no_time_of_the_origin() {
 fn without_a_queue_a_worker_opens_connections_of_its_own() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.workers = 2\nupstreams.origin.pool.max_queue = 0");
-    let mut clients: Vec<Client> = (0..40).map(|_| client_of(&palisade)).collect();
+    let mut clients: Vec<Client> = (0..40).map(|_| palisade.client()).collect();
     for client in &mut clients {
         assert_eq!(client.get("/bytes/1").status, 200);
     }
 }
 
+/// First come, first served, on whichever worker.
 #[test]
 fn the_queue_is_fair() {
     const QUEUE: usize = 12;
     for workers in [1, 2] {
-        let (origin, door) = holding_origin();
+        let (origin, door) = Origin::holding();
         let palisade = proxy_for(
             &origin,
             &format!("server.workers = {workers}\nupstreams.origin.pool.max_connections = 1"),
@@ -236,14 +197,50 @@ fn the_queue_is_fair() {
     }
 }
 
+/// The origin answers and closes in one breath. Whoever waits for that connection must not get it: a POST that
+/// was written to it would be lost.
+#[test]
+fn a_connection_that_died_with_its_answer_goes_to_nobody() {
+    let (answer, may_answer) = mpsc::channel::<()>();
+    let (answered, was_answered) = mpsc::channel::<()>();
+    let may_answer = Mutex::new(may_answer);
+    let origin = Origin::raw(move |mut connection, number| {
+        while let Ok(Some(_)) = connection.read_request() {
+            if number == 0 {
+                may_answer.lock().unwrap().recv().unwrap();
+            }
+            connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+            if number == 0 {
+                connection.stream().shutdown(Shutdown::Both).unwrap();
+                answered.send(()).unwrap();
+                return;
+            }
+        }
+    });
+    let palisade = proxy_for(&origin, "server.workers = 1\nupstreams.origin.pool.max_connections = 1");
+    let first = ask(&palisade, "/first");
+    origin.wait_requests(1, SOON);
+    let mut second = palisade.client();
+    second.send("POST /second HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+    poll_until(SOON, "the request in the queue", || waiting(&palisade) == 1.0);
+    // The proxy sees the answer and the close at the same moment.
+    palisade.freeze();
+    answer.send(()).unwrap();
+    was_answered.recv_timeout(SOON).unwrap();
+    palisade.thaw();
+    assert_eq!(first.join().unwrap().status, 200);
+    assert_eq!(second.read_response().status, 200);
+    assert_eq!(origin.requests().last().unwrap().connection, 1);
+}
+
 /// A client that hangs up while its request waits must not hold the queue up.
 #[test]
 fn a_waiting_client_that_leaves_holds_nobody_up() {
-    let (origin, door) = holding_origin();
+    let (origin, door) = Origin::holding();
     let palisade = proxy_for(&origin, "server.workers = 1\nupstreams.origin.pool.max_connections = 1");
     let held = ask(&palisade, "/held");
     origin.wait_requests(1, SOON);
-    let mut leaver = client_of(&palisade);
+    let mut leaver = palisade.client();
     leaver.send("GET /left HTTP/1.1\r\nHost: a\r\n\r\n");
     poll_until(SOON, "the request in the queue", || waiting(&palisade) == 1.0);
     leaver.stream().reset_on_close().unwrap();
@@ -261,7 +258,7 @@ fn workers_take_each_others_connections_over() {
     const CLIENTS: usize = 24;
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.workers = 2");
-    let mut clients: Vec<_> = (0..CLIENTS).map(|_| client_of(&palisade)).collect();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| palisade.client()).collect();
     // One request at a time: one connection is enough, wherever the client is.
     for turn in 0..10 {
         for (number, client) in clients.iter_mut().enumerate() {
@@ -277,19 +274,20 @@ fn workers_take_each_others_connections_over() {
     assert_eq!(requests, 10 * CLIENTS);
     assert!(connections <= 2, "{connections} connections for {requests} requests, one at a time");
     assert!(events(&palisade, "taken_over") > 0.0, "all clients were on one worker");
+    assert_eq!(events(&palisade, "queued"), 0.0, "there was always a connection to be had");
 }
 
 #[test]
 fn idle_connections_are_closed_after_idle_timeout() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.workers = 1\nupstreams.origin.pool.idle_timeout = \"1s\"");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     assert_eq!(client.get("/").status, 200);
     assert_eq!(origin.open_connections(), 1);
     let closed_after = Instant::now();
     poll_until(SOON, "the proxy's close", || origin.open_connections() == 0);
     assert!(closed_after.elapsed() < Duration::from_secs(4));
-    assert_eq!(metrics_of(&palisade).sum("upstream_connections", &[]), 0.0);
+    assert_eq!(palisade.metrics().sum("upstream_connections", &[]), 0.0);
     canary(palisade.address("http"), &origin);
 }
 
@@ -313,12 +311,12 @@ fn probes_empty_the_pool_of_an_endpoint_that_is_gone() {
         &format!("\"{address}\""),
         "server.workers = 1\nupstreams.origin.pool.probe_interval = \"250ms\"",
     );
-    assert_eq!(client_of(&palisade).get("/").status, 200);
+    assert_eq!(palisade.client().get("/").status, 200);
     assert!(was_closed.recv_timeout(SOON).unwrap(), "the idle connection was kept");
     serving.join().unwrap();
     poll_until(SOON, "the failed probe", || events(&palisade, "probe_failure") >= 1.0);
     palisade.wait_stderr("does not take connections", SOON);
-    assert_eq!(client_of(&palisade).get("/").status, 502);
+    assert_eq!(palisade.client().get("/").status, 502);
 }
 
 /// While the endpoint lives, probes disturb nothing.
@@ -326,7 +324,7 @@ fn probes_empty_the_pool_of_an_endpoint_that_is_gone() {
 fn probes_leave_the_pool_of_a_living_endpoint_alone() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.workers = 1\nupstreams.origin.pool.probe_interval = \"250ms\"");
-    let mut client = client_of(&palisade);
+    let mut client = palisade.client();
     assert_eq!(client.get("/first").status, 200);
     poll_until(SOON, "two probes", || origin.connections().len() >= 3);
     assert_eq!(client.get("/second").status, 200);
@@ -344,7 +342,7 @@ fn weights_are_kept_exactly_with_one_worker() {
         .map(|(origin, weight)| format!("{{ address = \"{}\", weight = {weight} }}", origin.address()))
         .collect();
     let palisade = proxy(&endpoints.join(", "), "server.workers = 1");
-    let mut clients: Vec<_> = (0..4).map(|_| client_of(&palisade)).collect();
+    let mut clients: Vec<_> = (0..4).map(|_| palisade.client()).collect();
     for turn in 1..=5 {
         for request in 0..8 {
             assert_eq!(clients[request % 4].get("/").status, 200);
@@ -380,7 +378,7 @@ fn aborted_requests_leak_no_place_in_the_pool() {
     let origin = Origin::echo();
     let palisade = proxy_for(&origin, "server.workers = 2\nupstreams.origin.pool.max_connections = 3");
     for _ in 0..30 {
-        let mut client = client_of(&palisade);
+        let mut client = palisade.client();
         client.send("GET /bytes/5000000 HTTP/1.1\r\nHost: a\r\n\r\n");
         let mut some = [0; 1000];
         client.stream().set_read_timeout(Some(SOON)).unwrap();
@@ -388,7 +386,7 @@ fn aborted_requests_leak_no_place_in_the_pool() {
         client.stream().reset_on_close().unwrap();
     }
     poll_until(SOON, "the broken exchanges to end", || {
-        let metrics = metrics_of(&palisade);
+        let metrics = palisade.metrics();
         metrics.sum("upstream_connections", &[]) == metrics.sum("upstream_idle_connections", &[])
             && metrics.sum("upstream_queue", &[]) == 0.0
     });

@@ -1,5 +1,6 @@
 //! What the proxy says about itself: a target like any other, on listeners of its own.
 
+mod standing;
 mod upstreams;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use crate::message::{Request, Response, pages};
 use crate::observe::AccessLog;
 use crate::observe::metrics::{self, PageFacts};
 use crate::upstream::{SpoolSpace, Upstream};
+
+pub use standing::Standing;
 
 /// What a command asks of the process.
 #[derive(Debug)]
@@ -38,7 +41,21 @@ pub struct Facts {
     pub space: Arc<SpoolSpace>,
     /// Open client connections; those of the admin listeners are not among them.
     pub connections: Arc<AtomicUsize>,
+    pub standing: Arc<Standing>,
 }
+
+const INDEX: &str = "\
+GET /ready      200, or 503 while it stops
+GET /live       200
+GET /metrics    for Prometheus
+GET /status     version, listeners, upstreams and endpoints, for people
+GET /upstreams  upstreams and endpoints as JSON
+";
+const ORDERS: &str = "\
+POST /reload    read the configuration again
+POST /stop      finish requests and end
+POST /endpoints drain, disable, enable or weigh an endpoint
+";
 
 const TEXT: &[u8] = b"text/plain; charset=utf-8";
 const JSON: &[u8] = b"application/json";
@@ -51,10 +68,11 @@ impl Admin {
         let reads = matches!(head.method, Method::Get | Method::Head);
         let commands = self.commands.as_ref().filter(|_| head.method == Method::Post);
         match (head.path(), commands) {
+            (b"/", _) if reads => text(200, TEXT, self.index()),
             (b"/metrics", _) if reads => text(200, METRICS, metrics::page(&self.facts.page())),
             (b"/live", _) if reads => text(200, TEXT, "live\n".to_owned()),
             (b"/ready", _) if reads => self.facts.readiness(),
-            (b"/status", _) if reads => text(200, TEXT, upstreams::table(&self.facts.upstreams)),
+            (b"/status", _) if reads => text(200, TEXT, self.facts.status()),
             (b"/upstreams", _) if reads => text(200, JSON, upstreams::json(&self.facts.upstreams)),
             (b"/endpoints", Some(_)) => match upstreams::order(&self.facts.upstreams, head.query()) {
                 Ok(said) => text(200, TEXT, said),
@@ -67,6 +85,15 @@ impl Admin {
             },
             _ => pages::page(404, head, &request.id),
         }
+    }
+
+    /// For whoever looks what there is.
+    fn index(&self) -> String {
+        let mut index = INDEX.to_owned();
+        if self.commands.is_some() {
+            index.push_str(ORDERS);
+        }
+        index
     }
 }
 
@@ -89,6 +116,11 @@ impl Facts {
         } else {
             text(503, TEXT, "draining\n".to_owned())
         }
+    }
+
+    fn status(&self) -> String {
+        let open = self.connections.load(Relaxed);
+        format!("{}connections {open}\n\n{}", self.standing, upstreams::table(&self.upstreams))
     }
 
     fn page(&self) -> PageFacts {

@@ -118,19 +118,23 @@ fn socket(args: &Args) -> Result<PathBuf, ExitCode> {
         return Ok(socket.clone());
     }
     let path = config_path(args.config.as_deref());
-    // A file that is wrong now may name the socket all the same; but then which: so it must be right.
-    let loaded = config::load(&path).map_err(|report| {
-        print_report(&report);
-        ExitCode::FAILURE
-    })?;
-    loaded.config.admin.socket.ok_or_else(|| {
-        eprintln!(
+    // The file may be wrong, which the running proxy should hear of, and count. Only when the file does not
+    // even tell the socket it is judged here.
+    if let Some(socket) = config::admin_socket(&path) {
+        return Ok(socket);
+    }
+    match config::load(&path) {
+        Err(report) => {
+            print_report(&report);
+            eprintln!("palisade: the running proxy was not asked, since this file does not tell its socket");
+        }
+        Ok(_) => eprintln!(
             "palisade: {} names no admin socket\nhelp: add `[admin]` with `socket = \"/run/palisade.sock\"`, or \
              send the process a signal: SIGHUP reloads, SIGTERM stops",
             path.display()
-        );
-        ExitCode::FAILURE
-    })
+        ),
+    }
+    Err(ExitCode::FAILURE)
 }
 
 /// One small request over the socket; the answer's status and body.

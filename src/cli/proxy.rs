@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use super::check::print_report;
+use crate::config;
 use crate::control::{self, Start};
 
 /// Run a proxy without a configuration file
@@ -21,6 +23,11 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     let text = configuration(&args.listen, &args.to);
     if args.print {
+        // What is printed can be used: `check` is asked first.
+        if let Err(report) = config::parse("(from the arguments)", &text) {
+            print_report(&report);
+            return ExitCode::FAILURE;
+        }
         print!("{text}");
         return ExitCode::SUCCESS;
     }
@@ -28,13 +35,22 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn configuration(listen: &str, to: &[String]) -> String {
-    let endpoints: Vec<String> = to.iter().map(|address| quoted(address)).collect();
+    let endpoints: Vec<String> = to.iter().map(|address| quoted(&endpoint(address))).collect();
     format!(
         "[listeners.http]\naddress = {}\n\n[upstreams.backend]\nendpoints = [{}]\n\n\
          [routes.all]\nupstream = \"backend\"\n\n[log]\naccess = \"stdout\"\n",
         quoted(listen),
         endpoints.join(", ")
     )
+}
+
+/// People paste URLs: `http://app:3000/` is `app:3000`. What is more than an address is left for the check
+/// to refuse.
+fn endpoint(typed: &str) -> String {
+    let Some(rest) = typed.strip_prefix("http://") else { return typed.to_owned() };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let has_port = rest.rsplit(']').next().unwrap_or(rest).contains(':');
+    if has_port { rest.to_owned() } else { format!("{rest}:80") }
 }
 
 /// A TOML string; `$` is doubled, since `${...}` would be read as a variable.
@@ -56,6 +72,21 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn urls_are_taken_as_addresses() {
+        for (typed, meant) in [
+            ("127.0.0.1:3000", "127.0.0.1:3000"),
+            ("http://127.0.0.1:3000", "127.0.0.1:3000"),
+            ("http://app/", "app:80"),
+            ("http://[::1]", "[::1]:80"),
+            ("http://[::1]:3000/", "[::1]:3000"),
+            ("https://app", "https://app"),
+            ("unix:/run/a.sock", "unix:/run/a.sock"),
+        ] {
+            assert_eq!(endpoint(typed), meant);
+        }
+    }
 
     #[test]
     fn whatever_is_typed_becomes_a_configuration_or_a_clear_error() {

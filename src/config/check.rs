@@ -25,8 +25,7 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
     shape::check(root, problems);
     let server =
         single(root, "server", problems).map_or_else(server::default_server, |f| server::lower_server(&f));
-    let admin =
-        single(root, "admin", problems).map_or_else(AdminOptions::default, |f| server::lower_admin(&f));
+    let admin = admin(root, problems);
     let log = single(root, "log", problems).map_or_else(AccessLogOptions::default, |f| server::lower_log(&f));
     let listeners = lower_listeners(root, &admin, problems);
     let upstreams = lower_upstreams(root, server.workers, problems);
@@ -47,6 +46,10 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
     }
     warn_unused(root, problems);
     Config { listeners, upstreams, routes, server, admin, log }
+}
+
+pub fn admin(root: &Table, problems: &Problems) -> AdminOptions {
+    single(root, "admin", problems).map_or_else(AdminOptions::default, |fields| server::lower_admin(&fields))
 }
 
 /// A section with names that has none, or is not a table: that was reported, or is as good as absent.

@@ -426,6 +426,8 @@ pub const FALLBACK: &[Key] = &[
     },
 ];
 
+pub const HALF_CLOSES: &[&str] = &["serve", "cancel"];
+
 pub const RETRY_KEYS: &[Key] = &[
     Key {
         name: "attempts",
@@ -526,6 +528,14 @@ pub const SERVER: &[Key] = &[
         kind: Kind::Duration,
         absent: Absent::Means("\"1h\""),
         doc: "A WebSocket or other tunnel without a byte in either direction is closed after this.",
+    },
+    Key {
+        name: "client_half_close",
+        kind: Kind::OneOf(HALF_CLOSES),
+        absent: Absent::Means("\"serve\""),
+        doc: "What it means when a client ends its side of the connection (FIN) while its answer is awaited. \
+              `serve`: it has said all, and gets its answer. `cancel`: it is gone, the request to the upstream is \
+              broken off, and the log says 499. Over TCP nobody can tell the two apart; a reset is always a 499.",
     },
     Key {
         name: "body_memory",

@@ -74,6 +74,13 @@ pub fn parse(name: &str, text: &str) -> Result<Loaded, Report> {
     finish(|problems| file::read_str(name, text, &environment::of_the_process, problems))
 }
 
+/// The admin socket that a file names, though all else in it may be wrong; `None` when it cannot be told.
+pub fn admin_socket(path: &Path) -> Option<PathBuf> {
+    let problems = Problems::default();
+    let file = file::read(path, &environment::of_the_process, &problems)?;
+    check::admin(&file.root, &problems).socket
+}
+
 fn finish(read: impl FnOnce(&Problems) -> Option<ConfigFile>) -> Result<Loaded, Report> {
     let problems = Problems::default();
     let Some(file) = read(&problems) else { return Err(problems.into_report()) };

@@ -9,7 +9,7 @@ use super::address;
 use super::diagnostic::Diagnostic;
 use super::fields::{Fields, Text, Zero};
 use super::{AdminOptions, ServerOptions};
-use crate::connection::ClientLimits;
+use crate::connection::{ClientLimits, HalfClose};
 use crate::observe::{AccessLogFormat, AccessLogOptions, LogDestination};
 
 const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
@@ -48,6 +48,10 @@ fn client_limits(fields: &Fields<'_>) -> ClientLimits {
         rate_grace: fields.duration("rate_grace", Zero::Allowed).unwrap_or(default.rate_grace),
         send_timeout: patience("send_timeout", default.send_timeout),
         tunnel_idle_timeout: patience("tunnel_idle_timeout", default.tunnel_idle_timeout),
+        half_close: match fields.text("client_half_close") {
+            Some(Text { value: "cancel", .. }) => HalfClose::Cancel,
+            _ => HalfClose::Serve,
+        },
         body_memory: fields.size("body_memory").unwrap_or(default.body_memory),
         body_disk: fields.size("body_disk").unwrap_or(default.body_disk),
         body_folder: path(fields, "body_folder").unwrap_or(default.body_folder),

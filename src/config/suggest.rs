@@ -15,7 +15,9 @@ pub fn section_hint(word: &str) -> String {
 }
 
 fn first_hint<N: Iterator<Item = &'static str>>(context: &str, word: &str, names: impl Fn() -> N) -> String {
-    if let Some(instead) = alias(context, word) {
+    if is_planned(context, word) {
+        "this is not part of this version".to_string()
+    } else if let Some(instead) = alias(context, word) {
         instead.to_string()
     } else if let Some(name) = closest(word, names()) {
         format!("did you mean `{name}`?")
@@ -25,6 +27,47 @@ fn first_hint<N: Iterator<Item = &'static str>>(context: &str, word: &str, names
         format!("known here: {}", names().collect::<Vec<_>>().join(", "))
     }
 }
+
+/// Keys of features that are to come: whoever writes one has made no slip.
+fn is_planned(context: &str, word: &str) -> bool {
+    PLANNED.iter().any(|(place, words)| *place == context && words.contains(&word))
+}
+
+const PLANNED: &[(&str, &[&str])] = &[
+    ("", &["certificates", "acme", "tracing"]),
+    (
+        "listeners",
+        &[
+            "tls",
+            "certificates",
+            "client_ca",
+            "client_auth",
+            "redirect_to_https",
+            "http2",
+            "http3",
+            "proxy_protocol",
+        ],
+    ),
+    ("upstreams", &["tls", "protocol", "proxy_protocol"]),
+    ("routes", ROUTE_PLANNED),
+    ("defaults", ROUTE_PLANNED),
+];
+
+const ROUTE_PLANNED: &[&str] = &[
+    "auth",
+    "cache",
+    "challenge",
+    "client_auth",
+    "client_ca",
+    "compress",
+    "error_pages",
+    "files",
+    "rate_limit",
+    "request_headers",
+    "response_headers",
+    "split",
+    "waf",
+];
 
 /// The word under which aliases of a table are listed: "routes" for "routes.NAME", "pool" for
 /// "upstreams.NAME.pool".
@@ -329,6 +372,21 @@ const ALIASES: &[Alias] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_planned_is_not_there_yet() {
+        for (place, words) in PLANNED {
+            for word in *words {
+                let exists = match SECTIONS.iter().find(|section| section.name == *place) {
+                    Some(section) => section.keys.iter().any(|key| key.name == *word),
+                    None => SECTIONS.iter().any(|section| section.name == *word),
+                };
+                assert!(!exists, "`{word}` in `{place}` is there: take it off the list");
+            }
+        }
+        let keys = super::super::keys::section("listeners").unwrap().keys;
+        assert_eq!(hint("listeners", keys, "tls"), "this is not part of this version");
+    }
 
     #[test]
     fn slips_are_found_and_other_words_are_not() {

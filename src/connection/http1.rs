@@ -1,7 +1,7 @@
 //! HTTP/1 towards clients: one connection, request after request.
 
 use std::cell::Cell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
@@ -16,13 +16,12 @@ use ::http1::{
 };
 use tokio::time::Instant;
 
-use super::ClientLimits;
 use super::answer::{self, Answer, Asked, Form};
-use super::interim_writer::with_interim;
 use super::pace::Pace;
 use super::request_body::{BodyState, RequestBody};
 use super::serving::{Current, Serving};
 use super::waiting::{Waiting, Warm};
+use super::{ClientLimits, HalfClose, interim_writer};
 use crate::message::{
     Blame, Body, BodyStream, Client, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade,
     Upgraded, pages,
@@ -30,7 +29,7 @@ use crate::message::{
 use crate::observe::{self, Record};
 use crate::proxy::Proxy;
 use crate::tunnel;
-use crate::wire::{Buffer, Scratch, Socket, Watchdog};
+use crate::wire::{Buffer, Departure, Scratch, Socket, Watchdog};
 
 /// Bytes of an unread request body that are read and thrown away to keep a connection, and the time for
 /// it and for a lingering close.
@@ -92,6 +91,19 @@ impl Connection {
     /// It was chosen to be closed, or has a request, and is not to be chosen again.
     pub fn leave_waiting(&self) {
         self.waiting.set(None);
+    }
+
+    /// The request that it was at met a bug. A client that has nothing of its answer yet is told; one that
+    /// has a part must not take it for the whole.
+    pub fn end_after_panic(&self) {
+        const SORRY: &[u8] =
+            b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        // Ticks are wanted just as long as an answer is awaited.
+        if self.watchdog.has_ticks() {
+            self.socket.try_write(SORRY);
+        } else {
+            self.socket.reset_on_close();
+        }
     }
 
     /// Serves it to its end. While it is idle little more is kept for it than its socket.
@@ -293,10 +305,33 @@ impl Connection {
         if let Some(body) = &mut body {
             request.body = Body::Stream(Box::new(body));
         }
+        let mut gone = false;
+        self.watchdog.begin_ticks();
         let mut response = {
-            let handling = pin!(current.proxy.handle(&self.client, &mut request, record));
-            with_interim(handling, &interim, asked.version, &self.socket, &mut unsent).await
+            let mut handling = pin!(current.proxy.handle(&self.client, &mut request, record));
+            poll_fn(|cx| {
+                let polled = handling.as_mut().poll(cx);
+                if !interim.is_empty() {
+                    interim_writer::take(&interim, asked.version, &mut unsent);
+                }
+                if polled.is_pending() {
+                    if self.watchdog.ticked() && self.is_gone() {
+                        gone = true;
+                        return Poll::Ready(Response::empty(499));
+                    }
+                    if !unsent.is_empty() {
+                        interim_writer::flush(&self.socket, &mut unsent, cx);
+                    }
+                }
+                polled
+            })
+            .await
         };
+        self.watchdog.end_ticks();
+        if gone {
+            record.failure = Some(Failure::ClientGone);
+            record.upstream_time = record.asked.elapsed();
+        }
         state.answered.set(true);
         let (head, id) = request.into_answered();
 
@@ -307,7 +342,7 @@ impl Connection {
         let form = answer::form(asked, &response, close);
         let upgraded = take_upgraded(&mut response);
         record.status = response.head.status;
-        let mut broken = matches!(record.failure, Some(Failure::ClientClosed));
+        let mut broken = matches!(record.failure, Some(Failure::ClientClosed | Failure::ClientGone));
         if !broken {
             let mut answer = Answer::new(unsent, asked, form, response);
             let outcome = self.write(&mut answer, &current.limits).await;
@@ -344,6 +379,16 @@ impl Connection {
 
     async fn write(&self, answer: &mut Answer<'_>, limits: &ClientLimits) -> Result<(), Failure> {
         answer.write(&self.socket, &self.watchdog, &mut pace(limits)).await
+    }
+
+    /// The client left while its answer was awaited: there is nobody to get one.
+    #[cold]
+    fn is_gone(&self) -> bool {
+        match self.socket.departure() {
+            Departure::None => false,
+            Departure::Half => self.serving.current().limits.half_close == HalfClose::Cancel,
+            Departure::Gone => true,
+        }
     }
 
     fn note(&self, proxy: &Proxy, head: &RequestHead, id: &RequestId, record: &Record) -> Instant {

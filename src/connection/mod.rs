@@ -10,6 +10,6 @@ mod serving;
 mod waiting;
 
 pub use http1::Connection;
-pub use options::ClientLimits;
+pub use options::{ClientLimits, HalfClose};
 pub use serving::{Current, Serving};
 pub use waiting::Waiting;

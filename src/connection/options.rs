@@ -23,12 +23,24 @@ pub struct ClientLimits {
     pub send_timeout: Duration,
     /// A tunnel (WebSocket) without a byte in either direction is closed after this.
     pub tunnel_idle_timeout: Duration,
+    /// A client that sends nothing more while its answer is awaited.
+    pub half_close: HalfClose,
     /// Memory for buffered request bodies, over all requests, in bytes.
     pub body_memory: u64,
     /// Disk for buffered request bodies, over all requests, in bytes.
     pub body_disk: u64,
     /// Folder of the unlinked temporary files for buffered request bodies.
     pub body_folder: PathBuf,
+}
+
+/// What a FIN of a client means while its answer is awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HalfClose {
+    /// That it has said all, as it may: it gets its answer.
+    #[default]
+    Serve,
+    /// That it is gone.
+    Cancel,
 }
 
 impl Default for ClientLimits {
@@ -42,6 +54,7 @@ impl Default for ClientLimits {
             rate_grace: Duration::from_secs(10),
             send_timeout: Duration::from_secs(60),
             tunnel_idle_timeout: Duration::from_secs(3600),
+            half_close: HalfClose::default(),
             body_memory: 256 << 20,
             body_disk: 8 << 30,
             body_folder: std::env::temp_dir(),

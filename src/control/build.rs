@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use tokio::sync::mpsc;
 
-use crate::admin::{Admin, Command, Facts};
+use crate::admin::{Admin, Command, Facts, Standing};
 use crate::config::Config;
 use crate::connection::ClientLimits;
 use crate::listen::{ConnectionLimits, Loads};
@@ -26,6 +26,7 @@ pub struct Shared {
     pub admin_connections: Arc<ConnectionLimits>,
     pub loads: Arc<Loads>,
     pub ready: Arc<AtomicBool>,
+    pub standing: Arc<Standing>,
     pub commands: mpsc::Sender<Command>,
 }
 
@@ -55,6 +56,7 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         log: log.clone(),
         space: shared.space.clone(),
         connections: shared.connections.counter(),
+        standing: shared.standing.clone(),
     };
     let groups = upstreams.iter().map(|upstream| upstream.group.clone()).collect();
     Built {

@@ -12,9 +12,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::build::{Built, Shared, build};
+use super::panics::{self, essential};
 use super::resources::raise_descriptor_limit;
 use super::workers::{self, Door, Order, Worker};
-use crate::admin::Command;
+use crate::admin::{Command, Standing};
 use crate::config::{self, Config, Loaded};
 use crate::listen::{BoundListener, ConnectionLimits, ListenAddress, ListenerOptions, Loads, bind};
 use crate::observe::metrics::PROCESS;
@@ -48,6 +49,7 @@ impl Start {
 /// Serves until a signal ends it. `announce` is called once all listeners are bound, with the address of
 /// each by name.
 pub fn run(start: Start, announce: impl FnOnce(&[(String, String)])) -> ExitCode {
+    panics::tell_as_notices();
     let loaded = match start.load() {
         Ok(loaded) => loaded,
         Err(report) => {
@@ -159,6 +161,7 @@ impl Control {
             admin_connections: Arc::new(ConnectionLimits::default()),
             loads: Arc::new(Loads::new(count)),
             ready: Arc::new(AtomicBool::new(false)),
+            standing: Arc::new(Standing::new(count)),
             commands,
         });
         let fresh = bind_missing(&config, &HashMap::new(), count)?;
@@ -166,12 +169,14 @@ impl Control {
         discover::resolve_all(&shared.groups).await;
         let workers = workers::start(&shared, &built, pool_mailboxes)
             .map_err(|error| format!("cannot start the workers: {error}"))?;
-        tokio::spawn(discover::keep_resolving(shared.groups.clone()));
-        tokio::spawn(probe_idle_pools(shared.groups.clone()));
-        tokio::spawn(check_endpoints(shared.groups.clone()));
-        tokio::spawn(keep_planning(shared.groups.clone()));
+        let groups = || shared.groups.clone();
+        tokio::spawn(essential("looking names up", discover::keep_resolving(groups())));
+        tokio::spawn(essential("probing idle pools", probe_idle_pools(groups())));
+        tokio::spawn(essential("checking endpoints", check_endpoints(groups())));
+        tokio::spawn(essential("planning who is used", keep_planning(groups())));
         let mut control = Control { start, shared, config, built, workers, open: HashMap::new(), next: 0 };
         control.open(fresh);
+        control.shared.standing.set_listeners(control.addresses());
         control.settle().await;
         control.shared.ready.store(true, Relaxed);
         Ok((control, signals, inbox))
@@ -252,6 +257,7 @@ impl Control {
         let removed = self.removed(&config);
         let gone: Vec<_> = removed.iter().filter_map(|own| self.open.remove_entry(own)).collect();
         self.open(fresh);
+        self.shared.standing.set_listeners(self.addresses());
         for (own, open) in gone {
             notice(&format!("listener {} on {} closed", open.name, open.bound));
             for worker in &self.workers {

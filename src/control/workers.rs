@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_chan
 use tokio::task::JoinHandle;
 
 use super::build::{Built, Shared};
+use super::panics::{Essential, essential};
 use crate::connection::{Current, Serving};
 use crate::listen::{Handed, Listening, Loads, Neighbours, Roster, accept_from, serve_connection};
 use crate::observe::{AccessLog, notice};
@@ -80,10 +81,11 @@ pub fn start(
         let (orders, inbox) = unbounded_channel();
         let (shared, built, senders) = (shared.clone(), built.clone(), senders.clone());
         let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let _held = Essential("a worker");
             worker::set_index(index);
             let outcome = LocalRuntime::new().map(|runtime| {
                 runtime.block_on(async {
-                    tokio::task::spawn_local(pool::attend(pool_mailbox));
+                    tokio::task::spawn_local(essential("the pool", pool::attend(pool_mailbox)));
                     Floor::new(shared, built, senders).work(inbox, handed).await;
                 });
             });
@@ -128,7 +130,8 @@ impl Floor {
         let neighbours = Rc::new(Neighbours { loads: shared.loads.clone(), mailboxes });
         let [roster, admin_roster]: [Rc<Roster>; 2] = Default::default();
         for roster in [&roster, &admin_roster] {
-            tokio::task::spawn_local(roster.clone().keep_closing_expired());
+            let closing = roster.clone().keep_closing_expired();
+            tokio::task::spawn_local(essential("closing idle connections", closing));
         }
         Floor {
             shared,
@@ -176,7 +179,7 @@ impl Floor {
             let (closing, serving) = (closing.clone(), serving.clone());
             async move {
                 let accepting = accept_from(listening, number, closing, serving, roster, limits, neighbours);
-                if let Err(error) = accepting.await {
+                if let Err(error) = essential("accepting connections", accepting).await {
                     notice(&format!("listener cannot be served: {error}"));
                 }
             }
@@ -244,16 +247,24 @@ impl Floor {
             self.close(number).await;
         }
         let waiting = async {
-            // Another worker that still accepts may have one to give away.
-            while self.roster.open() > 0 || !handed.is_empty() {
-                tokio::select! {
-                    Some(handed) = handed.recv() => self.take(handed),
-                    () = self.roster.emptied() => {}
+            loop {
+                let serves = self.roster.open() > 0;
+                // Readiness is told for as long as any worker has a request in flight.
+                let tells = !self.listeners.is_empty() && self.shared.connections.open() > 0;
+                if !serves && !tells {
+                    // From here on others keep what they wanted to give away.
+                    handed.close();
+                    if handed.is_empty() {
+                        break;
+                    }
                 }
-            }
-            // Readiness is told for as long as any worker has a request in flight.
-            while !self.listeners.is_empty() && self.shared.connections.open() > 0 {
-                tokio::time::sleep(TICK).await;
+                tokio::select! {
+                    // Another worker that still accepts may have one to give away.
+                    Some(handed) = handed.recv() => self.take(handed),
+                    () = self.roster.emptied(), if serves => {}
+                    () = tokio::time::sleep(TICK), if tells && !serves => {}
+                    else => {}
+                }
             }
         };
         if tokio::time::timeout(patience, waiting).await.is_err() {

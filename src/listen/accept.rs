@@ -2,6 +2,7 @@
 //!
 //! This file has `unsafe`: the runtime cannot see by itself that a descriptor stays open.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -213,13 +214,16 @@ pub fn serve_connection(
         // An idle connection is worth less than a new one, which gets its place a moment before it ends.
         Err(Full::Process) if roster.close_one_idle() => match enter(usize::MAX) {
             Ok(ticket) => ticket,
-            Err(_) => return refuse(&arrival.socket),
+            Err(full) => return refuse(&arrival.socket, full),
         },
         Err(Full::Process) => match neighbours.ask_next(arrival) {
-            Some(arrival) => return refuse(&arrival.socket),
+            Some(arrival) => {
+                complain_of_full(max.max_connections);
+                return refuse(&arrival.socket, Full::Process);
+            }
             None => return,
         },
-        Err(Full::Client) => return refuse(&arrival.socket),
+        Err(Full::Client) => return refuse(&arrival.socket, Full::Client),
     };
     let Arrival { socket, listener, .. } = arrival;
     let connection = Rc::new(Connection::new(socket, client, serving.clone()));
@@ -229,9 +233,24 @@ pub fn serve_connection(
     roster.enter(task.abort_handle(), connection, listener);
 }
 
+/// Once in a while, whatever the number of those that are refused.
+fn complain_of_full(max: usize) {
+    thread_local! {
+        static NEXT: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let now = Instant::now();
+    if NEXT.get().is_none_or(|next| now >= next) {
+        NEXT.set(Some(now + BETWEEN_COMPLAINTS));
+        notice(&format!("connections are refused: all {max} of server.max_connections have a request"));
+    }
+}
+
 /// Says why, when the socket takes it at once, and closes.
-fn refuse(socket: &Socket) {
-    PROCESS.refused.fetch_add(1, Relaxed);
+fn refuse(socket: &Socket, full: Full) {
+    match full {
+        Full::Process => PROCESS.refused.fetch_add(1, Relaxed),
+        Full::Client => PROCESS.refused_per_client.fetch_add(1, Relaxed),
+    };
     const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     socket.try_write(BUSY);
 }
@@ -246,8 +265,10 @@ struct Leaving {
 impl Drop for Leaving {
     fn drop(&mut self) {
         self.roster.leave(&self.connection);
+        // The runtime catches the panic, and everybody else's connections live on.
         if std::thread::panicking() {
             PROCESS.panics.fetch_add(1, Relaxed);
+            self.connection.end_after_panic();
         }
     }
 }

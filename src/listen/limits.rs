@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Counts open connections. The maxima come with each question, since a reload may change them.
 #[derive(Debug, Default)]
 pub struct ConnectionLimits {
     open: Arc<AtomicUsize>,
-    /// By client; kept only while a limit per client is set.
+    /// By client; kept only while a limit per client is set. Nothing is half done when a holder panics, so
+    /// poison is passed over: a ticket is also given back while a panic ends its connection.
     clients: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -43,7 +44,7 @@ impl ConnectionLimits {
         }
         if max_per_client > 0 {
             let key = network(client);
-            let mut clients = self.clients.lock().expect("no panic while held");
+            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
             let count = clients.entry(key).or_default();
             if *count >= max_per_client {
                 return Err(Full::Client);
@@ -68,7 +69,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.limits.open.fetch_sub(1, Relaxed);
         let Some(client) = self.client else { return };
-        let mut clients = self.limits.clients.lock().expect("no panic while held");
+        let mut clients = self.limits.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = clients.get_mut(&client) {
             *count -= 1;
             if *count == 0 {

@@ -27,6 +27,8 @@ pub enum Failure {
     BodyTooLarge,
     /// The client closed before its request was complete or its answer sent.
     ClientClosed,
+    /// The client left while its answer was awaited.
+    ClientGone,
     /// The client took no byte, or too few, for too long.
     ClientTooSlow,
     /// The request came through this proxy before.
@@ -62,6 +64,8 @@ pub enum Failure {
     BreakerFull(&'static str),
     /// No file descriptor for an upstream connection.
     OutOfFiles,
+    /// No free port for an upstream connection.
+    OutOfPorts,
     /// The quota for buffered request bodies, or the disk, is full.
     OutOfSpace,
 }
@@ -71,12 +75,12 @@ impl Failure {
         use Failure::*;
         match self {
             BadHead(_) | BadBody(_) | BadPath(_) | MethodRefused | WrongScheme | HeadTimeout
-            | BodyTimeout | BodyTooLarge | ClientClosed | ClientTooSlow | Loop => Blame::Client,
+            | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone | ClientTooSlow | Loop => Blame::Client,
             ConnectRefused | ConnectTimeout | ConnectFailed | NotResolved | SendTimeout | ReadTimeout
             | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated | TooManyInterim
             | BadUpgrade => Blame::Upstream,
             NoRoute | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
-            | OutOfSpace => Blame::Proxy,
+            | OutOfPorts | OutOfSpace => Blame::Proxy,
         }
     }
 
@@ -102,6 +106,7 @@ impl Failure {
             BodyTimeout => "body_timeout",
             BodyTooLarge => "body_too_large",
             ClientClosed => "client_closed",
+            ClientGone => "client_gone",
             ClientTooSlow => "client_too_slow",
             Loop => "loop",
             ConnectRefused => "upstream_connect_refused",
@@ -123,6 +128,7 @@ impl Failure {
             BreakerOpen => "breaker_open",
             BreakerFull(_) => "breaker_full",
             OutOfFiles => "out_of_files",
+            OutOfPorts => "out_of_ports",
             OutOfSpace => "out_of_space",
         }
     }
@@ -140,6 +146,7 @@ impl Failure {
             Failure::ReadTimeout => Some("timeouts.read"),
             Failure::QueueFull => Some("pool.max_queue"),
             Failure::QueueTimeout => Some("pool.queue_timeout, pool.max_connections"),
+            Failure::OutOfPorts => Some("net.ipv4.ip_local_port_range"),
             Failure::BreakerOpen => Some("breaker.error_rate"),
             Failure::BreakerFull(setting) => Some(setting),
             Failure::OutOfSpace => Some("body_memory, body_disk"),

@@ -38,14 +38,13 @@ pub fn status(failure: Failure) -> u16 {
         WrongScheme => 421,
         HeadTimeout | BodyTimeout => 408,
         BodyTooLarge => 413,
-        ClientClosed | ClientTooSlow => 499,
+        ClientClosed | ClientGone | ClientTooSlow => 499,
         Loop => 508,
         ConnectRefused | ConnectFailed | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_)
         | AnswerTruncated | TooManyInterim | BadUpgrade => 502,
         ConnectTimeout | SendTimeout | ReadTimeout => 504,
-        NotResolved | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles => {
-            503
-        }
+        NotResolved | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
+        | OutOfPorts => 503,
         NoRoute => 404,
         OutOfSpace => 507,
     }

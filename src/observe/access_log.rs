@@ -65,7 +65,7 @@ impl AccessLog {
         });
         let shared = Arc::downgrade(&log);
         std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
-            Writer { destination, sink, warned: false }.run(&receiver, &shared);
+            Writer { destination, sink, warned: false, torn: false }.run(&receiver, &shared);
         })?;
         Ok(Some(log))
     }
@@ -312,16 +312,31 @@ impl Sink {
         }
     }
 
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+    /// What was written of the lines, and why not the rest.
+    fn write(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
         match self {
             Sink::Stdout => {
                 let mut out = io::stdout().lock();
-                out.write_all(lines).and_then(|()| out.flush())
+                let written = out.write_all(lines).and_then(|()| out.flush());
+                (if written.is_ok() { lines.len() } else { 0 }, written)
             }
-            Sink::Stderr => io::stderr().lock().write_all(lines),
-            Sink::File(file) => file.write_all(lines),
+            Sink::Stderr => write_all(&mut io::stderr().lock(), lines),
+            Sink::File(file) => write_all(file, lines),
         }
     }
+}
+
+fn write_all(sink: &mut impl Write, lines: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while let Some(rest) = lines.get(written..).filter(|rest| !rest.is_empty()) {
+        match sink.write(rest) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
 }
 
 fn open_file(path: &Path) -> io::Result<File> {
@@ -334,6 +349,8 @@ struct Writer {
     sink: Sink,
     /// A failure was reported, and no write has worked since.
     warned: bool,
+    /// The last line that was written has no end.
+    torn: bool,
 }
 
 impl Writer {
@@ -345,9 +362,10 @@ impl Writer {
             }
             match message {
                 Message::Lines(lines) => {
-                    let outcome = self.sink.write(&lines);
-                    if let (Err(_), Some(log)) = (&outcome, &log) {
-                        log.dropped.fetch_add(count_lines(&lines), Relaxed);
+                    let (written, outcome) = self.write(&lines);
+                    let lost = lines.get(written..).map_or(0, count_lines);
+                    if let Some(log) = &log {
+                        log.dropped.fetch_add(lost, Relaxed);
                     }
                     self.report(outcome);
                 }
@@ -357,9 +375,22 @@ impl Writer {
         }
     }
 
+    /// A line that could be written in part only, as on a disk that is full, is ended before the next one.
+    fn write(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
+        if self.torn {
+            if let (_, Err(error)) = self.sink.write(b"\n") {
+                return (0, Err(error));
+            }
+            self.torn = false;
+        }
+        let (written, outcome) = self.sink.write(lines);
+        self.torn = written > 0 && lines.get(written - 1) != Some(&b'\n');
+        (written, outcome)
+    }
+
     fn reopen(&mut self) {
         match Sink::open(&self.destination) {
-            Ok(sink) => self.sink = sink,
+            Ok(sink) => (self.sink, self.torn) = (sink, false),
             Err(error) => crate::observe::notice(&format!("access log not opened again: {error}")),
         }
     }

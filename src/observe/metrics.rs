@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::Line;
@@ -27,6 +27,8 @@ struct Series {
     sent: AtomicU64,
 }
 
+// Whatever a panic left in these is good enough to be counted on with: poison is passed over.
+
 /// Names of routes by number, and each worker's series of each number. A name keeps its number over
 /// reloads, so that its counters go on.
 static NAMES: RwLock<Vec<String>> = RwLock::new(Vec::new());
@@ -44,7 +46,9 @@ thread_local! {
 #[derive(Debug, Default)]
 pub struct Process {
     pub accepted: AtomicU64,
+    /// By `max_connections`.
     pub refused: AtomicU64,
+    pub refused_per_client: AtomicU64,
     pub handed_over: AtomicU64,
     pub reloads: AtomicU64,
     pub failed_reloads: AtomicU64,
@@ -54,6 +58,7 @@ pub struct Process {
 pub static PROCESS: Process = Process {
     accepted: AtomicU64::new(0),
     refused: AtomicU64::new(0),
+    refused_per_client: AtomicU64::new(0),
     handed_over: AtomicU64::new(0),
     reloads: AtomicU64::new(0),
     failed_reloads: AtomicU64::new(0),
@@ -62,7 +67,7 @@ pub static PROCESS: Process = Process {
 
 /// The number of a route's name; 0 is kept for requests without a route.
 pub fn series_of(route: &str) -> usize {
-    let mut names = NAMES.write().expect("no panic while held");
+    let mut names = NAMES.write().unwrap_or_else(PoisonError::into_inner);
     if names.is_empty() {
         names.push(String::new());
     }
@@ -90,7 +95,7 @@ pub(super) fn count(line: &Line<'_>, duration: Duration) {
         add(&series.sent, record.sent);
     });
     if let Some(failure) = record.failure {
-        *FAILURES.lock().expect("no panic while held").entry(failure.reason()).or_default() += 1;
+        *FAILURES.lock().unwrap_or_else(PoisonError::into_inner).entry(failure.reason()).or_default() += 1;
     }
 }
 
@@ -100,7 +105,7 @@ fn add(counter: &AtomicU64, count: u64) {
 }
 
 fn add_series(own: &mut Vec<Arc<Series>>, number: usize) {
-    let mut workers = WORKERS.lock().expect("no panic while held");
+    let mut workers = WORKERS.lock().unwrap_or_else(PoisonError::into_inner);
     let index = WORKER.with_borrow_mut(|worker| {
         *worker.get_or_insert_with(|| {
             workers.push(Vec::new());
@@ -175,8 +180,8 @@ struct Sum {
 }
 
 fn sums() -> Vec<Sum> {
-    let names = NAMES.read().expect("no panic while held").clone();
-    let workers = WORKERS.lock().expect("no panic while held");
+    let names = NAMES.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let workers = WORKERS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut sums = Vec::with_capacity(names.len());
     for (number, name) in names.into_iter().enumerate() {
         let mut sum =
@@ -250,7 +255,6 @@ fn process(page: &mut String, facts: &PageFacts) {
     }
     let counters = [
         ("connections_accepted_total", "Client connections accepted", process.accepted.load(Relaxed)),
-        ("connections_refused_total", "Client connections refused by a limit", process.refused.load(Relaxed)),
         (
             "connections_handed_over_total",
             "Connections given to a less loaded worker",
@@ -265,11 +269,16 @@ fn process(page: &mut String, facts: &PageFacts) {
         head(page, name, "counter", help);
         line(page, name, &[], value);
     }
+    let name = "connections_refused_total";
+    head(page, name, "counter", "Client connections refused by a limit");
+    line(page, name, &[("limit", "max_connections")], process.refused.load(Relaxed));
+    let per_client = process.refused_per_client.load(Relaxed);
+    line(page, name, &[("limit", "max_connections_per_client")], per_client);
 }
 
 fn failures(page: &mut String) {
     head(page, "failures_total", "counter", "Requests without a good answer, by reason");
-    for (reason, count) in FAILURES.lock().expect("no panic while held").iter() {
+    for (reason, count) in FAILURES.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         line(page, "failures_total", &[("reason", reason)], *count);
     }
 }

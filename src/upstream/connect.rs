@@ -42,7 +42,7 @@ fn classify(error: &io::Error) -> Failure {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Failure::ConnectRefused,
         io::ErrorKind::TimedOut => Failure::ConnectTimeout,
         // The process, or the machine, is out of what a connection needs: the endpoint is not to blame.
-        io::ErrorKind::AddrNotAvailable => Failure::OutOfFiles,
+        io::ErrorKind::AddrNotAvailable => Failure::OutOfPorts,
         _ if matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM)) => Failure::OutOfFiles,
         _ => Failure::ConnectFailed,
     }
@@ -52,3 +52,32 @@ const ENOMEM: i32 = 12;
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 const ENOBUFS: i32 = 105;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_want_of_our_own_is_not_the_endpoints_fault() {
+        let cases = [
+            (ECONNREFUSED, Failure::ConnectRefused),
+            (ENOENT, Failure::ConnectRefused),
+            (ETIMEDOUT, Failure::ConnectTimeout),
+            (EHOSTUNREACH, Failure::ConnectFailed),
+            (EADDRNOTAVAIL, Failure::OutOfPorts),
+            (EMFILE, Failure::OutOfFiles),
+            (ENFILE, Failure::OutOfFiles),
+            (ENOBUFS, Failure::OutOfFiles),
+            (ENOMEM, Failure::OutOfFiles),
+        ];
+        for (code, failure) in cases {
+            assert_eq!(classify(&io::Error::from_raw_os_error(code)), failure, "error {code}");
+        }
+    }
+
+    const ENOENT: i32 = 2;
+    const EADDRNOTAVAIL: i32 = 99;
+    const ETIMEDOUT: i32 = 110;
+    const ECONNREFUSED: i32 = 111;
+    const EHOSTUNREACH: i32 = 113;
+}

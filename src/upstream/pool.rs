@@ -214,7 +214,14 @@ async fn wait(
         grant_permits(endpoint);
     }
     let deadline = Instant::now() + endpoint.queue_timeout();
+    if !idle_elsewhere {
+        endpoint.counters.queued.fetch_add(1, Relaxed);
+    }
     let granted = watchdog.limit(deadline, |cx| std::pin::Pin::new(&mut granted).poll(cx)).await;
+    // Another worker's idle connection is no wait in the queue, unless it was none after all.
+    if idle_elsewhere && !matches!(granted, Ok(Ok(Grant::FromAfar(..) | Grant::Permit(_)))) {
+        endpoint.counters.queued.fetch_add(1, Relaxed);
+    }
     drop(waiting);
     match granted {
         Ok(Ok(Grant::Idle(connection))) => Ok(Acquired::Reused(connection)),
@@ -243,10 +250,7 @@ impl Waiting<'_> {
         let entered =
             endpoint.lobby.waiting.fetch_update(AcqRel, Acquire, |count| (count < max).then_some(count + 1));
         match entered {
-            Ok(_) => {
-                endpoint.counters.queued.fetch_add(1, Relaxed);
-                Ok(Waiting(endpoint))
-            }
+            Ok(_) => Ok(Waiting(endpoint)),
             Err(_) => {
                 endpoint.counters.queue_refused.fetch_add(1, Relaxed);
                 Err(Failure::QueueFull)

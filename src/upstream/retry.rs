@@ -82,8 +82,10 @@ impl Stage {
     /// Where a connection could not be had.
     pub fn of_connect(failure: Failure) -> Stage {
         match failure {
-            // Its queue is full: another endpoint may be less busy.
-            Failure::ConnectRefused | Failure::ConnectFailed | Failure::QueueFull => Stage::Connect,
+            // Its queue is full, or all ports towards it are in use: not so with another endpoint, maybe.
+            Failure::ConnectRefused | Failure::ConnectFailed | Failure::QueueFull | Failure::OutOfPorts => {
+                Stage::Connect
+            }
             Failure::ConnectTimeout => Stage::ConnectTimeout,
             _ => Stage::Final,
         }

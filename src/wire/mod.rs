@@ -9,5 +9,5 @@ pub mod worker;
 
 pub use buffer::{Buffer, Scratch};
 pub use incoming::{Incoming, IncomingError};
-pub use socket::{Peer, Portable, Socket};
+pub use socket::{Departure, Peer, Portable, Socket};
 pub use watchdog::Watchdog;

@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tokio::io::Interest;
@@ -26,6 +27,16 @@ pub enum Peer {
     Tcp(SocketAddr),
     /// A process on this machine.
     Unix,
+}
+
+/// How far a peer has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    None,
+    /// It sends nothing more (FIN). Over TCP nobody can tell whether it still reads.
+    Half,
+    /// It neither sends nor reads: a reset, or a unix socket that was closed.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -177,6 +188,22 @@ impl Socket {
     pub fn has_arrived(&self) -> bool {
         let peeked = recv(self.fd.get_ref(), &mut [0u8; 1], RecvFlags::DONTWAIT | RecvFlags::PEEK);
         !matches!(peeked, Err(Errno::AGAIN))
+    }
+
+    /// Whether the peer has gone, as the system knows; what it sent before may still be unread.
+    pub fn departure(&self) -> Departure {
+        let asked = PollFlags::RDHUP;
+        let mut fds = [PollFd::new(self.fd.get_ref(), asked)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let Ok(_) = poll(&mut fds, Some(&now)) else { return Departure::None };
+        let flags = fds[0].revents();
+        if flags.intersects(PollFlags::HUP | PollFlags::ERR) {
+            Departure::Gone
+        } else if flags.contains(PollFlags::RDHUP) {
+            Departure::Half
+        } else {
+            Departure::None
+        }
     }
 
     /// Makes the coming close a reset, so that the peer cannot take a truncated message for a whole one.

@@ -1,6 +1,6 @@
 //! The metrics page of a running Palisade, as numbers.
 
-use crate::{Address, Client};
+use crate::{Address, Client, Palisade};
 
 /// The page at one moment.
 #[derive(Clone, Debug)]
@@ -33,5 +33,21 @@ impl Metrics {
 
     pub fn page(&self) -> &str {
         &self.page
+    }
+}
+
+impl Palisade {
+    /// A connection to the listener `http`.
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        Client::connect(self.listener("http"))
+    }
+
+    /// The page now, from the admin address, or from the admin socket when there is no address.
+    #[track_caller]
+    pub fn metrics(&self) -> Metrics {
+        let listeners = self.listeners();
+        let admin = listeners.get("admin").or(listeners.get("admin-socket"));
+        Metrics::scrape(admin.expect("an admin address or socket"))
     }
 }

@@ -145,9 +145,14 @@ impl Palisade {
     /// The address of the listener `name`, as last reported on standard error.
     #[track_caller]
     pub fn listener(&self, name: &str) -> Address {
-        let mut listeners = parse_listeners(&self.stderr());
+        let mut listeners = self.listeners();
         let known = listeners.keys().cloned().collect::<Vec<_>>();
         listeners.remove(name).unwrap_or_else(|| panic!("no listener {name:?}, only {known:?}"))
+    }
+
+    /// All of them by name.
+    pub fn listeners(&self) -> HashMap<String, Address> {
+        parse_listeners(&self.stderr())
     }
 
     /// What the process has written to standard error.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Palisade;
+use crate::{Palisade, poll_until};
 
 impl Palisade {
     /// Bytes of memory that are resident now (VmRSS).
@@ -32,6 +32,28 @@ impl Palisade {
         targets.map(|target| target.to_string_lossy().into_owned()).collect()
     }
 
+    /// Stops all of its threads (SIGSTOP), and waits until they stand: what happens until
+    /// [`Palisade::thaw`] it sees all at once.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.signal(SIGSTOP);
+        poll_until(Duration::from_secs(10), "all threads to stand still", || {
+            let threads = fs::read_dir(self.proc("task")).expect("our own child");
+            // A thread that ended meanwhile has no file any more.
+            let mut states = threads.flatten().filter_map(|thread| {
+                let stat = fs::read_to_string(thread.path().join("stat")).ok()?;
+                stat.rsplit(')').next()?.trim_start().chars().next()
+            });
+            states.all(|state| state == 'T')
+        });
+    }
+
+    /// Lets it go on.
+    #[track_caller]
+    pub fn thaw(&self) {
+        self.signal(SIGCONT);
+    }
+
     fn proc(&self, file: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{file}", self.pid()))
     }
@@ -42,3 +64,5 @@ const USER: usize = 11;
 const SYSTEM: usize = 12;
 /// USER_HZ, the same on every Linux that we run on.
 const TICKS_PER_SECOND: u64 = 100;
+const SIGCONT: i32 = 18;
+const SIGSTOP: i32 = 19;

@@ -1,5 +1,6 @@
 //! Waiting for something that another thread or process does.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,25 @@ pub fn poll_until(deadline: Duration, what: &str, mut condition: impl FnMut() ->
         assert!(Instant::now() < end, "waited {deadline:?} in vain for: {what}");
         thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// For what happens at once unless it never does.
+pub const SOON: Duration = Duration::from_secs(10);
+
+/// Waits until `counter` has moved and then not moved for a while; gives where it stands. For a stream that is
+/// held up: that nothing more comes has no event.
+#[track_caller]
+pub fn until_still(counter: &AtomicUsize) -> usize {
+    const WHILE: Duration = Duration::from_millis(300);
+    let (mut last, mut since) = (0, Instant::now());
+    poll_until(SOON, "the counter to stand still", || {
+        let now = counter.load(SeqCst);
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        last > 0 && since.elapsed() > WHILE
+    });
+    last
 }
 
 #[cfg(test)]
