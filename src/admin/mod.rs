@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::message::{Request, Response, pages};
 use crate::observe::AccessLog;
 use crate::observe::metrics::{self, PageFacts};
-use crate::upstream::{SpoolSpace, Upstream};
+use crate::upstream::{Discovery, SpoolSpace, Upstream};
 
 pub use standing::Standing;
 
@@ -36,6 +36,7 @@ pub struct Admin {
 #[derive(Debug, Clone)]
 pub struct Facts {
     pub upstreams: Vec<Arc<Upstream>>,
+    pub discovery: Arc<Discovery>,
     pub ready: Arc<AtomicBool>,
     pub log: Option<Arc<AccessLog>>,
     pub space: Arc<SpoolSpace>,
@@ -129,6 +130,7 @@ impl Facts {
             open_connections: self.connections.load(Relaxed) as u64,
             endpoints: upstreams::endpoint_facts(&self.upstreams),
             upstreams: upstreams::facts(&self.upstreams),
+            sources: self.discovery.facts(),
             dropped_log_lines: self.log.as_ref().map_or(0, |log| log.dropped()),
             spool_memory,
             spool_disk,

@@ -63,6 +63,32 @@ pub fn socket(text: &str) -> Parsed<SocketAddr> {
     Err(wrong(not(), hint))
 }
 
+/// A name server: "10.0.0.2", "10.0.0.2:5353", "fd00::2", "[fd00::2]:53". The port is 53 without one.
+pub fn name_server(text: &str) -> Parsed<SocketAddr> {
+    const DNS_PORT: u16 = 53;
+    let address = match (text.parse::<SocketAddr>(), text.trim_matches(['[', ']']).parse::<IpAddr>()) {
+        (Ok(address), _) => address,
+        (Err(_), Ok(ip)) => SocketAddr::new(ip, DNS_PORT),
+        (Err(_), Err(_)) => {
+            let message = format!("{} is not the address of a name server", shown(text));
+            let hint = match with_brackets(text) {
+                Some(fixed) => format!("put brackets around IPv6: \"{fixed}\""),
+                None => "write its IP address, with a port if it is not 53: \"10.0.0.2\", \"10.0.0.2:5353\""
+                    .to_string(),
+            };
+            return Err(wrong(message, hint));
+        }
+    };
+    if address.port() == 0 {
+        return Err(port_range(text, 1));
+    }
+    if address.ip().is_unspecified() {
+        let hint = format!("for this machine write \"127.0.0.1:{}\"", address.port());
+        return Err(wrong(format!("nothing answers at `{}`", address.ip()), hint));
+    }
+    Ok(address)
+}
+
 pub fn endpoint(text: &str) -> Parsed<EndpointAddress> {
     let not = || format!("{} is not the address of an endpoint", shown(text));
     if let Some(path) = text.strip_prefix("unix:") {
@@ -108,6 +134,15 @@ pub fn endpoint(text: &str) -> Parsed<EndpointAddress> {
     }
     let host = host::name(name).map_err(|why| wrong(not(), why))?;
     Ok(EndpointAddress::Name { host, port })
+}
+
+/// The name of SRV records: "_http._tcp.app.internal".
+pub fn service(text: &str) -> Parsed<String> {
+    let not = || format!("{} is not the name of a service", shown(text));
+    if let Some((name, _)) = text.split_once(':') {
+        return Err(wrong(not(), format!("SRV records tell the port: \"{name}\"")));
+    }
+    host::name(text).map_err(|why| wrong(not(), why))
 }
 
 /// "fd00::1:8080" is an IPv6 address, but was hardly meant as one.
@@ -231,6 +266,30 @@ mod tests {
             "-a:80",
         ] {
             assert!(endpoint(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn name_servers() {
+        for (text, expected) in [
+            ("10.0.0.2", "10.0.0.2:53"),
+            ("10.0.0.2:5353", "10.0.0.2:5353"),
+            ("fd00::2", "[fd00::2]:53"),
+            ("[fd00::2]", "[fd00::2]:53"),
+            ("[fd00::2]:5353", "[fd00::2]:5353"),
+        ] {
+            assert_eq!(name_server(text), Ok(expected.parse().unwrap()), "{text}");
+        }
+        for text in ["", "dns.example.com", "10.0.0.2:0", "0.0.0.0", "10.0.0.2:99999", "udp://10.0.0.2"] {
+            assert!(name_server(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn services() {
+        assert_eq!(service("_http._tcp.app.internal"), Ok("_http._tcp.app.internal".to_string()));
+        for text in ["", "_http._tcp.app.internal:80", "a b", "http://a"] {
+            assert!(service(text).is_err(), "{text}");
         }
     }
 

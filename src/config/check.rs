@@ -13,11 +13,11 @@ use super::shadow;
 use super::split;
 use super::suggest;
 use super::tree::{Entry, Table, Value};
-use super::{AdminOptions, Config, routes, server, settings, shape, upstreams};
+use super::{AdminOptions, Config, dns, routes, server, settings, shape, upstreams};
 use crate::listen::{ListenAddress, ListenerOptions};
 use crate::observe::AccessLogOptions;
 use crate::route::RouteOptions;
-use crate::upstream::UpstreamOptions;
+use crate::upstream::{DnsOptions, UpstreamOptions};
 
 /// Reports all mistakes; the value is worth something only if there are none.
 pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
@@ -25,6 +25,7 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
     shape::check(root, problems);
     let server =
         single(root, "server", problems).map_or_else(server::default_server, |f| server::lower_server(&f));
+    let dns = single(root, "dns", problems).map_or_else(DnsOptions::default, |f| dns::lower(&f));
     let admin = admin(root, problems);
     let log = single(root, "log", problems).map_or_else(AccessLogOptions::default, |f| server::lower_log(&f));
     let listeners = lower_listeners(root, &admin, problems);
@@ -45,7 +46,7 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
         }
     }
     warn_unused(root, problems);
-    Config { listeners, upstreams, routes, server, admin, log }
+    Config { listeners, upstreams, routes, dns, server, admin, log }
 }
 
 pub fn admin(root: &Table, problems: &Problems) -> AdminOptions {

@@ -113,6 +113,14 @@ pub const SECTIONS: &[Section] = &[
         doc: "Options for all routes with an upstream. A route's own option wins; `timeouts` are merged key by key.",
         keys: DEFAULTS,
     },
+    Section {
+        name: "dns",
+        noun: None,
+        doc: "How names of servers are looked up. A name is asked for again when the time to live (TTL) of its \
+              answer is over. When a look-up fails, or says that there is nothing, what was found before is used \
+              on for `keep_stale`, and the next look-ups come ever more slowly, up to one a minute.",
+        keys: DNS,
+    },
     Section { name: "server", noun: None, doc: "The process, and its patience with clients.", keys: SERVER },
     Section { name: "admin", noun: None, doc: "For operators and machines.", keys: ADMIN },
     Section { name: "log", noun: None, doc: "The access log.", keys: LOG },
@@ -427,6 +435,51 @@ pub const FALLBACK: &[Key] = &[
 ];
 
 pub const HALF_CLOSES: &[&str] = &["serve", "cancel"];
+
+pub const DNS: &[Key] = &[
+    Key {
+        name: "servers",
+        kind: Kind::ListOf(&Kind::Text("address")),
+        absent: Absent::Off,
+        doc: "Name servers: `[\"10.0.0.2\", \"[fd00::2]:5353\"]`; the port is 53 without one. They are asked for \
+              names as they are written. Without it those of `/etc/resolv.conf`, with its search list; \
+              `/etc/hosts` comes first in any case, and changes of both files are noticed.",
+    },
+    Key {
+        name: "min_ttl",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"1s\""),
+        doc: "A name is not asked for again earlier, even when its TTL is 0.",
+    },
+    Key {
+        name: "max_ttl",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"5m\""),
+        doc: "A name is asked for again at the latest after this.",
+    },
+    Key {
+        name: "timeout",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"5s\""),
+        doc: "For one look-up, over all its tries and servers; each try has a third of it.",
+    },
+    Key {
+        name: "keep_stale",
+        kind: Kind::Duration,
+        absent: Absent::Means("\"24h\""),
+        doc: "How long what was found before is used while look-ups fail; `\"0s\"` is not at all. Afterwards \
+              the name has no servers until it resolves again.",
+    },
+    Key {
+        name: "addresses",
+        kind: Kind::OneOf(FAMILIES),
+        absent: Absent::Means("\"all\""),
+        doc: "Which addresses of a name are used: `all`; only those of one kind (`v4`, `v6`); or one kind, and \
+              the other where there is none of it (`v4_first`, `v6_first`).",
+    },
+];
+
+pub const FAMILIES: &[&str] = &["all", "v4_first", "v6_first", "v4", "v6"];
 
 pub const RETRY_KEYS: &[Key] = &[
     Key {

@@ -9,6 +9,8 @@ mod address;
 mod balance;
 mod check;
 mod diagnostic;
+mod dns;
+mod endpoints_file;
 mod environment;
 mod fields;
 mod file;
@@ -37,6 +39,7 @@ mod upstreams;
 mod values;
 
 pub use diagnostic::{Diagnostic, Place, Report, Severity, Source};
+pub use endpoints_file::read as read_endpoints;
 pub use json::Json;
 pub(crate) use render::counted;
 
@@ -53,7 +56,7 @@ use crate::connection::ClientLimits;
 use crate::listen::ListenerOptions;
 use crate::observe::AccessLogOptions;
 use crate::route::RouteOptions;
-use crate::upstream::UpstreamOptions;
+use crate::upstream::{DnsOptions, UpstreamOptions};
 
 /// A sound configuration, and what was noticed on the way to it.
 #[derive(Debug, Clone)]
@@ -97,6 +100,7 @@ pub struct Config {
     pub listeners: Vec<ListenerOptions>,
     pub upstreams: Vec<Arc<UpstreamOptions>>,
     pub routes: Vec<RouteOptions>,
+    pub dns: DnsOptions,
     pub server: ServerOptions,
     pub admin: AdminOptions,
     pub log: AccessLogOptions,

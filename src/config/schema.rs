@@ -202,7 +202,7 @@ mod tests {
             "[listeners.a]\naddress = \":80\"\n{}[upstreams.a]\nendpoints = [{{ address = \"127.0.0.1:1\", {} }}]\n{}\
              [upstreams.a.pool]\n{}[routes.a]\nupstream = \"a\"\n{}[routes.a.timeouts]\n{}\
              [routes.b]\npath = \"/b\"\nrespond = {{ {} }}\n[routes.c]\npath = \"/c\"\nredirect = {{ to = \"/\", {} }}\n\
-             [server]\n{}[log]\n{}",
+             [dns]\n{}[server]\n{}[log]\n{}",
             written(keys::LISTENER),
             pairs(keys::ENDPOINT),
             written(keys::UPSTREAM),
@@ -211,6 +211,7 @@ mod tests {
             written(TIMEOUT_KEYS),
             pairs(keys::RESPOND),
             pairs(keys::REDIRECT),
+            written(keys::DNS),
             written(SERVER),
             written(keys::LOG),
         );

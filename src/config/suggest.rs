@@ -65,7 +65,6 @@ const ROUTE_PLANNED: &[&str] = &[
     "rate_limit",
     "request_headers",
     "response_headers",
-    "split",
     "waf",
 ];
 
@@ -180,6 +179,11 @@ const ALIASES: &[Alias] = &[
         &["access_log", "logs", "logging", "accesslog"],
         "write a section `[log]` with `access = \"stdout\"`",
     ),
+    (
+        "",
+        &["resolver", "resolvers", "nameserver", "nameservers"],
+        "write a section `[dns]` with `servers = [\"10.0.0.2\"]`",
+    ),
     ("", &["includes", "import"], "write `include = [\"conf.d/*.toml\"]`"),
     (
         "listeners",
@@ -236,6 +240,14 @@ const ALIASES: &[Alias] = &[
         &["timeout", "timeouts", "connect_timeout", "read_timeout", "send_timeout"],
         "it belongs to the route: `timeouts = { connect = \"5s\", read = \"60s\" }` in `[routes.NAME]`",
     ),
+    (
+        "dns",
+        &["server", "nameserver", "nameservers", "resolver", "resolvers", "address"],
+        "write `servers = [\"10.0.0.2\"]`",
+    ),
+    ("dns", &["ttl", "valid", "refresh", "interval"], "write `min_ttl = \"1s\"` and `max_ttl = \"5m\"`"),
+    ("dns", &["hold", "stale", "serve_stale"], "write `keep_stale = \"24h\"`"),
+    ("dns", &["family", "families", "ipv4", "ipv6", "prefer"], "write `addresses = \"v4_first\"`"),
     ("pool", &["max_conns", "maxconn", "size", "limit", "max"], "write `max_connections = 100`"),
     ("pool", &["timeout", "keepalive_timeout", "idle"], "write `idle_timeout = \"60s\"`"),
     (

@@ -1,12 +1,15 @@
 //! `[upstreams.NAME]`, with its endpoints and its pool.
 
+use std::path::Path;
+
 use super::address;
 use super::diagnostic::{Diagnostic, Place};
+use super::endpoints_file;
 use super::fields::{Fields, Text, Zero};
 use super::tree::{Node, Value};
 use super::{balance, health};
 use crate::upstream::health::{BACKUP, PlanRules};
-use crate::upstream::{EndpointOptions, PoolOptions, UpstreamOptions};
+use crate::upstream::{EndpointAddress, EndpointOptions, PoolOptions, UpstreamOptions};
 
 pub fn lower(name: &str, fields: &Fields<'_>, workers: usize) -> Option<UpstreamOptions> {
     let balance = balance::lower(fields);
@@ -25,6 +28,7 @@ pub fn lower(name: &str, fields: &Fields<'_>, workers: usize) -> Option<Upstream
         min_healthy: percent("min_healthy", rules.min_healthy),
         panic_below: percent("panic_below", rules.panic_below),
         retry_budget: percent("retry_budget", 20),
+        max_endpoints: fields.integer("max_endpoints").unwrap_or(1000),
         endpoints: endpoints(fields)?,
         pool,
         health,
@@ -35,12 +39,15 @@ pub fn lower(name: &str, fields: &Fields<'_>, workers: usize) -> Option<Upstream
 
 fn endpoints(fields: &Fields<'_>) -> Option<Vec<EndpointOptions>> {
     let example = "add `endpoints = [\"10.0.0.1:8080\"]`";
+    let file = fields.text("endpoints_file");
     let Some(entry) = fields.entry("endpoints") else {
-        fields.missing(&["endpoints"], "`endpoints`", example);
-        return None;
+        if fields.key("endpoints_file").is_none() {
+            fields.missing(&["endpoints"], "`endpoints`", example);
+        }
+        return endpoints_file(fields, file?).map(|file| vec![file]);
     };
     let Value::Array(nodes) = &entry.node.value else { return None };
-    if nodes.is_empty() {
+    if nodes.is_empty() && file.is_none() {
         let message = "an upstream needs at least one endpoint";
         fields.problems.add(Diagnostic::error(&entry.node.place, message).hint(example));
         return None;
@@ -57,7 +64,8 @@ fn endpoints(fields: &Fields<'_>) -> Option<Vec<EndpointOptions>> {
             None => all.push((endpoint, place)),
         }
     }
-    Some(all.into_iter().map(|(endpoint, _)| endpoint).collect())
+    let listed = file.and_then(|file| endpoints_file(fields, file));
+    Some(all.into_iter().map(|(endpoint, _)| endpoint).chain(listed).collect())
 }
 
 fn endpoint<'a>(fields: &Fields<'a>, node: &'a Node) -> Option<(EndpointOptions, &'a Place)> {
@@ -68,13 +76,42 @@ fn endpoint<'a>(fields: &Fields<'a>, node: &'a Node) -> Option<(EndpointOptions,
     let table = fields.table_in("endpoints", node)?;
     let weight = table.integer("weight").unwrap_or(1);
     let tier = tier(&table);
+    if let Some(name) = table.text("srv") {
+        return srv(&table, name);
+    }
     if table.key("address").is_none() {
-        table.missing(&["address"], "`address`", "write { address = \"10.0.0.1:8080\", weight = 1 }");
+        table.missing(&["address", "srv"], "`address`", "write { address = \"10.0.0.1:8080\", weight = 1 }");
         return None;
     }
     let text = table.text("address")?;
     let address = table.parsed(text, address::endpoint)?;
     Some((EndpointOptions { address, weight, tier }, text.place))
+}
+
+fn srv<'a>(table: &Fields<'a>, name: Text<'a>) -> Option<(EndpointOptions, &'a Place)> {
+    for other in ["address", "weight", "backup", "priority"] {
+        if let Some(place) = table.key(other) {
+            let message = format!("`{other}` cannot stand beside `srv`");
+            let hint = "SRV records tell addresses, weights and priorities themselves";
+            table.problems.add(Diagnostic::error(place, message).hint(hint));
+        }
+    }
+    let address = EndpointAddress::Srv(table.parsed(name, address::service)?);
+    Some((EndpointOptions { address, weight: 1, tier: 0 }, name.place))
+}
+
+/// The file is checked like what stands here.
+fn endpoints_file(fields: &Fields<'_>, file: Text<'_>) -> Option<EndpointOptions> {
+    if file.value.is_empty() || file.value.contains('\0') {
+        fields.problems.add(Diagnostic::error(file.place, "`endpoints_file` is not a file name"));
+        return None;
+    }
+    let here = Path::new(&file.place.source.name).parent().unwrap_or(Path::new(""));
+    let path = here.join(file.value);
+    if let Err(why) = endpoints_file::load(&path, usize::MAX, fields.problems) {
+        fields.problems.add(Diagnostic::error(file.place, why));
+    }
+    Some(EndpointOptions { address: EndpointAddress::File(path), weight: 1, tier: 0 })
 }
 
 /// The number by which groups within an upstream take turns.

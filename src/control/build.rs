@@ -14,13 +14,14 @@ use crate::proxy::{Proxy, Route, Target};
 use crate::route::{FallbackOptions, RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
 use crate::upstream::mirror::Mirror;
 use crate::upstream::split::Split;
-use crate::upstream::{Group, Groups, RetryOptions, Sending, SpoolSpace, Upstream};
+use crate::upstream::{Discovery, Group, Groups, RetryOptions, Sending, SpoolSpace, Upstream};
 
 /// What survives a reload.
 #[derive(Debug)]
 pub struct Shared {
     pub workers: usize,
     pub groups: Arc<Groups>,
+    pub discovery: Arc<Discovery>,
     pub space: Arc<SpoolSpace>,
     pub connections: Arc<ConnectionLimits>,
     pub admin_connections: Arc<ConnectionLimits>,
@@ -52,6 +53,7 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
     let public = Proxy::new(Table::build(&config.routes), routes, config.server.trusted_proxies.clone());
     let facts = Facts {
         upstreams: upstreams.clone(),
+        discovery: shared.discovery.clone(),
         ready: shared.ready.clone(),
         log: log.clone(),
         space: shared.space.clone(),

@@ -22,7 +22,7 @@ use crate::observe::metrics::PROCESS;
 use crate::observe::{AccessLog, notice};
 use crate::upstream::health::check_endpoints;
 use crate::upstream::verdict::keep_planning;
-use crate::upstream::{Groups, SpoolSpace, discover, probe_idle_pools};
+use crate::upstream::{Discovery, Groups, SpoolSpace, probe_idle_pools};
 
 /// How often the end of the workers is looked for.
 const TICK: Duration = Duration::from_millis(20);
@@ -157,6 +157,7 @@ impl Control {
                 clients.body_disk,
                 clients.body_folder.clone(),
             )),
+            discovery: Arc::new(Discovery::new(config::read_endpoints)),
             connections: Arc::new(ConnectionLimits::default()),
             admin_connections: Arc::new(ConnectionLimits::default()),
             loads: Arc::new(Loads::new(count)),
@@ -166,11 +167,13 @@ impl Control {
         });
         let fresh = bind_missing(&config, &HashMap::new(), count)?;
         let built = build(&config, &shared, log);
-        discover::resolve_all(&shared.groups).await;
+        let discovery = shared.discovery.clone();
+        tokio::spawn(essential("discovering endpoints", async move { discovery.run().await }));
+        shared.discovery.watch(&config.dns, &built.groups);
+        shared.discovery.settle().await;
         let workers = workers::start(&shared, &built, pool_mailboxes)
             .map_err(|error| format!("cannot start the workers: {error}"))?;
         let groups = || shared.groups.clone();
-        tokio::spawn(essential("looking names up", discover::keep_resolving(groups())));
         tokio::spawn(essential("probing idle pools", probe_idle_pools(groups())));
         tokio::spawn(essential("checking endpoints", check_endpoints(groups())));
         tokio::spawn(essential("planning who is used", keep_planning(groups())));
@@ -231,14 +234,14 @@ impl Control {
     /// Reads, checks, builds and swaps; what is said of it holds for the next request of every worker. An
     /// error changes nothing.
     async fn reload(&mut self) -> Result<String, String> {
-        let outcome = self.try_reload();
+        let outcome = self.try_reload().await;
         self.settle().await;
         let counter = if outcome.is_ok() { &PROCESS.reloads } else { &PROCESS.failed_reloads };
         counter.fetch_add(1, Relaxed);
         outcome
     }
 
-    fn try_reload(&mut self) -> Result<String, String> {
+    async fn try_reload(&mut self) -> Result<String, String> {
         let Start::File(path) = self.start.clone() else {
             return Err("this proxy was started without a file, there is nothing to read again\n".to_owned());
         };
@@ -250,6 +253,8 @@ impl Control {
         let clients = &config.server.clients;
         self.shared.space.adopt(clients.body_memory, clients.body_disk, clients.body_folder.clone());
         self.shared.groups.keep_only(&built.groups);
+        self.shared.discovery.watch(&config.dns, &built.groups);
+        self.shared.discovery.settle().await;
         for worker in &self.workers {
             let _ = worker.orders.send(Order::Change(built.clone()));
         }

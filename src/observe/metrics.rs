@@ -147,12 +147,25 @@ pub struct UpstreamFacts {
     pub mirrored: [(&'static str, u64); 3],
 }
 
+/// What is known about an entry of an upstream whose endpoints are found while the proxy runs.
+#[derive(Debug, Clone, Default)]
+pub struct SourceFacts {
+    pub upstream: String,
+    /// A name or a file.
+    pub source: String,
+    pub endpoints: u64,
+    /// The last look-up failed, or the file is broken: what was known before is used.
+    pub failing: bool,
+    pub failures: u64,
+}
+
 /// What the page shows besides the counters kept here.
 #[derive(Debug, Clone, Default)]
 pub struct PageFacts {
     pub open_connections: u64,
     pub endpoints: Vec<EndpointFacts>,
     pub upstreams: Vec<UpstreamFacts>,
+    pub sources: Vec<SourceFacts>,
     pub dropped_log_lines: u64,
     pub spool_memory: u64,
     pub spool_disk: u64,
@@ -166,6 +179,7 @@ pub fn page(facts: &PageFacts) -> String {
     failures(&mut page);
     endpoints(&mut page, &facts.endpoints);
     upstreams(&mut page, &facts.upstreams);
+    sources(&mut page, &facts.sources);
     page
 }
 
@@ -348,6 +362,24 @@ fn upstreams(page: &mut String, upstreams: &[UpstreamFacts]) {
         for (outcome, count) in facts.mirrored {
             let labels = [("upstream", facts.upstream.as_str()), ("outcome", outcome)];
             line(page, "mirrored_requests_total", &labels, count);
+        }
+    }
+}
+
+fn sources(page: &mut String, sources: &[SourceFacts]) {
+    type Value = fn(&SourceFacts) -> u64;
+    let series: [(&str, &str, &str, Value); 3] = [
+        ("discovery_endpoints", "gauge", "Endpoints that the name or file brings", |facts| facts.endpoints),
+        ("discovery_failing", "gauge", "1 while look-ups fail or the file is broken", |facts| {
+            u64::from(facts.failing)
+        }),
+        ("discovery_failures_total", "counter", "Look-ups that failed", |facts| facts.failures),
+    ];
+    for (name, kind, help, value) in series {
+        head(page, name, kind, help);
+        for facts in sources {
+            let labels = [("upstream", facts.upstream.as_str()), ("source", &facts.source)];
+            line(page, name, &labels, value(facts));
         }
     }
 }

@@ -181,7 +181,7 @@ impl Source {
         let address = match &options.address {
             EndpointAddress::Socket(address) => Some(Address::Tcp(*address)),
             EndpointAddress::Unix(path) => Some(Address::Unix(path.clone())),
-            EndpointAddress::Name { .. } => None,
+            EndpointAddress::Name { .. } | EndpointAddress::Srv(_) | EndpointAddress::File(_) => None,
         };
         let (weight, tier) = (options.weight, options.tier);
         let found = address.map(|address| Found { address, weight, tier }).into_iter().collect();
@@ -190,8 +190,11 @@ impl Source {
 
     /// The same entry with other options: what was found for it stays.
     fn with(mut self, options: EndpointOptions) -> Source {
-        for found in &mut self.found {
-            (found.weight, found.tier) = (options.weight, options.tier);
+        // Records and files have weights of their own.
+        if !matches!(options.address, EndpointAddress::Srv(_) | EndpointAddress::File(_)) {
+            for found in &mut self.found {
+                (found.weight, found.tier) = (options.weight, options.tier);
+            }
         }
         Source { options, ..self }
     }

@@ -29,6 +29,7 @@ pub mod sticky;
 pub mod verdict;
 
 pub use breaker::BreakerOptions;
+pub use discover::{Discovery, DnsOptions, Families};
 pub use endpoint::{Address, Endpoint};
 pub use group::{Group, Groups};
 pub use hedge::Hedge;

@@ -16,6 +16,8 @@ use super::sticky::StickyOptions;
 pub struct UpstreamOptions {
     pub name: String,
     pub endpoints: Vec<EndpointOptions>,
+    /// Most endpoints that names and files may bring.
+    pub max_endpoints: usize,
     pub balance: Balance,
     pub sticky: Option<StickyOptions>,
     /// An endpoint that comes back takes its whole share after so long.
@@ -80,7 +82,7 @@ impl Balance {
     }
 }
 
-/// One server of a group.
+/// An entry of a group: one server, or a way to find servers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EndpointOptions {
     pub address: EndpointAddress,
@@ -90,7 +92,7 @@ pub struct EndpointOptions {
     pub tier: u16,
 }
 
-/// Where an endpoint lives; `Display` gives it as the user wrote it.
+/// Where an endpoint lives, or what tells it; `Display` gives it as the user wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EndpointAddress {
     Socket(SocketAddr),
@@ -101,6 +103,10 @@ pub enum EndpointAddress {
     },
     /// Written `unix:/run/app.sock`.
     Unix(PathBuf),
+    /// A name whose SRV records tell hosts, ports, weights and priorities.
+    Srv(String),
+    /// A file of endpoints, which is watched.
+    File(PathBuf),
 }
 
 impl std::fmt::Display for EndpointAddress {
@@ -109,6 +115,8 @@ impl std::fmt::Display for EndpointAddress {
             EndpointAddress::Socket(address) => address.fmt(f),
             EndpointAddress::Name { host, port } => write!(f, "{host}:{port}"),
             EndpointAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+            EndpointAddress::Srv(name) => f.write_str(name),
+            EndpointAddress::File(path) => path.display().fmt(f),
         }
     }
 }

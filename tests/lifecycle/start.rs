@@ -87,7 +87,7 @@ fn a_name_that_does_not_resolve_does_not_stop_the_start() {
             origin.address()
         )),
     );
-    palisade.wait_stderr("no-such-host.invalid:80", SOON);
+    palisade.wait_stderr("name no-such-host.invalid not resolved", SOON);
     for _ in 0..4 {
         canary(palisade.address("http"), &origin);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use testkit::{Client, Palisade, poll_until};
 
-use crate::stage::{SOON, Server, client_of, config, proxy, served, wait_up};
+use crate::stage::{SOON, Server, client_of, config, metrics_of, proxy, served, wait_up};
 
 fn count(names: &[String]) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
@@ -53,6 +53,13 @@ fn least_connections_and_p2c_pass_by_who_is_busy() {
             a.requests() > 0
         });
         a.answers(200);
+        let numbers = |name: &str| {
+            let label = format!("endpoint=\"{}\"", b.address());
+            metrics_of(&palisade).sum(name, &[&label])
+        };
+        poll_until(SOON, "b is free", || {
+            numbers("upstream_connections") == numbers("upstream_idle_connections")
+        });
         assert_eq!(served(&mut client_of(&palisade), 12), ["b"; 12], "{balance}");
     }
 }

@@ -1,4 +1,5 @@
-//! What the tests of Palisade use: a raw client, a recording origin and a launcher of the real binary.
+//! What the tests of Palisade use: a raw client, a recording origin, a scripted name server and a
+//! launcher of the real binary.
 //!
 //! Everything here is blocking sockets and threads, and parses HTTP/1 with its own strict code. That is on
 //! purpose: a test that shared the runtime or the codec of the proxy would share its mistakes.
@@ -25,6 +26,7 @@
 mod address;
 mod canary;
 mod client;
+pub mod dns;
 mod door;
 mod metrics;
 mod namespace;
@@ -40,6 +42,7 @@ mod wait;
 pub use address::Address;
 pub use canary::{canary, canary_on};
 pub use client::{Client, Response};
+pub use dns::Dns;
 pub use door::Door;
 pub use metrics::Metrics;
 pub use namespace::{own_disk, own_network};

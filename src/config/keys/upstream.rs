@@ -6,9 +6,25 @@ pub const UPSTREAM: &[Key] = &[
     Key {
         name: "endpoints",
         kind: Kind::ListOf(&Kind::Either(&[Kind::Text("address"), Kind::Table(ENDPOINT)])),
-        absent: Absent::Mistake,
+        absent: Absent::Off,
         doc: "The servers: `\"10.0.0.1:8080\"`, `\"[fd00::1]:8080\"`, `\"app.internal:8080\"`, \
-              `\"unix:/run/app.sock\"`, or a table with a weight.",
+              `\"unix:/run/app.sock\"`, or a table with a weight. Each address of a name is a server of its own. \
+              Every upstream has `endpoints`, `endpoints_file` or both.",
+    },
+    Key {
+        name: "endpoints_file",
+        kind: Kind::Text("file name"),
+        absent: Absent::Off,
+        doc: "A file with more servers, relative to this one, for whatever else knows them: one a line, as in \
+              the short form, then `weight=N`, `priority=N` or `backup` if need be; `#` begins a comment. It is \
+              looked at every second. While it is missing, empty or wrong, the servers of before stay; so \
+              replace it as a whole (write another one and rename it). At most 1 MiB and 10000 servers.",
+    },
+    Key {
+        name: "max_endpoints",
+        kind: Kind::Integer { min: 1, max: 10_000 },
+        absent: Absent::Means("1000"),
+        doc: "Most servers that names and `endpoints_file` may bring; more are not used.",
     },
     Key {
         name: "balance",
@@ -138,11 +154,13 @@ pub const STICKY: &[Key] = &[
 ];
 
 pub const ENDPOINT: &[Key] = &[
+    Key { name: "address", kind: Kind::Text("address"), absent: Absent::Off, doc: "As in the short form." },
     Key {
-        name: "address",
-        kind: Kind::Text("address"),
-        absent: Absent::Mistake,
-        doc: "As in the short form.",
+        name: "srv",
+        kind: Kind::Text("name"),
+        absent: Absent::Off,
+        doc: "Instead of `address`, and alone: a name whose SRV records tell hosts, ports, weights and \
+              priorities: `{ srv = \"_http._tcp.app.internal\" }`.",
     },
     Key {
         name: "weight",
