@@ -118,7 +118,7 @@ impl Outgoing {
     /// Writes what is ready, when that is all there will be: the usual case of a small message.
     fn poll_send_ready(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<Result<(), OutgoingError>> {
         while self.sent < self.out.len() {
-            let written = socket.poll_write(cx, &self.out[self.sent..]);
+            let written = socket.poll_write_small(cx, &self.out[self.sent..]);
             let count = ready!(written).map_err(OutgoingError::Socket)?;
             if count == 0 {
                 return Poll::Ready(Err(OutgoingError::Socket(io::ErrorKind::WriteZero.into())));

@@ -47,7 +47,7 @@ thread_local! {
 struct Local {
     log: Arc<AccessLog>,
     lines: Vec<u8>,
-    /// The date and time of the last line down to the second, and that second.
+    /// The beginning of the last line, down to the second, and that second.
     second: (u64, String),
 }
 
@@ -152,16 +152,15 @@ impl Local {
     fn json(&mut self, line: &Line<'_>, duration: Duration, now: Duration) {
         let second = now.as_secs();
         if self.second.0 != second {
-            let text = humantime(second);
-            self.second = (second, text);
+            self.second = (second, format!("{{\"time\":\"{}.", humantime(second)));
         }
         let Line { record, head, .. } = line;
         let out = &mut self.lines;
-        out.extend_from_slice(b"{\"time\":\"");
         out.extend_from_slice(self.second.1.as_bytes());
-        out.push(b'.');
-        out.extend_from_slice(&encode::three_digits(now.subsec_millis()));
-        out.extend_from_slice(b"Z\",\"client\":\"");
+        // In larger pieces, as each costs a look whether there is room: 30 instructions fewer a line.
+        let mut client = *b"000Z\",\"client\":\"";
+        client[..3].copy_from_slice(&encode::three_digits(now.subsec_millis()));
+        out.extend_from_slice(&client);
         record.client.write_address(out);
         // A method is a token and a host is made of letters, digits and marks: nothing to escape.
         out.extend_from_slice(b"\",\"method\":\"");
@@ -248,8 +247,8 @@ impl Drop for Local {
 fn milliseconds(out: &mut Vec<u8>, duration: Duration) {
     let micros = duration.as_micros() as u64;
     encode::decimal(out, micros / 1000);
-    out.push(b'.');
-    out.extend_from_slice(&encode::three_digits((micros % 1000) as u32));
+    let [tenths, hundredths, thousandths] = encode::three_digits((micros % 1000) as u32);
+    out.extend_from_slice(&[b'.', tenths, hundredths, thousandths]);
 }
 
 /// `2026-11-25T20:53:57`

@@ -121,7 +121,16 @@ pub async fn exchange<'c>(
     match outcome.and_then(|(head, length)| exchange.check_upgrade(head, length, request.upgrade)) {
         Ok((head, length)) => {
             exchange.connection.endpoint().note_answer(head.status, || this.now.elapsed());
-            Ok(exchange.into_response(head, length))
+            let announced = length.announced;
+            let body = match exchange.whole_body(head.status, length.length) {
+                // The exchange ends where it lies: to hand it on, 300 bytes twice, cost 130 instructions.
+                Some((body, alone)) => {
+                    finish(exchange.connection, exchange.upload, length.reusable && alone);
+                    body
+                }
+                None => exchange.into_body(head.status, length),
+            };
+            Ok(Response { head, body, announced })
         }
         Err(failure) => Err(exchange.into_unanswered(failure, this.reused)),
     }
@@ -304,35 +313,33 @@ impl<'c> Exchange<'c> {
         Box::new(Unanswered { failure, reused, written, answered, connection })
     }
 
-    #[inline(always)] // It would be moved, some 300 bytes, to be taken apart.
-    fn into_response(mut self, head: Recycled<ResponseHead>, length: ResponseLength) -> Response<'c> {
-        let announced = length.announced;
-        if head.status == 101 {
-            let (socket, permit) = self.connection.into_parts();
-            let upgraded = Upgraded { socket, buffer: self.buffer, held: Box::new(permit) };
-            return Response { head, body: Body::Upgraded(Box::new(upgraded)), announced };
-        }
+    /// The body when all of it is here, and whether nothing came behind it.
+    fn whole_body(&mut self, status: u16, framing: BodyLength) -> Option<(Body<'c>, bool)> {
         let at_hand = self.buffer.len() as u64;
-        let body = match length.length {
-            BodyLength::Exact(0) => {
-                self.finish(length.reusable && at_hand == 0);
-                Body::Empty
-            }
+        match framing {
+            _ if status == 101 => None,
+            BodyLength::Exact(0) => Some((Body::Empty, at_hand == 0)),
             BodyLength::Exact(len) if len <= at_hand && self.upload != Upload::Running => {
                 let mut buffer = std::mem::take(&mut self.buffer);
                 buffer.truncate(len as usize);
-                self.finish(length.reusable && at_hand == len);
-                Body::Received(buffer)
+                Some((Body::Received(buffer), at_hand == len))
             }
-            framing => {
-                self.moved = Instant::now();
-                let buffer = std::mem::take(&mut self.buffer);
-                let incoming = Incoming::new(buffer, framing);
-                let state = Some(Answer { exchange: self, incoming, reusable: length.reusable });
-                Body::Stream(Box::new(AnswerBody { state, framing, trailers: None }))
-            }
-        };
-        Response { head, body, announced }
+            _ => None,
+        }
+    }
+
+    /// The body, or the new protocol, that is still to be read.
+    fn into_body(mut self, status: u16, length: ResponseLength) -> Body<'c> {
+        let buffer = std::mem::take(&mut self.buffer);
+        if status == 101 {
+            let (socket, permit) = self.connection.into_parts();
+            return Body::Upgraded(Box::new(Upgraded { socket, buffer, held: Box::new(permit) }));
+        }
+        self.moved = Instant::now();
+        let ResponseLength { length: framing, reusable, .. } = length;
+        let incoming = Incoming::new(buffer, framing);
+        let state = Some(Answer { exchange: self, incoming, reusable });
+        Body::Stream(Box::new(AnswerBody { state, framing, trailers: None }))
     }
 
     /// In the middle of an answer.
@@ -341,13 +348,12 @@ impl<'c> Exchange<'c> {
         self.connection.endpoint().note_failure(failure);
         failure
     }
+}
 
-    /// The exchange is over; the connection goes back to the pool when nothing is left on it.
-    #[inline(always)]
-    fn finish(self, clean: bool) {
-        if clean && self.upload == Upload::Done {
-            self.connection.release();
-        }
+/// The exchange is over; the connection goes back to the pool when nothing is left on it.
+fn finish(connection: Connection, upload: Upload, clean: bool) {
+    if clean && upload == Upload::Done {
+        connection.release();
     }
 }
 
@@ -401,7 +407,7 @@ impl BodyStream for AnswerBody<'_> {
             if let Some(answer) = self.state.take() {
                 self.trailers = answer.incoming.trailers();
                 let clean = answer.reusable && !answer.incoming.has_surplus();
-                answer.exchange.finish(clean);
+                finish(answer.exchange.connection, answer.exchange.upload, clean);
             }
             return Poll::Ready(Ok(b""));
         }

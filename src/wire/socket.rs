@@ -16,6 +16,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::Buffer;
@@ -96,6 +97,26 @@ impl Socket {
         self.poll_output(cx, bytes.len(), |fd| send(fd, bytes, SendFlags::NOSIGNAL))
     }
 
+    /// As [`Socket::poll_write`], but outside of the task's budget: for a message that is small, so that its
+    /// writer soon waits for something else. The runtime is asked for readiness only when the socket takes
+    /// nothing: that saves 80 instructions, twice a request.
+    pub fn poll_write_small(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut short = None;
+        let written = self.fd.try_io(Interest::WRITABLE, |fd| match send(fd, bytes, SendFlags::NOSIGNAL)? {
+            count if count == bytes.len() => Ok(count),
+            // A short write has filled the socket: the runtime is told so.
+            count => {
+                short = Some(count);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        });
+        match (written, short) {
+            (Ok(count), _) | (Err(_), Some(count)) => Poll::Ready(Ok(count)),
+            // Whatever it is, it shows again on the usual way.
+            (Err(_), None) => self.poll_write(cx, bytes),
+        }
+    }
+
     pub fn poll_write_vectored(
         &self,
         cx: &mut Context<'_>,
@@ -156,9 +177,9 @@ impl Socket {
     /// the runtime already knows, so it makes a system call only when something did happen.
     pub fn is_quiet(&self) -> bool {
         let mut byte = [0u8; 1];
-        let peeked = self.fd.try_io(tokio::io::Interest::READABLE, |fd| {
-            Ok(recv(fd, &mut byte, RecvFlags::DONTWAIT | RecvFlags::PEEK)?)
-        });
+        let peeked = self
+            .fd
+            .try_io(Interest::READABLE, |fd| Ok(recv(fd, &mut byte, RecvFlags::DONTWAIT | RecvFlags::PEEK)?));
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
@@ -208,5 +229,52 @@ impl Socket {
 impl AsFd for Socket {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.fd.get_ref().as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    /// Bytes that no socket takes at once, written in pieces that make short writes likely.
+    const ALL: usize = 4 << 20;
+    const PIECE: usize = 300_000;
+
+    #[test]
+    fn small_writes_wait_for_room_and_lose_nothing() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let (full, is_full) = sync_channel(1);
+        // Reads nothing before the socket was full once.
+        let reader = std::thread::spawn(move || {
+            is_full.recv().unwrap();
+            let mut read = Vec::new();
+            far.read_to_end(&mut read).map(|_| read)
+        });
+        let sent: Vec<u8> = (0..ALL).map(|index| (index / 1000) as u8).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let socket = Socket::unix(near.into()).unwrap();
+            let mut rest = &sent[..];
+            while !rest.is_empty() {
+                let piece = &rest[..rest.len().min(PIECE)];
+                let write = poll_fn(|cx| {
+                    let polled = socket.poll_write_small(cx, piece);
+                    if polled.is_pending() {
+                        let _ = full.try_send(());
+                    }
+                    polled
+                });
+                let count =
+                    tokio::time::timeout(Duration::from_secs(20), write).await.expect("a wake").unwrap();
+                rest = &rest[count..];
+            }
+        });
+        assert!(reader.join().unwrap().unwrap() == sent, "other bytes arrived");
     }
 }

@@ -93,13 +93,16 @@ pub fn is_nominated(fields: &Fields, known: Name, name: &[u8]) -> bool {
 }
 
 /// The sender said `TE: trailers`: it will look at trailer fields (RFC 9110 section 10.1.4).
+#[inline] // The look whether there is a `TE` at all, that is.
 pub fn accepts_trailers(head: &RequestHead) -> bool {
-    let fields = &head.fields;
-    fields.contains(Name::Te)
-        && fields
-            .all(Name::Te)
-            .flat_map(|value| value.split(|byte| *byte == b','))
-            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    head.fields.contains(Name::Te) && names_trailers(&head.fields)
+}
+
+fn names_trailers(fields: &Fields) -> bool {
+    fields
+        .all(Name::Te)
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Empty list elements are skipped, as RFC 9110 section 5.6.1.2 asks of a recipient.

@@ -171,27 +171,20 @@ impl RequestHead {
                 return Err(HeadError::HostMismatch);
             }
         }
-        let (host_len, port) = (found.host.len(), found.port);
+        let authority::Authority { host, port, has_upper } = found;
+        let (len, trimmed) = (host.len(), host.strip_suffix(b".").unwrap_or(host).len());
         self.port = port;
         self.authority = chosen;
-        self.host = Span { start: chosen.start, len: host_len as u32 };
-        self.normalise_host();
+        self.host = Span { start: chosen.start, len: trimmed as u32 };
+        // Lower case and without the dot of a fully qualified name, so that one name has one spelling.
+        if has_upper || trimmed != len {
+            self.host = self.fields.append_lower(self.host);
+        }
         Ok(())
     }
 
     fn default_port(&self) -> Option<u16> {
         Some(if self.target_scheme() == Some(Scheme::Https) { 443 } else { 80 })
-    }
-
-    /// Lower case and without the dot of a fully qualified name, so that one name has one spelling.
-    fn normalise_host(&mut self) {
-        let host = self.fields.at(self.host);
-        let trimmed = host.strip_suffix(b".").unwrap_or(host);
-        if trimmed.len() == host.len() && !host.iter().any(u8::is_ascii_uppercase) {
-            return;
-        }
-        let host = Span { len: trimmed.len() as u32, ..self.host };
-        self.host = self.fields.append_lower(host);
     }
 
     /// The method as received.

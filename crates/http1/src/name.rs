@@ -52,7 +52,7 @@ impl Name {
             return Name::Other;
         }
         let candidate = BY_HASH[hash(name)];
-        if same_name(name, candidate.lower()) { candidate } else { Name::Other }
+        if is_spelled(name, candidate.lower()) { candidate } else { Name::Other }
     }
 
     /// The name in lower case; empty for `Other`.
@@ -156,18 +156,34 @@ const FORBIDDEN_IN_TRAILERS: [&[u8]; 21] = [
     b"x-rewrite-url",
 ];
 
+/// As [`same_name`], for a `lower` that is in [`LOWER`]: of its bytes just the letters have bit 6, and so
+/// it tells itself where the case is to be ignored. For three names that saves 75 instructions.
+fn is_spelled(name: &[u8], lower: &[u8]) -> bool {
+    all_words(name, lower, |name, lower| {
+        let lower = u64::from_ne_bytes(*lower);
+        let letters = lower & (u64::MAX / 255 * 0x40);
+        u64::from_ne_bytes(*name) | (letters >> 1) == lower
+    })
+}
+
 /// Compares two names without regard to case; `lower` is in lower case.
 pub fn same_name(name: &[u8], lower: &[u8]) -> bool {
+    all_words(name, lower, |name, lower| lower_word(u64::from_ne_bytes(*name)) == u64::from_ne_bytes(*lower))
+}
+
+/// True when both are equally long and `same` holds for all words of eight bytes, of which the last may
+/// overlap the one before; or for the one word of two overlapping halves.
+#[inline]
+fn all_words(name: &[u8], lower: &[u8], same: impl Fn(&[u8; 8], &[u8; 8]) -> bool) -> bool {
     if name.len() != lower.len() {
         return false;
     }
-    // Words of eight bytes, of which the last may overlap the one before; or two overlapping halves.
     if let (Some(name_end), Some(lower_end)) = (name.last_chunk(), lower.last_chunk()) {
         let mut words = name.as_chunks().0.iter().zip(lower.as_chunks().0);
-        return same_word(name_end, lower_end) && words.all(|(name, lower)| same_word(name, lower));
+        return same(name_end, lower_end) && words.all(|(name, lower)| same(name, lower));
     }
     match (halves(name), halves(lower)) {
-        (Some(name), Some(lower)) => same_word(&name, &lower),
+        (Some(name), Some(lower)) => same(&name, &lower),
         _ => name.eq_ignore_ascii_case(lower),
     }
 }
@@ -176,10 +192,6 @@ pub fn same_name(name: &[u8], lower: &[u8]) -> bool {
 fn halves(bytes: &[u8]) -> Option<[u8; 8]> {
     let (&[a, b, c, d], &[e, f, g, h]) = (bytes.first_chunk()?, bytes.last_chunk()?);
     Some([a, b, c, d, e, f, g, h])
-}
-
-fn same_word(name: &[u8; 8], lower: &[u8; 8]) -> bool {
-    lower_word(u64::from_ne_bytes(*name)) == u64::from_ne_bytes(*lower)
 }
 
 /// Eight bytes with A-Z in lower case and every other byte as it is.
@@ -207,6 +219,7 @@ static BY_HASH: [Name; 128] = {
     while index < LOWER.len() {
         let (name, lower) = LOWER[index];
         assert!(name as usize == index, "the list has another order than the enum");
+        assert!(is_plain(lower.as_bytes()), "a name with other marks than hyphens");
         let place = hash(lower.as_bytes());
         assert!(matches!(table[place], Name::Other), "two names with one hash");
         table[place] = name;
@@ -214,6 +227,18 @@ static BY_HASH: [Name; 128] = {
     }
     table
 };
+
+/// Lower case letters, digits and hyphens: what [`is_spelled`] relies on.
+const fn is_plain(name: &[u8]) -> bool {
+    let mut index = 0;
+    while index < name.len() {
+        if !matches!(name[index], b'a'..=b'z' | b'0'..=b'9' | b'-') {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
 
 /// In the order of the enum.
 const LOWER: [(Name, &str); 39] = [
