@@ -39,7 +39,8 @@ pub fn run(args: &Args) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let shown = file.clone();
-    let code = control::run(Start::File(file), move |addresses| print_what_to_try(addresses, origins[0], &shown));
+    let code =
+        control::run(Start::File(file), move |addresses| print_what_to_try(addresses, origins[0], &shown));
     drop(folder);
     code
 }

@@ -25,6 +25,13 @@ pub fn raise_descriptor_limit(config: &Config) {
     }
 }
 
+/// Memory in pages of 4 KiB only. Huge ones make the process larger by 2 MiB at a time, whether it uses them or
+/// not: ten thousand idle connections were seen to take 8.3 MB in one run and 10.4 MB in the next.
+pub fn use_small_pages() {
+    // Where the system knows no such thing there is nothing to do.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 fn descriptors_wanted(config: &Config) -> u64 {
     let clients = config.server.clients.max_connections as u64;
     let pools: u64 = config

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::build::{Built, Shared, build};
 use super::panics::{self, essential};
-use super::resources::raise_descriptor_limit;
+use super::resources::{raise_descriptor_limit, use_small_pages};
 use super::workers::{self, Door, Order, Worker};
 use crate::admin::{Command, Standing};
 use crate::config::{self, Config, Loaded};
@@ -61,6 +61,7 @@ pub fn run(start: Start, announce: impl FnOnce(&[(String, String)])) -> ExitCode
         let report = config::Report { diagnostics: loaded.warnings.clone() };
         eprint!("{}", report.render(std::io::IsTerminal::is_terminal(&io::stderr())));
     }
+    use_small_pages();
     raise_descriptor_limit(&loaded.config);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

@@ -109,16 +109,14 @@ impl Upstream {
             length: payload.length(),
             tie: self.tie(client, request, record.asked),
         };
-        let outcome = match &self.breaker {
-            None => self.send_payload(request, &facts, payload, sending, started, record).await,
-            Some(options) => {
-                let admission = self.admit(options, started)?;
-                let sent = self.send_payload(request, &facts, payload, sending, started, record);
-                let outcome = Box::pin(sent).await;
-                self.note_outcome(&outcome, admission, options);
-                outcome
-            }
+        let admission = match &self.breaker {
+            None => None,
+            Some(options) => Some((self.admit(options, started)?, options)),
         };
+        let outcome = self.send_payload(request, &facts, payload, sending, started, record).await;
+        if let Some((admission, options)) = admission {
+            self.note_outcome(&outcome, admission, options);
+        }
         record.upstream_time = started.elapsed();
         outcome
     }
