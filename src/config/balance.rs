@@ -16,10 +16,7 @@ const SOURCES: [&str; 3] = ["header", "cookie", "query"];
 /// The check of shapes has refused every other word.
 pub fn lower(fields: &Fields<'_>) -> Balance {
     let on = hash_source(fields, "hash_on");
-    let bound = fields.integer::<u16>("hash_bound").map(|percent| match percent {
-        0 => Bound::None,
-        percent => Bound::Percent(percent),
-    });
+    let bound = fields.integer::<u16>("hash_bound").and_then(|percent| hash_bound(fields, percent));
     let balance = match fields.text("balance").map(|text| text.value) {
         Some("least_connections") => Balance::LeastConnections,
         Some("random") => Balance::Random,
@@ -48,6 +45,22 @@ pub fn lower(fields: &Fields<'_>) -> Balance {
         useless(fields, place, "hash_bound", word, hint);
     }
     balance
+}
+
+/// A share below what is fair cannot be: the servers together could not take all requests.
+fn hash_bound(fields: &Fields<'_>, percent: u16) -> Option<Bound> {
+    match percent {
+        0 => Some(Bound::None),
+        1..=99 => {
+            let message =
+                format!("{percent} % of the fair share is too little: the servers could not take all keys");
+            let hint = "write 125 for a quarter more than fair, at least 100, or 0 for no bound";
+            let place = fields.key("hash_bound").unwrap_or(fields.place);
+            fields.problems.add(Diagnostic::error(place, message).hint(hint));
+            None
+        }
+        percent => Some(Bound::Percent(percent)),
+    }
 }
 
 fn useless(fields: &Fields<'_>, place: &Place, name: &str, balance: &str, hint: &str) {

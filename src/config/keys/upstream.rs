@@ -47,7 +47,7 @@ pub const UPSTREAM: &[Key] = &[
         kind: Kind::Integer { min: 0, max: 1000 },
         absent: Absent::Off,
         doc: "Percent. A server with more than this share of what would be fair passes keys on to their next \
-              one; 0 keeps every key where it belongs. 125 for `consistent_hash` and 0 for `ip_hash` without it.",
+              one; at least 100, or 0, which keeps every key where it belongs. 125 for `consistent_hash` and 0 for `ip_hash` without it.",
     },
     Key {
         name: "sticky",
