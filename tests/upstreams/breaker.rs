@@ -13,21 +13,28 @@ fn breaker(palisade: &Palisade, what: &str) -> f64 {
     metrics_of(palisade).sum(&format!("breaker_{what}"), &["upstream=\"app\""])
 }
 
-#[test]
-fn it_opens_lets_a_trickle_through_and_closes() {
-    let a = Server::start("a");
-    let palisade = proxy(
-        &[&a],
-        &format!(
-            "{NO_OUTLIERS}\nupstreams.app.breaker = {{ error_rate = 50, min_requests = 4, open_time = \"1s\", \
-             trickle = 2 }}"
-        ),
-    );
-    let mut client = client_of(&palisade);
-    assert_eq!(served(&mut client, 2), ["a", "a"]);
+/// A breaker that half of four requests open.
+fn opening(time: &str) -> String {
+    format!(
+        "{NO_OUTLIERS}\nupstreams.app.breaker = {{ error_rate = 50, min_requests = 4, open_time = \"{time}\", \
+         trickle = 2 }}"
+    )
+}
+
+/// Two of four fail.
+fn open(client: &mut Client, a: &Server) {
+    assert_eq!(served(client, 2), ["a", "a"]);
     a.answers(500);
-    assert_eq!(served(&mut client, 2), ["a", "a"]);
-    // Two of four: now it is open, and the origin has peace.
+    assert_eq!(served(client, 2), ["a", "a"]);
+}
+
+/// It opens for long: this takes as long as it takes.
+#[test]
+fn it_opens_and_the_origin_has_peace() {
+    let a = Server::start("a");
+    let palisade = proxy(&[&a], &opening("1h"));
+    let mut client = client_of(&palisade);
+    open(&mut client, &a);
     let response = client.get("/refused");
     assert_eq!(response.status, 503);
     assert!(response.header("Retry-After").is_some());
@@ -38,16 +45,26 @@ fn it_opens_lets_a_trickle_through_and_closes() {
     assert_eq!(breaker(&palisade, "refused_total"), 6.0);
     let status = Client::connect(palisade.address("admin")).get("/status");
     assert!(status.text().contains("app: the circuit breaker is open"), "{}", status.text());
+}
 
+#[test]
+fn it_lets_a_trickle_through_and_closes() {
+    let a = Server::start("a");
+    let palisade = proxy(&[&a], &opening("500ms"));
+    let mut client = client_of(&palisade);
+    open(&mut client, &a);
     // One that still fails opens it again.
     poll_until(SOON, "a request is let through", || client.get("/probe").status == 500);
-    assert_eq!(client.get("/").status, 503);
     assert_eq!(breaker(&palisade, "opened_total"), 2.0);
     a.answers(200);
     poll_until(SOON, "a request is let through", || client.get("/probe").status == 200);
     assert_eq!(breaker(&palisade, "state"), 1.0);
+    // Two that go well within one `open_time` close it.
+    poll_until(SOON, "it closes", || {
+        client.get("/probe");
+        breaker(&palisade, "state") == 0.0
+    });
     assert_eq!(served(&mut client, 6), ["a"; 6]);
-    assert_eq!(breaker(&palisade, "state"), 0.0);
     palisade.wait_stderr("upstream app: circuit breaker is closed", SOON);
 }
 
