@@ -161,9 +161,12 @@ impl Knowledge {
         due
     }
 
-    /// When something is due next; what was asked does not count.
-    pub fn next_due(&self) -> Option<Instant> {
-        self.turns()
+    /// When something is due next; what was asked does not count, nor do names while there is no `room` for
+    /// another look-up.
+    pub fn next_due(&self, room: bool) -> Option<Instant> {
+        let names = room.then(|| self.names()).into_iter().flatten();
+        names
+            .chain(self.files())
             .filter_map(|turn| match turn {
                 Turn::At(then) => Some(then),
                 Turn::First | Turn::AskedFirst | Turn::Asked => None,
@@ -173,13 +176,16 @@ impl Knowledge {
 
     /// True when each question has been answered, well or badly.
     pub fn is_complete(&self) -> bool {
-        self.turns().all(Turn::is_answered)
+        self.names().chain(self.files()).all(Turn::is_answered)
     }
 
-    fn turns(&self) -> impl Iterator<Item = Turn> {
-        let hosts = self.hosts.values().map(|topic| topic.turn);
+    fn names(&self) -> impl Iterator<Item = Turn> {
         let services = self.services.values().map(|topic| topic.turn);
-        hosts.chain(services).chain(self.files.values().map(|topic| topic.turn))
+        self.hosts.values().map(|topic| topic.turn).chain(services)
+    }
+
+    fn files(&self) -> impl Iterator<Item = Turn> {
+        self.files.values().map(|topic| topic.turn)
     }
 
     /// Everything is asked for again at once: the name servers are other ones.
@@ -322,7 +328,7 @@ mod tests {
         assert_eq!(knowledge.take_due(now, 0), []);
         assert_eq!(knowledge.take_due(now, 2), [host("c")]);
         assert_eq!(knowledge.take_due(now, 2), []);
-        assert_eq!(knowledge.next_due(), None);
+        assert_eq!(knowledge.next_due(true), None);
     }
 
     #[test]
@@ -335,13 +341,30 @@ mod tests {
         assert!(knowledge.note(&host("a"), good(), now, &options, 0).changed);
         assert!(knowledge.is_complete());
         let over = now + Duration::from_secs(30);
-        assert_eq!(knowledge.next_due(), Some(over));
+        assert_eq!(knowledge.next_due(true), Some(over));
         assert_eq!(knowledge.take_due(over - Duration::from_millis(1), 9), []);
         assert_eq!(knowledge.take_due(over, 9), [host("a")]);
         assert!(knowledge.is_complete(), "it was answered once");
         assert!(!knowledge.note(&host("a"), good(), over, &options, 0).changed);
         knowledge.ask_again(over);
         assert_eq!(knowledge.take_due(over, 9), [host("a")]);
+    }
+
+    /// Who waits for a time that is past does not wait at all.
+    #[test]
+    fn a_name_that_waits_for_room_is_not_due() {
+        let (now, options) = (Instant::now(), DnsOptions::default());
+        let mut knowledge = wanting(&[host("a"), host("b"), file()]);
+        for question in knowledge.take_due(now, 9) {
+            let outcome = if question == file() { Outcome::File(Look::Unchanged) } else { good() };
+            knowledge.note(&question, outcome, now, &options, 0);
+        }
+        let over = now + Duration::from_secs(30);
+        assert_eq!(knowledge.take_due(over, 1), [host("a"), file()]);
+        assert_eq!(knowledge.next_due(true), Some(over));
+        assert_eq!(knowledge.next_due(false), None);
+        knowledge.note(&file(), Outcome::File(Look::Unchanged), over, &options, 0);
+        assert_eq!(knowledge.next_due(false), Some(over + LOOK));
     }
 
     #[test]

@@ -56,6 +56,8 @@ struct State {
     knowledge: Knowledge,
     watched: Vec<Watched>,
     resolver: Option<Arc<Resolver>>,
+    /// When to see again whether the files of the system are still those that it was made of.
+    look_at_system: Instant,
 }
 
 /// A group with sources among its entries.
@@ -77,6 +79,7 @@ impl Discovery {
             knowledge: Knowledge::default(),
             watched: Vec::new(),
             resolver: None,
+            look_at_system: Instant::now(),
         };
         Discovery { state: Mutex::new(state), changed: Notify::new(), answered: Notify::new(), read }
     }
@@ -113,7 +116,7 @@ impl Discovery {
                 names += usize::from(!matches!(question, Question::File(_)));
                 asked.spawn(asking);
             }
-            let next = self.state().next_due(Instant::now());
+            let next = self.state().next_due(Instant::now(), names < MAX_LOOKUPS);
             tokio::select! {
                 Some(done) = asked.join_next() => {
                     let (question, outcome) = done.expect("a look-up is not cancelled, and tells its own panics");
@@ -204,7 +207,11 @@ impl State {
     /// name is asked for again.
     fn resolver(&mut self, now: Instant) -> Result<Arc<Resolver>, String> {
         if let Some(resolver) = self.resolver.take() {
-            if resolver.is_current(&self.options) {
+            let look = self.look_at_system <= now;
+            if resolver.is_made_for(&self.options) && !(look && resolver.is_outdated()) {
+                if look {
+                    self.look_at_system = now + LOOK_AT_SYSTEM;
+                }
                 return Ok(self.resolver.insert(resolver).clone());
             }
             self.knowledge.ask_again(now);
@@ -212,9 +219,10 @@ impl State {
         Resolver::make(&self.options).map(|fresh| self.resolver.insert(Arc::new(fresh)).clone())
     }
 
-    fn next_due(&self, now: Instant) -> Instant {
+    /// When to go on; `room` says whether another name may be asked for.
+    fn next_due(&self, now: Instant, room: bool) -> Instant {
         let look = now + LOOK_AT_SYSTEM;
-        self.knowledge.next_due().map_or(look, |due| due.min(look))
+        self.knowledge.next_due(room).map_or(look, |due| due.min(look))
     }
 }
 

@@ -36,9 +36,13 @@ const DNS_PORT: u16 = 53;
 const MAX_QUESTIONS: usize = 64;
 
 impl Resolver {
-    /// Neither the options nor the files of the system have changed.
-    pub fn is_current(&self, options: &DnsOptions) -> bool {
-        self.made_of.0 == *options && self.made_of.1 == SYSTEM.map(|file| Stamp::of(Path::new(file)))
+    pub fn is_made_for(&self, options: &DnsOptions) -> bool {
+        self.made_of.0 == *options
+    }
+
+    /// The files of the system have changed. Looks at them.
+    pub fn is_outdated(&self) -> bool {
+        self.made_of.1 != SYSTEM.map(|file| Stamp::of(Path::new(file)))
     }
 
     pub fn make(options: &DnsOptions) -> Result<Resolver, String> {
