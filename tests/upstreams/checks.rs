@@ -93,6 +93,16 @@ fn a_check_that_takes_too_long_has_failed() {
 }
 
 #[test]
+fn a_check_does_not_begin_before_the_last_one_ended() {
+    let [a, b] = [Server::start("a"), Server::start("b")];
+    a.is_silent();
+    let checks = r#"upstreams.app.health = { path = "/quiet", interval = "100ms", timeout = "1h" }"#;
+    let palisade = proxy(&[&a, &b], checks);
+    poll_until(SOON, "five checks of b", || event(&palisade, &b, "check_pass") >= 5.0);
+    assert_eq!(a.requests(), 1);
+}
+
+#[test]
 fn an_endpoint_is_used_before_its_first_check_unless_it_starts_down() {
     let a = Server::start("a");
     // The port that is checked takes connections and never answers, so no check ends.

@@ -11,6 +11,7 @@ use http1::{BodyReader, HeadLimits, HeadScanner, Method, ResponseHead};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, timeout};
 
 use super::{HealthOptions, Probe, StatusSet};
@@ -23,32 +24,45 @@ const AT_ONCE: usize = 256;
 /// The most that is read of an answer.
 const MOST: usize = 256 << 10;
 
+/// The checks of one endpoint.
+struct Series {
+    /// When the next one is due.
+    at: Instant,
+    /// The last one. While it is under way no other begins: they would pile up, and outcomes could come in
+    /// another order than checks began.
+    last: Option<JoinHandle<()>>,
+}
+
 /// Runs for ever, on the runtime that is not a worker's.
 pub async fn check_endpoints(groups: Arc<Groups>) {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
-    let mut due: HashMap<usize, Instant> = HashMap::new();
+    let mut checked: HashMap<usize, Series> = HashMap::new();
     let mut tick = interval(TICK);
     let mut random = 0x9e37_79b9_7f4a_7c15;
     loop {
         tick.tick().await;
         let now = Instant::now();
-        let mut seen = HashMap::with_capacity(due.len());
+        let mut seen = HashMap::with_capacity(checked.len());
         for group in groups.all() {
             let options = group.options();
             let Some(health) = &options.health else { continue };
             for endpoint in group.endpoints() {
+                let slot = endpoint.slot.index;
                 // The first check is at once.
-                let mut at = due.get(&endpoint.slot.index).copied().unwrap_or(now);
+                let mut series = checked.remove(&slot).unwrap_or(Series { at: now, last: None });
                 // A changed interval holds from now on.
-                at = at.min(now + health.interval * 2);
-                if at <= now {
-                    at = now + jittered(health.interval, &mut random);
-                    tokio::spawn(check(group.clone(), endpoint.clone(), health.clone(), turns.clone()));
+                series.at = series.at.min(now + health.interval * 2);
+                if series.at <= now {
+                    series.at = now + jittered(health.interval, &mut random);
+                    if series.last.as_ref().is_none_or(JoinHandle::is_finished) {
+                        let check = check(group.clone(), endpoint, health.clone(), turns.clone());
+                        series.last = Some(tokio::spawn(check));
+                    }
                 }
-                seen.insert(endpoint.slot.index, at);
+                seen.insert(slot, series);
             }
         }
-        due = seen;
+        checked = seen;
     }
 }
 
