@@ -37,7 +37,7 @@ async fn open(address: &Address) -> io::Result<Socket> {
     }
 }
 
-fn classify(error: &io::Error) -> Failure {
+pub(super) fn classify(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Failure::ConnectRefused,
         io::ErrorKind::TimedOut => Failure::ConnectTimeout,

@@ -2,6 +2,7 @@
 //! emptied, so that no request meets a connection to a machine that is gone.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use super::endpoint::{Address, Endpoint};
 use super::group::Groups;
+use super::shortage;
 use crate::observe;
 
 const TICK: Duration = Duration::from_millis(250);
@@ -39,20 +41,25 @@ pub async fn probe_idle_pools(groups: Arc<Groups>) {
 }
 
 async fn probe(endpoint: Arc<Endpoint>) {
-    let reached = timeout(PATIENCE, reach(&endpoint)).await.unwrap_or(false);
-    if !reached {
-        endpoint.counters.probe_failures.fetch_add(1, Relaxed);
-        endpoint.empty_pool();
-        observe::notice(&format!(
-            "endpoint {} does not take connections: its idle ones are closed",
-            endpoint.label
-        ));
+    let timed_out = |_| Err(io::ErrorKind::TimedOut.into());
+    let Err(error) = timeout(PATIENCE, reach(&endpoint.address)).await.unwrap_or_else(timed_out) else {
+        return;
+    };
+    if shortage::is_ours(&error) {
+        shortage::complain(&error);
+        return;
     }
+    endpoint.counters.probe_failures.fetch_add(1, Relaxed);
+    endpoint.empty_pool();
+    observe::notice(&format!(
+        "endpoint {} does not take connections: its idle ones are closed",
+        endpoint.label
+    ));
 }
 
-async fn reach(endpoint: &Endpoint) -> bool {
-    match &endpoint.address {
-        Address::Tcp(address) => TcpStream::connect(address).await.is_ok(),
-        Address::Unix(path) => UnixStream::connect(path).await.is_ok(),
+async fn reach(address: &Address) -> io::Result<()> {
+    match address {
+        Address::Tcp(address) => TcpStream::connect(address).await.map(drop),
+        Address::Unix(path) => UnixStream::connect(path).await.map(drop),
     }
 }

@@ -1,6 +1,6 @@
 //! Active checks.
 
-use testkit::{Palisade, poll_until};
+use testkit::{Client, Launch, Palisade, poll_until};
 
 use crate::stage::{SOON, Server, client_of, config, event, metrics_of, proxy, served, status_line, wait_up};
 
@@ -178,4 +178,31 @@ fn a_server_that_comes_back_takes_a_growing_share() {
     let names = served(&mut client, 42);
     assert_eq!(names.iter().filter(|name| *name == "a").count(), 2, "{names:?}");
     assert!(status_line(&palisade, &a).contains("warming"), "{}", status_line(&palisade, &a));
+}
+
+/// What the proxy itself lacks is not held against a server.
+#[test]
+fn without_descriptors_nobody_goes_down() {
+    for (looks, failure) in [
+        ("upstreams.app.health = { interval = \"100ms\", timeout = \"1m\", fall = 1 }", "check_failure"),
+        ("upstreams.app.pool.probe_interval = \"250ms\"", "probe_failure"),
+    ] {
+        let a = Server::start("a");
+        let more = format!("server.head_timeout = \"1m\"\n{looks}");
+        let launch = Launch::new(env!("CARGO_BIN_EXE_palisade")).open_files(64);
+        let palisade = launch.start(&config(&format!("\"{}\"", a.address()), &more));
+        // Its connection to the server is idle from here on.
+        assert_eq!(served(&mut client_of(&palisade), 1), ["a"]);
+        let held: Vec<Client> = (0..100)
+            .map(|_| {
+                let mut client = client_of(&palisade);
+                client.send("G");
+                client
+            })
+            .collect();
+        palisade.wait_stderr("cannot check endpoints for now", SOON);
+        drop(held);
+        assert_eq!(event(&palisade, &a, failure), 0.0);
+        assert_eq!(served(&mut client_of(&palisade), 1), ["a"]);
+    }
 }

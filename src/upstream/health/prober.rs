@@ -1,7 +1,7 @@
 //! Runs the active checks: one prober for the whole process, whatever the number of workers.
 
 use std::collections::HashMap;
-use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use tokio::time::{Instant, interval, timeout};
 use super::{HealthOptions, Probe, StatusSet};
 use crate::upstream::endpoint::{Address, Endpoint};
 use crate::upstream::group::{Group, Groups};
+use crate::upstream::shortage;
 
 const TICK: Duration = Duration::from_millis(50);
 /// Checks at the same time; more wait for their turn.
@@ -74,31 +75,51 @@ fn jittered(interval: Duration, random: &mut u64) -> Duration {
 
 async fn check(group: Arc<Group>, endpoint: Arc<Endpoint>, options: HealthOptions, turns: Arc<Semaphore>) {
     let Ok(_turn) = turns.acquire().await else { return };
-    let outcome = timeout(options.timeout, ask(&endpoint.address, &options))
-        .await
-        .unwrap_or_else(|_| Err(format!("no answer within {:?}", options.timeout)));
+    let asked = timeout(options.timeout, ask(&endpoint.address, &options)).await;
+    let outcome = match asked {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(Trouble::Theirs(why))) => Err(why),
+        Ok(Err(Trouble::Ours(error))) => return shortage::complain(&error),
+        Err(_) => Err(format!("no answer within {:?}", options.timeout)),
+    };
     if !endpoint.is_retired() {
         group.note_check(&endpoint, outcome, Instant::now());
     }
 }
 
-async fn ask(address: &Address, options: &HealthOptions) -> Result<(), String> {
+/// Why a check did not pass.
+enum Trouble {
+    Theirs(String),
+    /// It could not be made, see [`shortage`].
+    Ours(io::Error),
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Trouble {
+        Trouble::Theirs(why)
+    }
+}
+
+async fn ask(address: &Address, options: &HealthOptions) -> Result<(), Trouble> {
     match address {
         Address::Tcp(address) => {
             let port = options.port.unwrap_or(address.port());
             let target = SocketAddr::new(address.ip(), port);
-            let stream = connected(TcpStream::connect(target)).await?;
-            converse(stream, &options.probe, &target.to_string()).await
+            let stream = TcpStream::connect(target).await.map_err(not_connected)?;
+            Ok(converse(stream, &options.probe, &target.to_string()).await?)
         }
         Address::Unix(path) => {
-            let stream = connected(UnixStream::connect(path)).await?;
-            converse(stream, &options.probe, "localhost").await
+            let stream = UnixStream::connect(path).await.map_err(not_connected)?;
+            Ok(converse(stream, &options.probe, "localhost").await?)
         }
     }
 }
 
-async fn connected<S>(connecting: impl Future<Output = std::io::Result<S>>) -> Result<S, String> {
-    connecting.await.map_err(|error| format!("cannot connect: {error}"))
+fn not_connected(error: io::Error) -> Trouble {
+    if shortage::is_ours(&error) {
+        return Trouble::Ours(error);
+    }
+    Trouble::Theirs(format!("cannot connect: {error}"))
 }
 
 async fn converse(
@@ -182,7 +203,7 @@ async fn read_more(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -
     stream.read_buf(bytes).await.map_err(failed)
 }
 
-fn failed(error: std::io::Error) -> String {
+fn failed(error: io::Error) -> String {
     format!("connection failed: {error}")
 }
 
