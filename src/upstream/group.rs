@@ -114,6 +114,8 @@ struct State {
     /// One per entry of `endpoints`, in its order.
     sources: Vec<Source>,
     members: Vec<Member>,
+    /// Members that no source has any more stay until the new sources have been asked.
+    keeps_former: bool,
 }
 
 /// An entry of `endpoints`, and the endpoints that it stands for right now.
@@ -159,7 +161,7 @@ pub struct Published {
 
 impl State {
     fn new(options: Arc<UpstreamOptions>) -> State {
-        State { options, sources: Vec::new(), members: Vec::new() }
+        State { options, sources: Vec::new(), members: Vec::new(), keeps_former: false }
     }
 }
 
@@ -208,7 +210,10 @@ impl Group {
             let known = known.iter().find(|known| known.options.address == new.address);
             known.map_or_else(|| Source::new(new.clone()), |known| known.clone().with(new.clone()))
         };
-        state.sources = options.endpoints.iter().map(source).collect();
+        let sources: Vec<Source> = options.endpoints.iter().map(source).collect();
+        let is_new = |own: &Source| !known.iter().any(|known| known.options.address == own.options.address);
+        state.keeps_former = sources.iter().any(|source| source.found.is_empty() && is_new(source));
+        state.sources = sources;
         state.options = options;
         self.gather(&mut state);
         // The configuration has the last word again.
@@ -242,12 +247,21 @@ impl Group {
         self.publish(&state, Instant::now());
     }
 
-    /// Members from what the sources found; who is in it already stays the same, who is not any more ends.
+    /// The sources have been asked, well or badly: members that none of them has end now.
+    pub fn settled(self: &Arc<Group>) {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.keeps_former) {
+            self.gather(&mut state);
+            self.publish(&state, Instant::now());
+        }
+    }
+
+    /// Members from what the sources found; who is in it already stays the same, who is not any more ends,
+    /// though not while new sources are yet to be asked: nobody might be left meanwhile.
     fn gather(self: &Arc<Group>, state: &mut State) {
-        let mut known: HashMap<Address, Arc<Endpoint>> = std::mem::take(&mut state.members)
-            .into_iter()
-            .map(|member| (member.endpoint.address.clone(), member.endpoint))
-            .collect();
+        let former = std::mem::take(&mut state.members);
+        let mut known: HashMap<Address, Arc<Endpoint>> =
+            former.iter().map(|member| (member.endpoint.address.clone(), member.endpoint.clone())).collect();
         let mut members: Vec<Member> = Vec::new();
         let mut seen = std::collections::HashSet::new();
         let breaker = state.options.breaker.as_ref();
@@ -265,8 +279,13 @@ impl Group {
             endpoint.observed.watch(state.options.watch());
             members.push(Member { endpoint, weight: found.weight, tier: found.tier });
         }
-        for gone in known.values() {
-            gone.retired.store(true, Relaxed);
+        if state.keeps_former {
+            let kept = former.into_iter().filter(|member| known.contains_key(&member.endpoint.address));
+            members.extend(kept);
+        } else {
+            for gone in known.values() {
+                gone.retired.store(true, Relaxed);
+            }
         }
         state.members = members;
     }

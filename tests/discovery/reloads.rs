@@ -27,6 +27,10 @@ fn a_new_name_is_known_when_the_reload_is_over() {
         // The first question is lost, so that the answer takes its time.
         scope.spawn(|| {
             poll_until(DEADLINE, "the first question", || dns.times_asked("new.test", Kind::A) > 0);
+            // Until the answer comes the old ones serve on.
+            let before = old.requests().len();
+            (0..5).for_each(|_| assert_eq!(status(&palisade), 200));
+            assert_eq!(old.requests().len(), before + 5);
             dns.records("new.test", [Record::address("127.0.0.3", 60)]);
         });
         reload(&palisade, &patient);
@@ -35,6 +39,20 @@ fn a_new_name_is_known_when_the_reload_is_over() {
     canary(palisade.address("http"), &new);
     // The old name is not asked for any more.
     assert_eq!(dns.times_asked("old.test", Kind::A), 1);
+}
+
+/// The old ones serve on while the look-up lasts, and no longer.
+#[test]
+fn a_new_name_that_does_not_resolve_does_not_keep_the_old_one() {
+    let ([old], port) = origins(["127.0.0.2"]);
+    let dns = Dns::start();
+    dns.records("old.test", [Record::address("127.0.0.2", 60)]);
+    let palisade = start(&dns, "", &format!("endpoints = [\"old.test:{port}\"]"));
+    canary(palisade.address("http"), &old);
+    dns.answer("new.test", Answer::Silence);
+    reload(&palisade, &config(&dns, "", &format!("endpoints = [\"new.test:{port}\"]")));
+    assert_eq!(status(&palisade), 503);
+    poll_until(DEADLINE, "no connection to the old one", || old.open_connections() == 0);
 }
 
 #[test]

@@ -95,8 +95,16 @@ impl Discovery {
         self.changed.notify_one();
     }
 
-    /// Waits until each question has had its first answer, but not longer than a look-up may take.
+    /// Waits until each question has had its first answer, but not longer than a look-up may take. Then
+    /// groups part with endpoints that only an earlier configuration had.
     pub async fn settle(&self) {
+        self.wait_for_answers().await;
+        for watched in &self.state().watched {
+            watched.group.settled();
+        }
+    }
+
+    async fn wait_for_answers(&self) {
         let deadline = Instant::now() + self.state().options.timeout;
         loop {
             let mut answered = std::pin::pin!(self.answered.notified());
