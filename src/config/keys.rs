@@ -235,8 +235,8 @@ pub const ROUTE: &[Key] = &[
         kind: Kind::Either(&[Kind::Text("upstream"), Kind::Table(MIRROR)]),
         absent: Absent::Off,
         doc: "Copies of requests for an upstream whose answers nobody sees; they never delay or change the \
-              answer. At most 128 at the same time on each worker, others are not made; nor of bodies that are \
-              not buffered.",
+              answer. At most 128 at the same time on each worker, with bodies of 16 MiB in all; others are not \
+              made, nor of bodies over 1 MiB or that are not buffered.",
     },
     Key {
         name: "fallback",

@@ -12,6 +12,7 @@ use crate::listen::{ConnectionLimits, Loads};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
 use crate::route::{FallbackOptions, RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
+use crate::upstream::health::StatusSet;
 use crate::upstream::mirror::Mirror;
 use crate::upstream::split::Split;
 use crate::upstream::{Discovery, Group, Groups, RetryOptions, Sending, SpoolSpace, Upstream};
@@ -111,8 +112,9 @@ fn sending(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Sending {
         Some(FallbackOptions::Page(_)) | None => None,
     };
     let mirror = options.mirror.as_ref().map(|mirror| {
-        // A copy that fails has failed.
-        let once = RetryOptions { attempts: 0, ..options.retry.clone() };
+        // A copy that fails has failed, and one that is late is late.
+        let retry = options.retry.clone();
+        let once = RetryOptions { attempts: 0, on_status: StatusSet(Vec::new()), hedge: None, ..retry };
         Mirror::new(mirror, named(upstreams, &mirror.upstream), plain_sending(options, once))
     });
     Sending { fallback, mirror, ..plain_sending(options, options.retry.clone()) }

@@ -27,12 +27,18 @@ pub struct MirrorOptions {
 
 /// Copies under way on one worker; more are not made.
 const AT_ONCE: usize = 128;
+/// The largest body that is copied.
+const MAX_BODY: u64 = 1 << 20;
+/// Bytes of bodies under way in copies on one worker. A copy keeps the body where it is, and its quota taken
+/// from real requests: a shadow that hangs must not take all of it.
+const BYTES_AT_ONCE: u64 = 16 << 20;
 /// So much of an answer is read for the connection to be used again.
 const MOST: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 thread_local! {
-    static UNDER_WAY: Cell<usize> = const { Cell::new(0) };
+    /// Copies, and the bytes of their bodies.
+    static UNDER_WAY: Cell<(usize, u64)> = const { Cell::new((0, 0)) };
 }
 
 /// It, ready to copy.
@@ -50,7 +56,7 @@ pub struct Mirror {
 pub struct MirrorCounters {
     pub answered: AtomicU64,
     pub failed: AtomicU64,
-    /// Not made: too many were under way, or the body was not buffered.
+    /// Not made: too much was under way, or the body was too large or not buffered.
     pub skipped: AtomicU64,
 }
 
@@ -80,7 +86,8 @@ impl Mirror {
                 return;
             }
         };
-        let Some(place) = Place::take().filter(|_| request.upgrade.is_none()) else {
+        let bytes = body.as_ref().map_or(0, Spool::bytes);
+        let Some(place) = Place::take(bytes).filter(|_| request.upgrade.is_none()) else {
             counters.skipped.fetch_add(1, Relaxed);
             return;
         };
@@ -99,23 +106,26 @@ impl Mirror {
     }
 }
 
-/// A place among those under way.
-struct Place;
+/// A place among those under way, for a body of so many bytes.
+struct Place {
+    bytes: u64,
+}
 
 impl Place {
-    fn take() -> Option<Place> {
-        UNDER_WAY.with(|count| {
-            (count.get() < AT_ONCE).then(|| {
-                count.set(count.get() + 1);
-                Place
-            })
+    fn take(bytes: u64) -> Option<Place> {
+        let (count, sum) = UNDER_WAY.get();
+        let fits = count < AT_ONCE && bytes <= MAX_BODY && sum.saturating_add(bytes) <= BYTES_AT_ONCE;
+        fits.then(|| {
+            UNDER_WAY.set((count + 1, sum + bytes));
+            Place { bytes }
         })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        UNDER_WAY.with(|count| count.set(count.get() - 1));
+        let (count, sum) = UNDER_WAY.get();
+        UNDER_WAY.set((count - 1, sum - self.bytes));
     }
 }
 

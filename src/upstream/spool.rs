@@ -138,6 +138,11 @@ impl Spool {
         }
     }
 
+    /// The length of the body.
+    pub fn bytes(&self) -> u64 {
+        self.stored.len()
+    }
+
     /// The same body from its beginning, to send it once more.
     pub fn again(&self) -> Spool {
         Spool { stored: self.stored.clone(), out: Position::start() }

@@ -149,6 +149,55 @@ fn copies_are_bounded() {
     });
 }
 
+fn skipped(palisade: &Palisade) -> f64 {
+    metrics_of(palisade).sum("mirrored_requests_total", &["outcome=\"skipped\""])
+}
+
+/// A shadow that hangs keeps the bodies it has: uploads need the room.
+#[test]
+fn copies_of_bodies_are_bounded() {
+    const MEBIBYTE: usize = 1 << 20;
+    let [app, shadow] = [Server::start("app"), Server::start("shadow")];
+    let route = "server.body_disk = \"18MiB\"\nroutes.all.upstream = \"app\"\nroutes.all.mirror = \"shadow\"";
+    let palisade = proxy(&[&app, &shadow], route);
+    shadow.is_silent();
+    let mut client = client_of(&palisade);
+    let mut upload = |length: usize| client.request("POST", "/", &[], &pattern(length)).status;
+    assert_eq!(upload(MEBIBYTE + 1), 200);
+    poll_until(SOON, "what is too large is not copied", || skipped(&palisade) == 1.0);
+    for _ in 0..16 {
+        assert_eq!(upload(MEBIBYTE), 200);
+    }
+    assert_eq!(skipped(&palisade), 1.0);
+    for _ in 0..4 {
+        assert_eq!(upload(MEBIBYTE), 200);
+    }
+    poll_until(SOON, "more is not copied", || skipped(&palisade) == 5.0);
+    assert_eq!(shadow.origin.wait_requests(16, SOON).len(), 16);
+}
+
+#[test]
+fn a_late_shadow_gets_each_copy_once() {
+    let [app, shadow, other] = [Server::start("app"), Server::start("shadow"), Server::start("other")];
+    let route = format!(
+        "routes.all.upstream = \"app\"\nroutes.all.mirror = \"both\"\n\
+         routes.all.retry = {{ attempts = 1, on = [\"connect\", \"500\"], hedge = \"10ms\" }}\n\
+         upstreams.both.endpoints = [\"{}\", \"{}\"]",
+        shadow.address(),
+        other.address()
+    );
+    let palisade = proxy(&[&app], &route);
+    for server in [&shadow, &other] {
+        server.waits(Duration::from_millis(500));
+        server.answers(500);
+    }
+    assert_eq!(served(&mut client_of(&palisade), 4), ["app"; 4]);
+    poll_until(SOON, "all copies are answered", || {
+        metrics_of(&palisade).sum("mirrored_requests_total", &["outcome=\"answered\""]) == 4.0
+    });
+    assert_eq!(shadow.requests() + other.requests(), 4);
+}
+
 #[test]
 fn a_fallback_upstream_takes_over_when_nobody_is_left() {
     let [mut app, spare] = [Server::start("app"), Server::start("spare")];
