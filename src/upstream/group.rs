@@ -208,6 +208,9 @@ impl Group {
             let known = known.iter().find(|known| known.options.address == new.address);
             known.map_or_else(|| Source::new(new.clone()), |known| known.clone().with(new.clone()))
         };
+        if options.breaker.as_ref().is_none_or(|breaker| breaker.error_rate == 0) {
+            self.breaker.reset();
+        }
         state.sources = options.endpoints.iter().map(source).collect();
         state.options = options;
         self.gather(&mut state);
