@@ -23,6 +23,7 @@ pub mod pool;
 mod probe;
 mod retry;
 mod send;
+mod slots;
 pub mod split;
 mod spool;
 pub mod sticky;
