@@ -53,7 +53,9 @@ struct Row {
     state: &'static str,
     why: String,
     weight: u16,
+    /// Of an endpoint that is there.
     numbers: Option<Numbers>,
+    events: Vec<(&'static str, u64)>,
 }
 
 #[derive(Clone, Copy)]
@@ -81,12 +83,21 @@ fn rows(upstreams: &[Arc<Upstream>]) -> Vec<Row> {
                     idle: endpoint.idle_connections(),
                     waiting: endpoint.waiting_requests(),
                 }),
+                events: events(endpoint),
             });
         }
         for (endpoint, trouble) in upstream.group.unresolved() {
             let why = trouble.unwrap_or_else(|| "not resolved yet".to_owned());
             let upstream = upstream.name.clone();
-            rows.push(Row { upstream, endpoint, state: "down", why, weight: 0, numbers: None });
+            rows.push(Row {
+                upstream,
+                endpoint,
+                state: "down",
+                why,
+                weight: 0,
+                numbers: None,
+                events: Vec::new(),
+            });
         }
     }
     rows
@@ -105,6 +116,9 @@ pub fn json(upstreams: &[Arc<Upstream>]) -> String {
         out.extend(format!(",\"weight\":{}", row.weight).bytes());
         if let Some(Numbers { open, idle, waiting }) = row.numbers {
             out.extend(format!(",\"open\":{open},\"idle\":{idle},\"waiting\":{waiting}").bytes());
+        }
+        for (name, count) in row.events {
+            out.extend(format!(",\"{name}\":{count}").bytes());
         }
         out.push(b'}');
     }
@@ -174,7 +188,6 @@ pub fn endpoint_facts(upstreams: &[Arc<Upstream>]) -> Vec<EndpointFacts> {
 }
 
 fn facts_of(upstream: &Upstream, endpoint: &Endpoint) -> EndpointFacts {
-    let counters = &endpoint.counters;
     EndpointFacts {
         upstream: upstream.name.clone(),
         endpoint: endpoint.label.clone(),
@@ -182,20 +195,26 @@ fn facts_of(upstream: &Upstream, endpoint: &Endpoint) -> EndpointFacts {
         open: u64::from(endpoint.open_connections()),
         idle: u64::from(endpoint.idle_connections()),
         waiting: u64::from(endpoint.waiting_requests()),
-        events: vec![
-            ("connect", counters.connects.load(Relaxed)),
-            ("connect_failure", counters.connect_failures.load(Relaxed)),
-            ("queued", counters.queued.load(Relaxed)),
-            ("queue_refused", counters.queue_refused.load(Relaxed)),
-            ("queue_timeout", counters.queue_timeouts.load(Relaxed)),
-            ("taken_over", counters.taken_over.load(Relaxed)),
-            ("resend", counters.resends.load(Relaxed)),
-            ("retry", counters.retries.load(Relaxed)),
-            ("hedge", counters.hedges.load(Relaxed)),
-            ("probe_failure", counters.probe_failures.load(Relaxed)),
-            ("check_pass", counters.check_passes.load(Relaxed)),
-            ("check_failure", counters.check_failures.load(Relaxed)),
-            ("ejection", counters.ejections.load(Relaxed)),
-        ],
+        events: events(endpoint),
     }
+}
+
+/// What happened at an endpoint, by name.
+fn events(endpoint: &Endpoint) -> Vec<(&'static str, u64)> {
+    let counters = &endpoint.counters;
+    vec![
+        ("connect", counters.connects.load(Relaxed)),
+        ("connect_failure", counters.connect_failures.load(Relaxed)),
+        ("queued", counters.queued.load(Relaxed)),
+        ("queue_refused", counters.queue_refused.load(Relaxed)),
+        ("queue_timeout", counters.queue_timeouts.load(Relaxed)),
+        ("taken_over", counters.taken_over.load(Relaxed)),
+        ("resend", counters.resends.load(Relaxed)),
+        ("retry", counters.retries.load(Relaxed)),
+        ("hedge", counters.hedges.load(Relaxed)),
+        ("probe_failure", counters.probe_failures.load(Relaxed)),
+        ("check_pass", counters.check_passes.load(Relaxed)),
+        ("check_failure", counters.check_failures.load(Relaxed)),
+        ("ejection", counters.ejections.load(Relaxed)),
+    ]
 }

@@ -515,9 +515,9 @@ pub const RETRY_KEYS: &[Key] = &[
         name: "hedge",
         kind: Kind::Text("time or quantile"),
         absent: Absent::Off,
-        doc: "When an answer is late, another endpoint is asked too, and the first answer is taken: after \
-              `\"50ms\"`, or later than `\"p95\"` of the upstream's answers of late. Only idempotent requests \
-              without a body, within the `retry_budget`.",
+        doc: "When an answer is late, another endpoint is asked too, and the first good answer is taken: after \
+              `\"50ms\"`, or later than `\"p95\"` of the upstream's answers of late. Only GET, HEAD and OPTIONS \
+              without a body, of clients that do not stick to an endpoint, within the `retry_budget`.",
     },
 ];
 

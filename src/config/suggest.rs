@@ -237,6 +237,44 @@ const ALIASES: &[Alias] = &[
     ),
     (
         "upstreams",
+        &[
+            "health_check",
+            "healthcheck",
+            "health_checks",
+            "health_uri",
+            "check",
+            "option_httpchk",
+            "active_health",
+        ],
+        "write `health = { path = \"/health\", interval = \"5s\" }`",
+    ),
+    (
+        "upstreams",
+        &["max_fails", "fail_timeout", "outlier_detection", "passive_health", "fail_duration", "observe"],
+        "write `outlier = { failures = 5, ejection_time = \"10s\" }`",
+    ),
+    (
+        "upstreams",
+        &["circuit_breaker", "circuit_breakers", "circuitbreaker"],
+        "write `breaker = { error_rate = 50, open_time = \"5s\" }`",
+    ),
+    (
+        "upstreams",
+        &["sticky_cookie", "sticky_session", "sticky_sessions", "stickiness", "cookie", "session_affinity"],
+        "write `sticky = { cookie = \"name\" }`",
+    ),
+    (
+        "upstreams",
+        &["hash", "hash_policy", "hash_key", "hash_balance_factor"],
+        "write `balance = \"consistent_hash\"` and `hash_on = { cookie = \"session\" }`",
+    ),
+    (
+        "upstreams",
+        &["retry", "retries", "retry_policy", "proxy_next_upstream"],
+        "it belongs to the route: `retry = { attempts = 1 }` in `[routes.NAME]`",
+    ),
+    (
+        "upstreams",
         &["timeout", "timeouts", "connect_timeout", "read_timeout", "send_timeout"],
         "it belongs to the route: `timeouts = { connect = \"5s\", read = \"60s\" }` in `[routes.NAME]`",
     ),
@@ -250,6 +288,22 @@ const ALIASES: &[Alias] = &[
     ("dns", &["family", "families", "ipv4", "ipv6", "prefer"], "write `addresses = \"v4_first\"`"),
     ("pool", &["max_conns", "maxconn", "size", "limit", "max"], "write `max_connections = 100`"),
     ("pool", &["timeout", "keepalive_timeout", "idle"], "write `idle_timeout = \"60s\"`"),
+    (
+        "routes",
+        &["retries", "retry_policy", "proxy_next_upstream", "num_retries", "retry_on"],
+        "write `retry = { attempts = 1, on = [\"connect\", \"503\"] }`",
+    ),
+    (
+        "routes",
+        &["weighted", "weighted_clusters", "traffic_split", "split_clients", "canary"],
+        "write `split = { stable = 95, canary = 5 }`",
+    ),
+    (
+        "routes",
+        &["shadow", "mirroring", "request_mirror_policies", "mirror_request_body"],
+        "write `mirror = { upstream = \"shadow\", percent = 10 }`",
+    ),
+    ("routes", &["hedge", "hedge_policy"], "it belongs in `retry = { hedge = \"p95\" }`"),
     (
         "routes",
         &[
@@ -336,6 +390,20 @@ const ALIASES: &[Alias] = &[
     ("respond", &["type"], "write `content_type = \"text/plain\"`"),
     ("rewrite", &["from", "pattern", "match"], "write `regex = \"^/old/(.*)$\"`"),
     ("rewrite", &["replacement", "with"], "write `to = \"/new/$1\"`"),
+    (
+        "endpoints",
+        &["max_fails", "fail_timeout", "slow_start", "outlier", "health"],
+        "it holds for all servers of the upstream: see `outlier`, `health` and `slow_start` there",
+    ),
+    ("endpoints", &["down", "drain", "disabled"], "take it off the list, or use `palisade endpoint disable`"),
+    ("health", &["uri", "url", "endpoint", "http_path", "target"], "write `path = \"/health\"`"),
+    ("health", &["unhealthy_threshold", "fails", "max_fails", "failures"], "write `fall = 3`"),
+    ("health", &["healthy_threshold", "passes", "min_successes", "successes"], "write `rise = 2`"),
+    ("health", &["expected_statuses", "expect_status", "match", "codes"], "write `status = [\"2xx\"]`"),
+    ("health", &["expect_body", "expect_string", "send_expect", "text"], "write `body = \"ok\"`"),
+    ("retry", &["tries", "num_retries", "count", "max"], "write `attempts = 1`: how often it is sent again"),
+    ("retry", &["per_try_timeout", "timeout"], "write `try_timeout = \"2s\"`"),
+    ("retry", &["retry_on", "conditions", "status", "statuses"], "write `on = [\"connect\", \"503\"]`"),
     ("endpoints", &["server", "url", "host", "port"], "write `address = \"10.0.0.1:8080\"`"),
     ("server", &["worker_processes", "threads", "nbthread", "worker"], "write `workers = 2`"),
     ("server", &["worker_connections", "maxconn", "max_conns"], "write `max_connections = 10000`"),

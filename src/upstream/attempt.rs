@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
+use std::time::Duration;
 
 use ::http1::Method;
 use tokio::time::Instant;
@@ -36,9 +37,11 @@ impl Upstream {
             Choice::Idle(connection) => Ok(Obtained { connection, reused: true, now: started }),
             Choice::Endpoint(endpoint) => obtain(&endpoint, request, sending.timeouts).await,
         };
+        let mut tried = Vec::new();
         let missed = match obtained {
-            Ok(obtained) if sending.retry.hedge.is_some() && may_hedge(request, payload) => {
-                match Box::pin(self.send_hedged(obtained, request, facts, sending, record)).await {
+            Ok(obtained) if sending.retry.hedge.is_some() && may_hedge(request, facts, payload) => {
+                let sent = self.send_hedged(obtained, request, facts, sending, &mut tried, record);
+                match Box::pin(sent).await {
                     Ok(response) => return Ok(response),
                     Err(missed) => missed,
                 }
@@ -49,26 +52,27 @@ impl Upstream {
             },
             Err(missed) => missed,
         };
-        Box::pin(self.send_again(request, facts, payload, sending, missed, record)).await
+        Box::pin(self.send_again(request, facts, payload, sending, (missed, tried), record)).await
     }
 
-    /// After a sending that failed: all the others that the rules allow.
+    /// After a sending that failed: all the others that the rules allow. With what failed come the slots of
+    /// endpoints that were tried beside it.
     async fn send_again<'c>(
         &self,
         request: &Request<'c>,
         facts: &Facts<'_>,
         payload: &mut Payload<'c>,
         sending: &Sending,
-        mut last: Missed<'c>,
+        (mut last, mut tried): (Missed<'c>, Vec<usize>),
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
         let options = &sending.retry;
         let mut history = History::default();
-        let mut tried: Vec<usize> = Vec::new();
         loop {
             let attempt = last.attempt(request.head.method, payload);
             tried.push(last.slot());
             history.connects += usize::from(matches!(last, Missed::Connection(..)));
+            history.connect_timeouts += usize::from(attempt.stage == Stage::ConnectTimeout);
             let next = retry::next(&attempt, &history, options);
             let obtained = match next {
                 Next::GiveUp => return last.into_final(),
@@ -84,11 +88,14 @@ impl Upstream {
                 }
                 Next::Elsewhere | Next::Again => {
                     let insists = retry::may_insist(attempt.stage, &history, options);
-                    if !insists && !desk::has_other(&self.group, &tried)
-                        || !self.may_repeat(request, options, &mut history).await
-                    {
+                    let somewhere = insists || desk::has_other(&self.group, &tried);
+                    let wait = if somewhere { self.wait_before(options, &mut history) } else { None };
+                    let Some(wait) = wait else {
                         return last.into_final();
-                    }
+                    };
+                    // A connection goes with it: the repetition may need its permit.
+                    drop(last);
+                    let _ = request.watchdog.limit(Instant::now() + wait, |_| Poll::<()>::Pending).await;
                     self.obtain_again(request, sending, &tried, &facts.tie, record).await?
                 }
             };
@@ -102,17 +109,16 @@ impl Upstream {
         }
     }
 
-    /// Waits before a repetition; false when the budget has none left: the client gets what there is.
-    async fn may_repeat(&self, request: &Request<'_>, options: &RetryOptions, history: &mut History) -> bool {
-        let now = Instant::now();
-        let Some(share) = desk::spend_retry(&self.group, now) else {
+    /// How long to wait before a repetition; `None` when the budget has none left: the client gets what
+    /// there is.
+    fn wait_before(&self, options: &RetryOptions, history: &mut History) -> Option<Duration> {
+        let Some(share) = desk::spend_retry(&self.group, Instant::now()) else {
             self.group.counters.budget_exhausted.fetch_add(1, Relaxed);
-            return false;
+            return None;
         };
         let wait = options.longest_wait(history.repeated).mul_f32(share);
         history.repeated += 1;
-        let _ = request.watchdog.limit(now + wait, |_| Poll::<()>::Pending).await;
-        true
+        Some(wait)
     }
 
     /// A connection for a repetition, to an endpoint that was not tried yet when there is one. It is a new
@@ -191,6 +197,9 @@ async fn obtain<'c>(
 async fn open<'c>(permit: Permit, request: &Request<'_>, timeouts: Timeouts) -> Result<Obtained, Missed<'c>> {
     let slot = permit.endpoint().slot.index;
     if permit.endpoint().exceeds_group() {
+        if let Some(group) = permit.endpoint().group.upgrade() {
+            group.breaker.refused.fetch_add(1, Relaxed);
+        }
         return Err(Missed::Connection(Failure::BreakerFull("breaker.max_connections"), slot));
     }
     match connect(permit, timeouts.connect, request.watchdog).await {
@@ -212,13 +221,15 @@ pub(super) async fn ask<'c>(
     let (slot, identity) = (connection.endpoint().slot.index, connection.endpoint().identity);
     let this = Try { reused, timeouts: sending.timeouts, limit: sending.retry.try_timeout, now };
     match exchange(connection, request, facts, payload.turn(), this).await {
-        Ok(mut response) if !sending.retry.wants_status(response.head.status) => {
+        Ok(mut response) => {
             if let Some(stick) = &facts.tie.stick {
                 stick.mark(&mut response, identity);
             }
+            if sending.retry.wants_status(response.head.status) {
+                return Err(Missed::Status(Box::new(response), slot));
+            }
             Ok(response)
         }
-        Ok(response) => Err(Missed::Status(Box::new(response), slot)),
         Err(unanswered) => Err(Missed::Answer(unanswered)),
     }
 }

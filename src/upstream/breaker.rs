@@ -61,25 +61,40 @@ pub struct Breaker {
     pub refused: AtomicU64,
 }
 
-/// How the outcome of an admitted request is to be reported.
+/// A request that was let through.
+#[derive(Debug)]
+pub struct Admitted<'b> {
+    breaker: &'b Breaker,
+    admission: Admission,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
+enum Admission {
     Plain,
     /// It is one of those that tell whether the group has recovered.
     Trickle,
 }
 
+/// How a request ended, as far as it says something about the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Well,
+    Badly,
+    /// A client that went away, a full queue: nothing is known.
+    Nothing,
+}
+
 impl Breaker {
     /// `None` while it is open.
-    pub fn admit(&self, options: &BreakerOptions, now: Instant) -> Option<Admission> {
-        if !self.is_tripped.load(Relaxed) {
-            return Some(Admission::Plain);
+    pub fn admit(&self, options: &BreakerOptions, now: Instant) -> Option<Admitted<'_>> {
+        if !self.is_tripped.load(Relaxed) || options.error_rate == 0 {
+            return Some(Admitted { breaker: self, admission: Admission::Plain });
         }
         let admission = self.circuit.lock().expect("no panic while held").admit(options, now);
         if admission.is_none() {
             self.refused.fetch_add(1, Relaxed);
         }
-        admission
+        admission.map(|admission| Admitted { breaker: self, admission })
     }
 
     /// True while nothing is let through.
@@ -88,33 +103,51 @@ impl Breaker {
         self.is_tripped.load(Relaxed) && is_open(self.circuit.lock().expect("no panic while held").state)
     }
 
-    /// An admitted request is over. Gives the new state's name when it changed.
-    pub fn note(
-        &self,
-        admission: Admission,
-        went_well: bool,
-        options: &BreakerOptions,
-        now: Instant,
-    ) -> Option<&'static str> {
-        if options.error_rate == 0 {
-            return None;
-        }
-        let mut circuit = self.circuit.lock().expect("no panic while held");
-        let before = circuit.state.name();
-        circuit.note(admission, went_well, options, now);
-        let after = circuit.state.name();
-        self.is_tripped.store(after != State::Closed.name(), Relaxed);
-        if before == after {
-            return None;
-        }
-        if matches!(circuit.state, State::Open { .. }) {
-            self.opened.fetch_add(1, Relaxed);
-        }
-        Some(after)
+    /// Closed, with nothing counted: other options hold, or none.
+    pub fn reset(&self) {
+        *self.circuit.lock().expect("no panic while held") = Circuit::default();
+        self.is_tripped.store(false, Relaxed);
     }
 
     pub fn state(&self) -> &'static str {
         self.circuit.lock().expect("no panic while held").state.name()
+    }
+}
+
+impl Admitted<'_> {
+    /// The request is over. Gives the new state's name when it changed.
+    pub fn note(mut self, verdict: Verdict, options: &BreakerOptions, now: Instant) -> Option<&'static str> {
+        let went_well = match verdict {
+            _ if options.error_rate == 0 => return None,
+            // Its place is given back.
+            Verdict::Nothing => return None,
+            Verdict::Well => true,
+            Verdict::Badly => false,
+        };
+        let breaker = self.breaker;
+        let mut circuit = breaker.circuit.lock().expect("no panic while held");
+        let before = circuit.state.name();
+        circuit.note(self.admission, went_well, options, now);
+        self.admission = Admission::Plain;
+        let after = circuit.state.name();
+        breaker.is_tripped.store(after != State::Closed.name(), Relaxed);
+        if before == after {
+            return None;
+        }
+        if matches!(circuit.state, State::Open { .. }) {
+            breaker.opened.fetch_add(1, Relaxed);
+        }
+        Some(after)
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        if self.admission == Admission::Trickle
+            && let Ok(mut circuit) = self.breaker.circuit.lock()
+        {
+            circuit.give_back();
+        }
     }
 }
 
@@ -201,6 +234,13 @@ impl Circuit {
             }
             // Sent before it opened: that is known already.
             (State::Open { .. }, _) | (State::HalfOpen { .. }, Admission::Plain) => {}
+        }
+    }
+
+    /// One of the trickle ended without telling anything: another one may go.
+    fn give_back(&mut self) {
+        if let State::HalfOpen { admitted, .. } = &mut self.state {
+            *admitted = admitted.saturating_sub(1);
         }
     }
 
@@ -300,6 +340,38 @@ mod tests {
         // A request of before says nothing new.
         circuit.note(Admission::Plain, true, &options(), later);
         assert_eq!(circuit.state.name(), "open");
+    }
+
+    #[test]
+    fn a_place_in_the_trickle_is_given_back_when_nothing_came_of_it() {
+        let now = Instant::now();
+        let breaker = Breaker::default();
+        for _ in 0..4 {
+            breaker.admit(&options(), now).expect("closed").note(Verdict::Badly, &options(), now);
+        }
+        assert!(breaker.admit(&options(), now).is_none());
+        let later = now + Duration::from_secs(6);
+        let [first, second] = [(); 2].map(|()| breaker.admit(&options(), later).expect("a trickle"));
+        assert!(breaker.admit(&options(), later).is_none());
+        drop(first);
+        assert_eq!(second.note(Verdict::Nothing, &options(), later), None);
+        let [first, second] = [(); 2].map(|()| breaker.admit(&options(), later).expect("a trickle"));
+        first.note(Verdict::Well, &options(), later);
+        assert_eq!(second.note(Verdict::Well, &options(), later), Some("closed"));
+    }
+
+    #[test]
+    fn without_an_error_rate_it_is_never_open() {
+        let now = Instant::now();
+        let breaker = Breaker::default();
+        for _ in 0..4 {
+            breaker.admit(&options(), now).expect("closed").note(Verdict::Badly, &options(), now);
+        }
+        let never = BreakerOptions { error_rate: 0, ..options() };
+        assert!(breaker.admit(&never, now).is_some());
+        breaker.reset();
+        assert_eq!(breaker.state(), "closed");
+        assert!(breaker.admit(&options(), now).is_some());
     }
 
     #[test]

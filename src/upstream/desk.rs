@@ -197,7 +197,8 @@ impl Desk {
             group: Arc::downgrade(group),
             seats: published.seats.iter().map(|(endpoint, _)| Seat::new(endpoint)).collect(),
             draining: published.draining.iter().map(Seat::new).collect(),
-            balance: Balancer::new(kind, &candidates, worker::index() as u64),
+            // Workers begin one behind the other, and elsewhere after each change.
+            balance: Balancer::new(kind, &candidates, published.version + worker::index() as u64),
             budget,
             latencies,
             retry_percent: u32::from(published.options.retry_budget),

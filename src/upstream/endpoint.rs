@@ -12,10 +12,11 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::PoolOptions;
 use super::balance::hash_key;
-use super::group::{Group, Slot};
+use super::group::Group;
 use super::health::Standing;
 use super::observed::Observed;
 use super::pool::Waiter;
+use super::slots::Slot;
 use crate::observe;
 
 /// Where an endpoint is.

@@ -13,6 +13,7 @@ use super::breaker::Breaker;
 use super::endpoint::{Address, Endpoint, Mailboxes};
 use super::health::{self, Fitness, PlanRules};
 use super::mirror::MirrorCounters;
+use super::slots::{Slot, Slots};
 use super::{EndpointAddress, EndpointOptions, UpstreamOptions};
 
 /// The groups of the running configuration, by name.
@@ -214,6 +215,9 @@ impl Group {
         let is_new = |own: &Source| !known.iter().any(|known| known.options.address == own.options.address);
         state.keeps_former = sources.iter().any(|source| source.found.is_empty() && is_new(source));
         state.sources = sources;
+        if options.breaker.as_ref().is_none_or(|breaker| breaker.error_rate == 0) {
+            self.breaker.reset();
+        }
         state.options = options;
         self.gather(&mut state);
         // The configuration has the last word again.
@@ -411,36 +415,5 @@ impl Published {
 impl super::UpstreamOptions {
     fn plan_rules(&self) -> PlanRules {
         PlanRules { min_healthy: self.min_healthy, panic_below: self.panic_below }
-    }
-}
-
-/// A number that nobody else has at the same time; free again when it is dropped.
-#[derive(Debug)]
-pub struct Slot {
-    pub index: usize,
-    from: Arc<Slots>,
-}
-
-#[derive(Debug, Default)]
-struct Slots {
-    free: Mutex<(Vec<usize>, usize)>,
-}
-
-impl Slots {
-    fn take(from: &Arc<Slots>) -> Slot {
-        let mut free = from.free.lock().expect("no panic while held");
-        let index = free.0.pop().unwrap_or_else(|| {
-            free.1 += 1;
-            free.1 - 1
-        });
-        Slot { index, from: from.clone() }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if let Ok(mut free) = self.from.free.lock() {
-            free.0.push(self.index);
-        }
     }
 }

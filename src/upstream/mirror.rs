@@ -145,8 +145,10 @@ impl Copied {
         let mut payload = body.map_or(Payload::None, |body| Payload::Spool(Box::new(body)));
         let request =
             Request { head, body: Body::Empty, id, upgrade: None, interim: &interim, watchdog: &watchdog };
-        let mut record = Record::new(Instant::now(), client);
-        let outcome = upstream.send_prepared(&client, &request, &mut payload, &sending, &mut record).await;
+        let now = Instant::now();
+        let mut record = Record::new(now, client);
+        let outcome =
+            upstream.send_prepared(&client, &request, &mut payload, &sending, now, &mut record).await;
         let counters = &upstream.group.counters.mirror;
         let answered = match outcome {
             Ok(response) => swallow(response, &watchdog).await,

@@ -24,6 +24,7 @@ mod probe;
 mod retry;
 mod send;
 mod shortage;
+mod slots;
 pub mod split;
 mod spool;
 pub mod sticky;

@@ -90,6 +90,20 @@ impl Observed {
         0
     }
 
+    /// Another endpoint answered in its place, after `took`: it is at least as slow as that.
+    pub fn overtaken(&self, took: Duration) {
+        let attention = self.attention.load(Relaxed);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if attention & COUNTS != 0 {
+            self.requests.fetch_add(1, Relaxed);
+            self.micros.fetch_add(micros, Relaxed);
+        }
+        if attention & TIMES != 0 {
+            let micros = u32::try_from(micros).unwrap_or(u32::MAX);
+            self.latency.observe(micros, clock::millis(Instant::now()));
+        }
+    }
+
     /// No answer came, or none that could be read; gives the number of failures in a row.
     pub fn failed(&self) -> u32 {
         let attention = self.attention.fetch_or(FAILING, Relaxed);

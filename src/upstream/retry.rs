@@ -68,6 +68,8 @@ pub enum Stage {
     Connect,
     /// No connection came about within the time for it.
     ConnectTimeout,
+    /// It may not have another connection, nor another place in its queue.
+    Full,
     /// The connection ended before the answer.
     Closed,
     /// The head of the answer did not come in time.
@@ -82,10 +84,9 @@ impl Stage {
     /// Where a connection could not be had.
     pub fn of_connect(failure: Failure) -> Stage {
         match failure {
-            // Its queue is full, or all ports towards it are in use: not so with another endpoint, maybe.
-            Failure::ConnectRefused | Failure::ConnectFailed | Failure::QueueFull | Failure::OutOfPorts => {
-                Stage::Connect
-            }
+            Failure::ConnectRefused | Failure::ConnectFailed => Stage::Connect,
+            // Not so with another endpoint, maybe.
+            Failure::QueueFull | Failure::BreakerFull(_) | Failure::OutOfPorts => Stage::Full,
             Failure::ConnectTimeout => Stage::ConnectTimeout,
             _ => Stage::Final,
         }
@@ -119,8 +120,10 @@ pub struct Attempt {
 /// What happened to the request so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct History {
-    /// Connects that failed.
+    /// Endpoints that gave no connection.
     pub connects: usize,
+    /// Of these, those that took their whole time for it.
+    pub connect_timeouts: usize,
     /// Repetitions, by which `attempts` and the budget are used up.
     pub repeated: u8,
     /// It was sent once more after a dead connection.
@@ -144,11 +147,14 @@ pub fn next(attempt: &Attempt, history: &History, options: &RetryOptions) -> Nex
     let safe = attempt.replayable && (attempt.method.is_idempotent() || attempt.written == 0);
     let again = safe && history.repeated + u8::from(history.freshened) < options.attempts;
     match attempt.stage {
-        Stage::Connect | Stage::ConnectTimeout
-            if options.attempts == 0 || !options.on_connect || history.connects >= MAX_CONNECTS =>
-        {
+        _ if history.connects >= MAX_CONNECTS => Next::GiveUp,
+        // Nothing is wrong with the endpoint: who has room takes it.
+        Stage::Full => Next::Elsewhere,
+        Stage::Connect | Stage::ConnectTimeout if options.attempts == 0 || !options.on_connect => {
             Next::GiveUp
         }
+        // Each of them takes its whole time.
+        Stage::ConnectTimeout if history.connect_timeouts > usize::from(options.attempts) => Next::GiveUp,
         Stage::Connect | Stage::ConnectTimeout => Next::Elsewhere,
         Stage::Closed if attempt.answered => Next::GiveUp,
         // A keep-alive connection may be closed by the origin at the very moment a request is written to
@@ -167,7 +173,7 @@ pub fn may_insist(stage: Stage, history: &History, options: &RetryOptions) -> bo
     match stage {
         Stage::Connect => history.repeated < options.attempts,
         Stage::Timeout | Stage::Status => true,
-        Stage::Closed | Stage::ConnectTimeout | Stage::Final => false,
+        Stage::Closed | Stage::ConnectTimeout | Stage::Full | Stage::Final => false,
     }
 }
 
@@ -235,6 +241,11 @@ mod tests {
         assert_eq!(first(post, &not), Next::GiveUp);
         let history = History { connects: MAX_CONNECTS, ..History::default() };
         assert_eq!(next(&post, &history, &RetryOptions::default()), Next::GiveUp);
+        let slow = Attempt { stage: Stage::ConnectTimeout, ..post };
+        let timed_out = |connect_timeouts| History { connect_timeouts, ..History::default() };
+        assert_eq!(next(&slow, &timed_out(1), &RetryOptions::default()), Next::Elsewhere);
+        assert_eq!(next(&slow, &timed_out(2), &RetryOptions::default()), Next::GiveUp);
+        assert_eq!(first(Attempt { stage: Stage::Full, ..post }, &off()), Next::Elsewhere);
         assert!(may_insist(Stage::Connect, &History::default(), &RetryOptions::default()));
         assert!(!may_insist(Stage::ConnectTimeout, &History::default(), &RetryOptions::default()));
         assert!(!may_insist(Stage::Closed, &History::default(), &RetryOptions::default()));

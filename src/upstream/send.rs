@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use ::http1::connection::accepts_trailers;
 use tokio::time::Instant;
 
-use super::breaker::{Admission, BreakerOptions};
+use super::breaker::{Admitted, BreakerOptions, Verdict};
 use super::endpoint::Endpoint;
 use super::forward::Facts;
 use super::group::{Group, Groups};
@@ -79,27 +79,29 @@ impl Upstream {
         if let Some(mirror) = &sending.mirror {
             mirror.copy(client, request, &payload);
         }
-        let outcome = self.send_prepared(client, request, &mut payload, sending, record).await;
+        // The clock is read again only when the body took time to come.
+        let started = if payload.is_none() { record.asked } else { Instant::now() };
+        let outcome = self.send_prepared(client, request, &mut payload, sending, started, record).await;
         match (outcome, &sending.fallback) {
             (Err(failure), Some(fallback)) if failure.is_nobody() && payload.is_replayable() => {
                 self.group.counters.fallbacks.fetch_add(1, Relaxed);
-                Box::pin(fallback.send_prepared(client, request, &mut payload, sending, record)).await
+                let now = Instant::now();
+                Box::pin(fallback.send_prepared(client, request, &mut payload, sending, now, record)).await
             }
             (outcome, _) => outcome,
         }
     }
 
-    /// The same for a request whose body is at hand.
+    /// The same for a request whose body is at hand, from `started` on.
     pub(super) async fn send_prepared<'c>(
         &self,
         client: &Client,
         request: &Request<'c>,
         payload: &mut Payload<'c>,
         sending: &Sending,
+        started: Instant,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
-        // The clock is read again only when the body took time to come.
-        let started = if payload.is_none() { record.asked } else { Instant::now() };
         let facts = Facts {
             client,
             id: &request.id,
@@ -137,8 +139,7 @@ impl Upstream {
         refuses
     }
 
-    fn admit(&self, options: &BreakerOptions, now: Instant) -> Result<Admission, Failure> {
-        let admission = self.group.breaker.admit(options, now).ok_or(Failure::BreakerOpen)?;
+    fn admit(&self, options: &BreakerOptions, now: Instant) -> Result<Admitted<'_>, Failure> {
         let reached = |limit: Option<u32>, of: fn(&Endpoint) -> u32| {
             limit.is_some_and(|limit| self.group.sum(of) >= limit)
         };
@@ -147,7 +148,7 @@ impl Upstream {
         } else if reached(options.max_pending, Endpoint::waiting_requests) {
             "breaker.max_pending"
         } else {
-            return Ok(admission);
+            return self.group.breaker.admit(options, now).ok_or(Failure::BreakerOpen);
         };
         self.group.breaker.refused.fetch_add(1, Relaxed);
         Err(Failure::BreakerFull(full))
@@ -156,16 +157,16 @@ impl Upstream {
     fn note_outcome(
         &self,
         outcome: &Result<Response<'_>, Failure>,
-        admission: Admission,
+        admitted: Admitted<'_>,
         options: &BreakerOptions,
     ) {
-        let went_well = match outcome {
-            Ok(response) => response.head.status < 500,
-            // The client's failures, and full queues, say nothing of the group.
-            Err(failure) => failure.blame() != Blame::Upstream,
+        let verdict = match outcome {
+            Ok(response) if response.head.status < 500 => Verdict::Well,
+            Ok(_) => Verdict::Badly,
+            Err(failure) if failure.blame() == Blame::Upstream => Verdict::Badly,
+            Err(_) => Verdict::Nothing,
         };
-        let changed = self.group.breaker.note(admission, went_well, options, Instant::now());
-        if let Some(state) = changed {
+        if let Some(state) = admitted.note(verdict, options, Instant::now()) {
             observe::notice(&format!("upstream {}: circuit breaker is {state}", self.name));
         }
     }

@@ -36,7 +36,7 @@ impl Endpoint {
         }
         if let Some(group) = self.group.upgrade() {
             let limit = group.published().options.outlier.server_errors;
-            if limit > 0 && row >= limit {
+            if limit > 0 && row.is_multiple_of(limit) {
                 group.eject(self, format!("{row} server errors in a row"), Instant::now());
             }
         }
@@ -51,7 +51,7 @@ impl Endpoint {
         let row = self.observed.failed();
         if let Some(group) = self.group.upgrade() {
             let limit = group.published().options.outlier.failures;
-            if limit > 0 && row >= limit {
+            if limit > 0 && row.is_multiple_of(limit) {
                 let why = format!("{row} failures in a row, the last one {}", failure.reason());
                 group.eject(self, why, Instant::now());
             }
@@ -72,7 +72,7 @@ impl Group {
         if !options.outlier.may_eject(members.len(), out) {
             return;
         }
-        {
+        let said = {
             let mut standing = suspect.standing.lock().expect("no panic while held");
             if is_out(&standing) {
                 return;
@@ -85,14 +85,17 @@ impl Group {
             }
             let lasts = options.outlier.duration(standing.ejections);
             standing.ejections = standing.ejections.saturating_add(1);
-            observe::notice(&format!(
+            let said = format!(
                 "upstream {}: endpoint {} is ejected for {} s: {why}",
                 self.name,
                 suspect.label,
                 lasts.as_secs_f32().ceil()
-            ));
+            );
             standing.ejected = Some(super::health::Ejected { until: now + lasts, why });
-        }
+            said
+        };
+        // Behind the lock: standard error may be slow.
+        observe::notice(&said);
         suspect.counters.ejections.fetch_add(1, Relaxed);
         suspect.observed.forgive();
         self.replan(now);
@@ -140,20 +143,23 @@ impl Group {
         for member in self.members() {
             let endpoint = &member.endpoint;
             let mut standing = endpoint.standing.lock().expect("no panic while held");
-            if standing.ejected.as_ref().is_some_and(|out| out.until <= now) {
+            let is_free = standing.ejected.as_ref().is_some_and(|out| out.until <= now);
+            if is_free {
                 standing.recover(now);
                 endpoint.observed.forgive();
-                observe::notice(&format!(
-                    "upstream {}: endpoint {} is used again",
-                    self.name, endpoint.label
-                ));
-                changed = true;
             }
             if let Some(recovered) = standing.recovered {
                 changed = true;
                 if now.saturating_duration_since(recovered) >= slow_start {
                     standing.recovered = None;
                 }
+            }
+            drop(standing);
+            if is_free {
+                observe::notice(&format!(
+                    "upstream {}: endpoint {} is used again",
+                    self.name, endpoint.label
+                ));
             }
         }
         if changed {

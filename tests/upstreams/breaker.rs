@@ -118,3 +118,59 @@ fn limits_refuse_what_is_too_much() {
     palisade.wait_stdout("\"detail\":\"breaker.max_pending\"", SOON);
     assert_eq!(breaker(&palisade, "refused_total"), 2.0);
 }
+
+/// An idle connection to another endpoint is no reason to refuse: the request goes there.
+#[test]
+fn a_limit_of_connections_lets_requests_use_those_that_are_open() {
+    let [a, b] = [Server::start("a"), Server::start("b")];
+    let palisade = proxy(
+        &[&a, &b],
+        "upstreams.app.breaker = { max_connections = 1, error_rate = 0 }\n\
+         routes.all.retry = { attempts = 0 }",
+    );
+    let names = served(&mut client_of(&palisade), 6);
+    assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), 1, "{names:?}");
+    assert!(!names.contains(&"503".to_owned()), "{names:?}");
+}
+
+/// What an open breaker was about is over when the operator turns it off.
+#[test]
+fn a_reload_that_turns_it_off_closes_it() {
+    let a = Server::start("a");
+    let text = |rate: u8| {
+        let breaker = format!(
+            "upstreams.app.breaker = {{ error_rate = {rate}, min_requests = 2, open_time = \"1h\" }}"
+        );
+        crate::stage::config(&format!("\"{}\"", a.address()), &format!("{NO_OUTLIERS}\n{breaker}"))
+    };
+    let palisade = Palisade::start(env!("CARGO_BIN_EXE_palisade"), &text(50));
+    let mut client = client_of(&palisade);
+    a.answers(500);
+    assert_eq!(served(&mut client, 3), ["a", "a", "503"]);
+    palisade.rewrite_config(&text(0));
+    palisade.signal(1);
+    poll_until(SOON, "the reload", || metrics_of(&palisade).sum("reloads_total", &[]) == 1.0);
+    assert_eq!(served(&mut client, 3), ["a"; 3]);
+    assert_eq!(breaker(&palisade, "state"), 0.0);
+}
+
+/// Prints how long a refusal takes; the figure belongs to this machine, so nothing is held against it.
+#[test]
+fn refusals_are_quick() {
+    let a = Server::start("a");
+    let breaker = "upstreams.app.breaker = { error_rate = 50, min_requests = 2, open_time = \"1h\" }";
+    let palisade = proxy(&[&a], &format!("{NO_OUTLIERS}\n{breaker}"));
+    let mut client = client_of(&palisade);
+    a.answers(500);
+    served(&mut client, 2);
+    let mut times: Vec<u128> = (0..1000)
+        .map(|_| {
+            let begin = std::time::Instant::now();
+            assert_eq!(client.get("/").status, 503);
+            begin.elapsed().as_micros()
+        })
+        .collect();
+    times.sort_unstable();
+    println!("1000 refusals of an open breaker: median {} us, p99 {} us", times[500], times[990]);
+    assert_eq!(a.requests(), 2);
+}

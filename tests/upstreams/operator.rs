@@ -79,4 +79,5 @@ fn the_admin_address_takes_no_orders() {
     let list: Vec<&str> = list.text().lines().filter(|line| line.starts_with('{')).collect();
     assert_eq!(list.len(), 1);
     assert!(list[0].contains(&format!("\"endpoint\":\"{}\",\"state\":\"up\"", a.address())), "{list:?}");
+    assert!(list[0].contains("\"weight\":1,\"open\":1,\"idle\":1,\"waiting\":0,\"connect\":1,"), "{list:?}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::poll_until;
 
-use crate::stage::{SOON, Server, client_of, event, proxy, served, status_line, wait_up};
+use crate::stage::{SOON, Server, client_of, config, event, proxy, served, status_line, wait_up};
 
 #[test]
 fn failures_in_a_row_eject_an_endpoint_for_a_while() {
@@ -144,4 +144,18 @@ fn outlier_detection_can_be_turned_off() {
     a.closes();
     let names = served(&mut client_of(&palisade), 40);
     assert_eq!(names.iter().filter(|name| *name == "502").count(), 20, "{names:?}");
+}
+
+/// A backup is for this.
+#[test]
+fn a_backup_takes_over_from_an_ejected_endpoint() {
+    let [mut a, b] = [Server::start("a"), Server::start("b")];
+    let endpoints = format!("\"{}\", {{ address = \"{}\", backup = true }}", a.address(), b.address());
+    let palisade = testkit::Palisade::start(env!("CARGO_BIN_EXE_palisade"), &config(&endpoints, ""));
+    let mut client = client_of(&palisade);
+    assert_eq!(served(&mut client, 3), ["a"; 3]);
+    a.origin.stop();
+    served(&mut client, 5);
+    wait_up(&palisade, &b, true);
+    assert_eq!(served(&mut client, 5), ["b"; 5]);
 }

@@ -201,12 +201,13 @@ fn a_late_answer_is_overtaken_by_another_endpoint() {
     // What was given up does not come back as somebody else's answer.
     a.waits(Duration::ZERO);
     for index in 0..10 {
-        let response = client.get(&format!("/{index}"));
-        assert_eq!(response.header("Served-By"), Some(response.text()));
+        let target = format!("/{index}");
+        let response = client.get(&target);
+        assert_eq!(response.header("Asked-For"), Some(target.as_str()), "{response:?}");
     }
     // Not what may have changed something, nor what has a body.
     a.waits(Duration::from_millis(200));
-    for (method, body) in [("POST", &b""[..]), ("PUT", b"body")] {
+    for (method, body) in [("POST", &b""[..]), ("PUT", b"body"), ("DELETE", b"")] {
         let before = a.requests() + b.requests();
         for _ in 0..2 {
             assert_eq!(client.request(method, "/", &[], body).status, 200);
@@ -227,4 +228,31 @@ fn what_is_late_can_be_learned_from_the_answers() {
     assert_eq!(served(&mut client, 4), ["b"; 4]);
     let after = event(&palisade, &a, "hedge") + event(&palisade, &b, "hedge");
     assert!(after >= before + 2.0, "{before} {after}");
+}
+
+/// The connection of the try that was given up makes room for the next one.
+#[test]
+fn a_repetition_does_not_wait_for_its_own_connection() {
+    let a = Server::start("a");
+    a.is_silent();
+    let palisade = proxy(
+        &[&a],
+        r#"routes.all.retry = { attempts = 1, on = ["timeout"], try_timeout = "200ms" }
+        upstreams.app.pool = { max_connections = 1, queue_timeout = "60s" }"#,
+    );
+    assert_eq!(client_of(&palisade).get("/").status, 504);
+    assert_eq!(a.requests(), 2);
+}
+
+#[test]
+fn a_good_answer_is_waited_for_when_a_hedge_brings_a_bad_one() {
+    let [a, b] = [Server::start("a"), Server::start("b")];
+    b.answers(500);
+    let palisade = proxy(&[&a, &b], r#"routes.all.retry = { hedge = "20ms" }"#);
+    let mut client = client_of(&palisade);
+    a.waits(Duration::from_millis(300));
+    // Whoever is asked first: a's answer is the good one, unless b was asked alone.
+    let names: Vec<String> = served(&mut client, 2);
+    assert_eq!(names.iter().filter(|name| *name == "a").count(), 1, "{names:?}");
+    assert!(event(&palisade, &b, "hedge") >= 1.0);
 }

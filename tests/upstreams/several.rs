@@ -235,3 +235,33 @@ fn a_fallback_page_answers_when_nobody_is_left() {
     // The log still says what went wrong.
     palisade.wait_stdout("\"reason\":\"upstream_connect_refused\"", SOON);
 }
+
+/// The time that was lost on the way is not the fallback's.
+#[test]
+fn a_fallback_has_all_of_its_time() {
+    let spare = Server::start("spare");
+    let full = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = full.local_addr().expect("its address");
+    // A listener whose queue is full drops what comes: connects to it take their whole time.
+    let _crowd: Vec<_> = (0..300)
+        .map_while(|_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(50)).ok())
+        .collect();
+    let palisade = proxy(
+        &[&spare],
+        &format!(
+            "routes.all.upstream = \"app\"\nroutes.all.fallback = \"spare\"\n\
+             routes.all.timeouts = {{ connect = \"1s\", read = \"900ms\" }}\n\
+             routes.all.retry = {{ attempts = 0 }}\n\
+             routes.spare = {{ path = \"/spare\", upstream = \"spare\" }}\n\
+             upstreams.app = {{ endpoints = [\"{address}\"], outlier = false }}"
+        ),
+    );
+    let mut client = client_of(&palisade);
+    // So that the fallback has an idle connection.
+    assert_eq!(client.get("/spare").status, 200);
+    spare.waits(Duration::from_millis(200));
+    for _ in 0..2 {
+        let response = client.get("/");
+        assert_eq!((response.status, response.header("Served-By")), (200, Some("spare")));
+    }
+}

@@ -89,7 +89,7 @@ impl Mood {
             SILENT => Script::new(),
             status => Script::new().pause(delay).followed_by(Script::answer_with(
                 status,
-                &[("Served-By", name)],
+                &[("Served-By", name), ("Asked-For", target)],
                 name,
             )),
         }

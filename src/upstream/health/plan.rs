@@ -44,29 +44,50 @@ pub fn plan(candidates: &[Candidate], rules: PlanRules) -> Plan {
     tiers.sort_unstable();
     tiers.dedup();
     let mut plan = Plan::default();
+    let mut reached = Vec::new();
+    let (mut fit, mut size) = (0, 0);
     for tier in tiers {
         if tier == BACKUP && !plan.seats.is_empty() {
             break;
         }
         let own = || candidates.iter().enumerate().filter(|(_, candidate)| candidate.tier == tier);
-        let size = own().filter(|(_, candidate)| candidate.fitness != Fitness::Draining).count();
-        let fit = own().filter(|(_, candidate)| matches!(candidate.fitness, Fitness::Fit(_))).count();
-        let panic = below(fit, size, rules.panic_below);
+        let of_tier = own().filter(|(_, candidate)| candidate.counts()).count();
+        let before = plan.seats.len();
         for (index, candidate) in own() {
-            let share = match candidate.fitness {
-                Fitness::Fit(share) => share,
-                Fitness::Ejected if panic => 1000,
-                Fitness::Ejected | Fitness::Draining | Fitness::Unfit => continue,
-            };
-            plan.panic |= candidate.fitness == Fitness::Ejected;
-            plan.seats.push((index, u32::from(candidate.weight) * share));
+            if let Fitness::Fit(share) = candidate.fitness {
+                plan.seats.push((index, u32::from(candidate.weight) * share));
+            }
         }
-        if fit > 0 && !below(fit, size, rules.min_healthy) {
+        let fit_here = plan.seats.len() - before;
+        (fit, size) = (fit + fit_here, size + of_tier);
+        reached.push(tier);
+        if fit_here > 0 && !below(fit_here, of_tier, rules.min_healthy) {
             break;
         }
     }
+    // A backup that is fit is better than any suspect.
+    let has_backup = reached.contains(&BACKUP) && fit > 0;
+    if fit == 0 || !has_backup && below(fit, size, rules.panic_below) {
+        for (index, candidate) in candidates.iter().enumerate() {
+            if candidate.fitness == Fitness::Ejected && reached.contains(&candidate.tier) {
+                plan.seats.push((index, u32::from(candidate.weight) * WHOLE));
+                plan.panic = true;
+            }
+        }
+        plan.seats.sort_unstable();
+    }
     reduce(&mut plan.seats);
     plan
+}
+
+/// The share of an endpoint that is fit and warm, in thousandths.
+const WHOLE: u32 = 1000;
+
+impl Candidate {
+    /// What the operator took out is missed by nobody.
+    fn counts(&self) -> bool {
+        !matches!(self.fitness, Fitness::Draining | Fitness::Withdrawn)
+    }
 }
 
 fn below(part: usize, whole: usize, percent: u8) -> bool {
@@ -123,6 +144,7 @@ mod tests {
         assert_eq!(with(Fitness::Unfit, Fitness::Unfit), [(2, 1)]);
         // The operator empties a tier: its backup steps in.
         assert_eq!(with(Fitness::Draining, Fitness::Draining), [(2, 1)]);
+        assert_eq!(with(Fitness::Withdrawn, Fitness::Withdrawn), [(2, 1)]);
     }
 
     #[test]
@@ -141,12 +163,28 @@ mod tests {
     }
 
     #[test]
+    fn what_the_operator_takes_out_is_no_sign_of_trouble() {
+        let rules = PlanRules::default();
+        for out in [Fitness::Draining, Fitness::Withdrawn] {
+            let all = [(1, 0, FIT), (1, 0, out), (1, 0, out), (1, 1, FIT)];
+            assert_eq!(seated(&all, rules), (vec![(0, 1)], false));
+        }
+    }
+
+    #[test]
     fn with_too_few_left_suspects_are_used_again() {
         let rules = PlanRules::default();
         let out = Fitness::Ejected;
         assert_eq!(seated(&[(1, 0, FIT), (1, 0, out)], rules), (vec![(0, 1)], false));
         assert_eq!(seated(&[(1, 0, FIT), (1, 0, out), (1, 0, out)], rules).0.len(), 3);
         assert!(seated(&[(1, 0, FIT), (1, 0, out), (1, 0, out)], rules).1);
+        // A backup, or the next tier, is better than suspects.
+        assert_eq!(seated(&[(1, 0, out), (1, BACKUP, FIT)], rules), (vec![(1, 1)], false));
+        assert_eq!(
+            seated(&[(1, 0, out), (1, 0, out), (1, 1, FIT), (1, 1, FIT)], rules),
+            (vec![(2, 1), (3, 1)], false)
+        );
+        assert_eq!(seated(&[(1, 0, out), (1, BACKUP, Fitness::Unfit)], rules), (vec![(0, 1)], true));
         // What failed its checks stays out: that is no suspicion.
         assert_eq!(seated(&[(1, 0, out), (1, 0, Fitness::Unfit)], rules), (vec![(0, 1)], true));
         assert_eq!(seated(&[(1, 0, Fitness::Unfit)], rules), (vec![], false));

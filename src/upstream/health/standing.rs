@@ -48,8 +48,10 @@ pub enum Fitness {
     Ejected,
     /// Takes no new request, but those that stick to it.
     Draining,
-    /// Failed its checks, or the operator disabled it.
+    /// Failed its checks.
     Unfit,
+    /// The operator disabled it; or drains it, and it would take nothing anyway.
+    Withdrawn,
 }
 
 /// The least share of an endpoint that just came back, in thousandths: without any it would never warm up.
@@ -59,15 +61,18 @@ const WHOLE_SHARE: u32 = 1000;
 impl Standing {
     /// Fitness at `now`, under the options of its group.
     pub fn fitness(&self, now: Instant, health: Option<&HealthOptions>, slow_start: Duration) -> Fitness {
+        let is_ejected = self.ejected.as_ref().is_some_and(|ejected| now < ejected.until);
+        let passes = self.passes_checks(health);
         match self.operator {
-            Operator::Disabled => return Fitness::Unfit,
-            Operator::Draining => return Fitness::Draining,
+            Operator::Disabled => return Fitness::Withdrawn,
+            Operator::Draining if passes && !is_ejected => return Fitness::Draining,
+            Operator::Draining => return Fitness::Withdrawn,
             Operator::Enabled => {}
         }
-        if !self.passes_checks(health) {
+        if !passes {
             return Fitness::Unfit;
         }
-        if self.ejected.as_ref().is_some_and(|ejected| now < ejected.until) {
+        if is_ejected {
             return Fitness::Ejected;
         }
         Fitness::Fit(self.share(now, slow_start))
@@ -96,7 +101,8 @@ impl Standing {
             return WHOLE_SHARE;
         }
         let share = passed.as_millis() * u128::from(WHOLE_SHARE) / slow_start.as_millis().max(1);
-        (share as u32).clamp(FIRST_SHARE, WHOLE_SHARE)
+        // In steps: each new share is a new plan for every worker.
+        (share as u32 / FIRST_SHARE * FIRST_SHARE).clamp(FIRST_SHARE, WHOLE_SHARE)
     }
 
     /// A word for its state and, when it is not "up", why.
@@ -109,10 +115,10 @@ impl Standing {
         match self.fitness(now, health, slow_start) {
             Fitness::Fit(WHOLE_SHARE) => ("up", String::new()),
             Fitness::Fit(share) => ("warming", format!("slow start, {} % of its share", share / 10)),
-            Fitness::Draining => ("draining", "by the operator".to_owned()),
-            Fitness::Unfit if self.operator == Operator::Disabled => {
-                ("disabled", "by the operator".to_owned())
-            }
+            Fitness::Draining | Fitness::Withdrawn => match self.operator {
+                Operator::Disabled => ("disabled", "by the operator".to_owned()),
+                _ => ("draining", "by the operator".to_owned()),
+            },
             Fitness::Unfit => match &self.health.trouble {
                 Some(trouble) => ("down", format!("check failed: {trouble}")),
                 None => ("down", "not checked yet".to_owned()),
@@ -171,7 +177,10 @@ mod tests {
         let said = |operator| Standing { operator, ..checked(Checked::Up) }.fitness(now, Some(&health), SLOW);
         assert_eq!(said(Operator::Enabled), Fitness::Fit(1000));
         assert_eq!(said(Operator::Draining), Fitness::Draining);
-        assert_eq!(said(Operator::Disabled), Fitness::Unfit);
+        assert_eq!(said(Operator::Disabled), Fitness::Withdrawn);
+        // Whoever sticks to it must not be sent to a server that is gone.
+        let gone = Standing { operator: Operator::Draining, ..checked(Checked::Down) };
+        assert_eq!(gone.fitness(now, Some(&health), SLOW), Fitness::Withdrawn);
     }
 
     #[test]
