@@ -2,6 +2,7 @@
 
 mod balance;
 mod breaker;
+mod chaos;
 mod checks;
 mod operator;
 mod outliers;

@@ -1,6 +1,7 @@
 //! Development commands of Palisade, one file per command. `cargo xtask` lists them.
 
 mod bench;
+mod chaos;
 mod fuzz;
 mod packages;
 mod test;
@@ -28,6 +29,9 @@ fn run() -> Result<()> {
         Some((&"test", [])) => test::run(),
         Some((&"bench", options)) => bench::run(options),
         Some((&"bench-origin", [])) => bench::origin::run(),
+        Some((&"chaos", [])) => chaos::run(),
+        Some((&chaos::origin::SUBCOMMAND, [journal, port])) => chaos::origin::run(journal, port),
+        Some((&chaos::leash::SUBCOMMAND, [program, arguments @ ..])) => chaos::leash::run(program, arguments),
         Some((&"fuzz", options)) => fuzz::run(options),
         None => {
             println!("{USAGE}");
@@ -49,4 +53,6 @@ cargo xtask test                      format, lints and all tests; what CI runs
 cargo xtask bench [--quick] [--counts] [--peers all] [--only NAME,...]
                                       compares with other proxies; writes docs/benchmarks.md and .svg;
                                       --counts: only instructions, system calls and memory, not timed
+cargo xtask chaos                     kills, stops, slows and breaks servers under load, one after the other;
+                                      writes docs/chaos.md and .svg
 cargo xtask fuzz TARGET [--seconds N] runs a target of fuzz/ with cargo-fuzz";

@@ -79,7 +79,7 @@ pub const UPSTREAM: &[Key] = &[
         kind: Kind::Integer { min: 0, max: 100 },
         absent: Absent::Means("20"),
         doc: "Percent of the requests that may be sent again, so that a group in trouble is not stormed. One \
-              a second is always allowed, and ten are saved up, for each worker.",
+              a second is always allowed. What two seconds bring is saved up, and at least ten, for each worker.",
     },
     Key { name: "pool", kind: Kind::Table(POOL), absent: Absent::Off, doc: "Connections to the servers." },
     Key {

@@ -5,7 +5,7 @@
 mod calls;
 mod chart;
 mod goals;
-mod load;
+pub mod load;
 mod measure;
 pub mod origin;
 mod peers;
@@ -208,7 +208,7 @@ fn build_palisade() -> Result<()> {
 }
 
 /// The folder in which cargo has built this program: two up from the program itself.
-fn target_folder() -> Result<PathBuf> {
+pub fn target_folder() -> Result<PathBuf> {
     let program = env::current_exe().context("our own path")?;
     let target = program.ancestors().nth(2).context("cargo builds into a folder of a folder")?;
     Ok(target.to_path_buf())
@@ -238,7 +238,7 @@ fn prepare_ourselves() -> Result<()> {
 }
 
 /// Processor, cores, kernel: what a reader needs to compare.
-fn machine() -> String {
+pub fn machine() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
     let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
