@@ -207,6 +207,12 @@ impl Endpoint {
         busy.saturating_add(self.waiting_requests())
     }
 
+    /// Whoever waits for a connection has no endpoint, and may look for another.
+    pub(super) fn send_waiting_away(&self) {
+        let waiting = std::mem::take(&mut *self.lobby.queue.lock().expect("no panic while held"));
+        drop(waiting);
+    }
+
     /// No idle connection of now will be used again.
     pub fn empty_pool(&self) {
         self.generation.fetch_add(1, Relaxed);

@@ -332,8 +332,15 @@ impl Group {
             return;
         }
         let version = fresh.version;
-        *published = Arc::new(fresh);
+        let before = std::mem::replace(&mut *published, Arc::new(fresh));
         self.version.store(version, Release);
+        // Who waits for one that takes no requests any more goes elsewhere.
+        let seats = &published.seats;
+        for (endpoint, _) in &before.seats {
+            if !seats.iter().any(|(seated, _)| Arc::ptr_eq(seated, endpoint)) {
+                endpoint.send_waiting_away();
+            }
+        }
     }
 
     /// How members stand has changed.

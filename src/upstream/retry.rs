@@ -68,7 +68,7 @@ pub enum Stage {
     Connect,
     /// No connection came about within the time for it.
     ConnectTimeout,
-    /// It may not have another connection, nor another place in its queue.
+    /// It may not have another connection, nor another place in its queue; or it was taken out meanwhile.
     Full,
     /// The connection ended before the answer.
     Closed,
@@ -86,7 +86,9 @@ impl Stage {
         match failure {
             Failure::ConnectRefused | Failure::ConnectFailed => Stage::Connect,
             // Not so with another endpoint, maybe.
-            Failure::QueueFull | Failure::BreakerFull(_) | Failure::OutOfPorts => Stage::Full,
+            Failure::QueueFull | Failure::BreakerFull(_) | Failure::OutOfPorts | Failure::NoEndpoint => {
+                Stage::Full
+            }
             Failure::ConnectTimeout => Stage::ConnectTimeout,
             _ => Stage::Final,
         }

@@ -206,3 +206,36 @@ fn without_descriptors_nobody_goes_down() {
         assert_eq!(served(&mut client_of(&palisade), 1), ["a"]);
     }
 }
+
+/// Requests in its queue do not wait for an endpoint that is known to be down.
+#[test]
+fn who_waits_for_an_endpoint_that_goes_down_is_served_by_another() {
+    let [a, b] = [Server::start("a"), Server::start("b")];
+    let pool = "upstreams.app.pool = { max_connections = 1, queue_timeout = \"60s\" }";
+    let palisade = proxy(&[&a, &b], &format!("{pool}\n{}", http_checks("")));
+    poll_until(SOON, "a check of a", || event(&palisade, &a, "check_pass") >= 1.0);
+    a.is_silent();
+    let label = format!("endpoint=\"{}\"", a.address());
+    // One hangs at a, and another one waits for its connection.
+    let mut clients = Vec::new();
+    poll_until(SOON, "a request in the queue of a", || {
+        let mut client = client_of(&palisade);
+        client.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n");
+        clients.push(client);
+        metrics_of(&palisade).sum("upstream_queue", &[&label]) > 0.0
+    });
+    a.is_healthy(false);
+    wait_up(&palisade, &a, false);
+    let served_by_b = || metrics_of(&palisade).sum("upstream_queue", &[&label]) == 0.0;
+    poll_until(SOON, "nobody waits for a", served_by_b);
+    let names: Vec<String> = clients
+        .iter_mut()
+        .filter_map(|client| {
+            client.set_deadline(std::time::Duration::from_secs(2));
+            client.try_read_response().ok()
+        })
+        .filter_map(|response| response.header("Served-By").map(str::to_owned))
+        .collect();
+    // All but the one that a has and says nothing to.
+    assert_eq!(names, vec!["b"; clients.len() - 1]);
+}
