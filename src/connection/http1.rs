@@ -314,14 +314,9 @@ impl Connection {
                 if !interim.is_empty() {
                     interim_writer::take(&interim, asked.version, &mut unsent);
                 }
-                if polled.is_pending() {
-                    if self.watchdog.ticked() && self.is_gone() {
-                        gone = true;
-                        return Poll::Ready(Response::empty(499));
-                    }
-                    if !unsent.is_empty() {
-                        interim_writer::flush(&self.socket, &mut unsent, cx);
-                    }
+                if polled.is_pending() && self.look_after_client(&mut unsent, cx) {
+                    gone = true;
+                    return Poll::Ready(Response::empty(499));
                 }
                 polled
             })
@@ -379,6 +374,18 @@ impl Connection {
 
     async fn write(&self, answer: &mut Answer<'_>, limits: &ClientLimits) -> Result<(), Failure> {
         answer.write(&self.socket, &self.watchdog, &mut pace(limits)).await
+    }
+
+    /// While an answer is awaited: sends what interim answers left in `unsent`; true when the client is gone.
+    #[inline]
+    fn look_after_client(&self, unsent: &mut Scratch, cx: &mut Context<'_>) -> bool {
+        if self.watchdog.ticked() && self.is_gone() {
+            return true;
+        }
+        if !unsent.is_empty() {
+            interim_writer::flush(&self.socket, unsent, cx);
+        }
+        false
     }
 
     /// The client left while its answer was awaited: there is nobody to get one.

@@ -79,7 +79,13 @@ impl Upstream {
                 Next::Fresh => {
                     history.freshened = true;
                     record.attempts = record.attempts.saturating_add(1);
-                    last.freshen(request, sending.timeouts).await?
+                    // In the place of the dead one.
+                    let permit = match last {
+                        Missed::Answer(unanswered) => unanswered.connection.into_permit(),
+                        other => return other.into_final(),
+                    };
+                    permit.endpoint().counters.resends.fetch_add(1, Relaxed);
+                    open(permit, request, sending.timeouts).await
                 }
                 Next::Elsewhere if desk::has_other(&self.group, &tried) => {
                     desk::choose(&self.group, &tried, &facts.tie, record)?
@@ -135,18 +141,14 @@ impl Upstream {
             .or_else(|_| desk::choose_again(&self.group, tie, record))?;
         let endpoint = choice.endpoint().clone();
         endpoint.counters.retries.fetch_add(1, Relaxed);
-        let missed = |failure| Missed::Connection(failure, endpoint.slot.index);
         let acquired = match choice {
-            Choice::Idle(connection) => Ok(connection.into_permit()),
-            Choice::Endpoint(_) => match pool::acquire(&endpoint, request.watchdog).await {
-                Ok(Acquired::Reused(connection)) => Ok(connection.into_permit()),
-                Ok(Acquired::Open(permit)) => Ok(permit),
-                Err(failure) => Err(failure),
-            },
+            Choice::Idle(connection) => Ok(Acquired::Reused(connection)),
+            Choice::Endpoint(_) => pool::acquire(&endpoint, request.watchdog).await,
         };
         let permit = match acquired {
-            Ok(permit) => permit,
-            Err(failure) => return Ok(Err(missed(failure))),
+            Ok(Acquired::Reused(connection)) => connection.into_permit(),
+            Ok(Acquired::Open(permit)) => permit,
+            Err(failure) => return Ok(Err(Missed::Connection(failure, endpoint.slot.index))),
         };
         Ok(open(permit, request, sending.timeouts).await)
     }
@@ -288,21 +290,5 @@ impl<'c> Missed<'c> {
             Missed::Answer(unanswered) => Err(unanswered.failure),
             Missed::Status(response, _) => Ok(*response),
         }
-    }
-
-    /// A new connection in the place of the dead one.
-    async fn freshen(
-        self,
-        request: &Request<'_>,
-        timeouts: Timeouts,
-    ) -> Result<Result<Obtained, Missed<'c>>, Failure> {
-        let unanswered = match self {
-            Missed::Answer(unanswered) => unanswered,
-            Missed::Connection(failure, _) => return Err(failure),
-            Missed::Status(..) => return Err(Failure::NoEndpoint),
-        };
-        let permit = unanswered.connection.into_permit();
-        permit.endpoint().counters.resends.fetch_add(1, Relaxed);
-        Ok(open(permit, request, timeouts).await)
     }
 }

@@ -2,6 +2,7 @@
 //! so that choosing an endpoint waits for nobody.
 
 use std::cell::RefCell;
+use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use super::balance::{Balancer, Candidate, View};
 use super::budget::RetryBudget;
 use super::endpoint::Endpoint;
+use super::generator::Generator;
 use super::group::{Group, Published};
 use super::latencies::Latencies;
 use super::pin::Tie;
@@ -35,7 +37,7 @@ struct Desk {
     retry_percent: u32,
     /// Of hedged requests.
     latencies: Latencies,
-    random: Chance,
+    random: Generator,
 }
 
 struct Seat {
@@ -86,6 +88,7 @@ pub fn has_other(group: &Arc<Group>, tried: &[usize]) -> bool {
 pub fn choose_again(group: &Arc<Group>, tie: &Tie<'_>, record: &mut Record) -> Result<Choice, Failure> {
     at(group, |desk| desk.choose(&[], tie, record))
 }
+
 /// Takes one repetition out of this worker's budget; `None` when there is none left. Gives a random share,
 /// 0 to 1, of the wait before it.
 pub fn spend_retry(group: &Arc<Group>, now: Instant) -> Option<f32> {
@@ -162,23 +165,6 @@ impl Seat {
     }
 }
 
-/// Random numbers, good enough to keep repetitions from coming all at once. The state is never 0.
-struct Chance(u64);
-
-impl Chance {
-    fn new() -> Chance {
-        Chance(std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0) | 1)
-    }
-
-    /// From 0 to 1.
-    fn share(&mut self) -> f32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 40) as f32 / (1u64 << 24) as f32
-    }
-}
-
 impl Desk {
     /// What lasts longer than a plan is taken from the desk `before`.
     fn new(group: &Arc<Group>, before: Option<Desk>) -> Desk {
@@ -202,7 +188,7 @@ impl Desk {
             budget,
             latencies,
             retry_percent: u32::from(published.options.retry_budget),
-            random: Chance::new(),
+            random: Generator::new(RandomState::new().hash_one(group.slot.index)),
             published,
         }
     }

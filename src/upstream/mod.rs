@@ -9,6 +9,7 @@ mod desk;
 pub mod discover;
 mod endpoint;
 mod forward;
+mod generator;
 pub mod group;
 pub mod health;
 mod hedge;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use http1::RequestHead;
 
 use super::Upstream;
+use super::generator::GOLDEN;
 use super::pin::HashOn;
 
 /// `split`, `split_by` and `split_override` of a route: names of upstreams that exist, shares of which at
@@ -37,6 +38,7 @@ impl SplitOptions {
         });
         let point = match (&self.by, wish, turn) {
             (Some(on), ..) => on.key(head, client),
+            // Multiples of it are spread evenly: 95 of 100 turns go to a share of 95 %, well mixed.
             (None, _, Some(turn)) => turn.wrapping_mul(GOLDEN),
             (None, Wish::Always(_), None) => 0,
             (None, _, None) => return None,
@@ -65,9 +67,6 @@ impl Split {
         self.upstreams.get(self.options.place_of(head, client, turn)?)
     }
 }
-
-/// Multiples of this fall evenly into all of 64 bits: 95 of 100 turns go to a share of 95 %, well mixed.
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What a request asks for; the number is the place of a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::generator::mix;
+use crate::upstream::generator::mix;
 
 /// A number for a cookie, a path, a name. It is the same in every process, on every machine, and there is no
 /// secret in it: secrets would have to be shared by all machines that serve the same users.

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::generator::Generator;
 use super::{Candidate, View, weight};
+use crate::upstream::generator::Generator;
 
 /// Looks at every candidate for each request; where there are hundreds, two choices do nearly as well for less.
 #[derive(Debug, Clone)]

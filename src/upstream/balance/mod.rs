@@ -2,7 +2,6 @@
 //! knows an address, a clock or another thread, and nothing allocates when it picks.
 
 mod ewma;
-mod generator;
 mod key;
 mod least_connections;
 mod random;

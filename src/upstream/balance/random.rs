@@ -1,7 +1,7 @@
 //! By chance, by weight, in constant time: Vose's alias method, in integers and so without an error.
 
-use super::generator::Generator;
 use super::{Candidate, weight};
+use crate::upstream::generator::Generator;
 
 #[derive(Debug, Clone)]
 pub struct Random {

@@ -6,8 +6,8 @@
 //! ring of points has none of this exactly: it needs a thousand points for each candidate to be even within some
 //! percent, and a scale for the weights that changes with the list.
 
-use super::generator::mix;
 use super::{Bound, Candidate, View, weight};
+use crate::upstream::generator::mix;
 
 #[derive(Debug, Clone)]
 pub struct Rendezvous {

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use super::generator::GOLDEN;
 use super::{Candidate, weight};
+use crate::upstream::generator::GOLDEN;
 
 /// Time runs in cycles; in each one a candidate has as many turns as its weight says, at even distances, so any
 /// run of `sum of weights` picks is exact. The next turn is always the earliest.

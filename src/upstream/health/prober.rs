@@ -1,6 +1,7 @@
 //! Runs the active checks: one prober for the whole process, whatever the number of workers.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use super::{HealthOptions, Probe, StatusSet};
 use crate::upstream::endpoint::{Address, Endpoint};
+use crate::upstream::generator::Generator;
 use crate::upstream::group::{Group, Groups};
 use crate::upstream::shortage;
 
@@ -39,7 +41,7 @@ pub async fn check_endpoints(groups: Arc<Groups>) {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut checked: HashMap<usize, Series> = HashMap::new();
     let mut tick = interval(TICK);
-    let mut random = 0x9e37_79b9_7f4a_7c15;
+    let mut random = Generator::new(RandomState::new().hash_one(0));
     loop {
         tick.tick().await;
         let now = Instant::now();
@@ -68,9 +70,8 @@ pub async fn check_endpoints(groups: Arc<Groups>) {
 }
 
 /// Between nine and eleven tenths, so that checks of many endpoints spread out.
-fn jittered(interval: Duration, random: &mut u64) -> Duration {
-    *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    interval * (900 + (*random >> 33) as u32 % 201) / 1000
+fn jittered(interval: Duration, random: &mut Generator) -> Duration {
+    interval * (900 + random.below(201) as u32) / 1000
 }
 
 async fn check(group: Arc<Group>, endpoint: Arc<Endpoint>, options: HealthOptions, turns: Arc<Semaphore>) {

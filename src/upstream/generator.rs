@@ -1,4 +1,4 @@
-//! Random numbers for choices that nobody gains by guessing: SplitMix64, one per worker.
+//! Random numbers for choices that nobody gains by guessing: SplitMix64, one for each worker or task.
 
 /// A period of 2^64, a state of eight bytes, a handful of instructions for each number. Not for secrets.
 #[derive(Debug, Clone)]
@@ -15,6 +15,11 @@ impl Generator {
     pub(super) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GOLDEN);
         mix(self.state)
+    }
+
+    /// From 0 to 1.
+    pub(super) fn share(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1u64 << 24) as f32
     }
 
     /// A number below `bound`; 0 for a bound of 0. Some numbers come more often than others by a part of
