@@ -1,5 +1,6 @@
 //! From a configuration to a proxy that is ready to serve.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -7,8 +8,8 @@ use tokio::sync::mpsc;
 
 use crate::admin::{Admin, Command, Facts, Standing};
 use crate::config::Config;
-use crate::connection::ClientLimits;
-use crate::listen::{ConnectionLimits, Loads};
+use crate::connection::{ClientLimits, Entrance};
+use crate::listen::{ConnectionLimits, ListenAddress, Loads};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
 use crate::route::{FallbackOptions, RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
@@ -41,6 +42,16 @@ pub struct Built {
     pub limits: Arc<ClientLimits>,
     pub log: Option<Arc<AccessLog>>,
     pub groups: Vec<Arc<Group>>,
+    pub entrances: Arc<HashMap<Identity, Entrance>>,
+}
+
+/// By what a reload knows a listener again: its address, and its name when the system chose the port, as
+/// then several may have the same address in the file.
+pub type Identity = (ListenAddress, String);
+
+pub fn identity(address: &ListenAddress, name: &str) -> Identity {
+    let chosen = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
+    (address.clone(), if chosen { name.to_owned() } else { String::new() })
 }
 
 /// Builds all of it; nothing can fail, since the configuration was checked.
@@ -69,7 +80,16 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         limits: Arc::new(config.server.clients.clone()),
         log,
         groups,
+        entrances: Arc::new(entrances(config)),
     }
+}
+
+fn entrances(config: &Config) -> HashMap<Identity, Entrance> {
+    let entrances = config
+        .listeners
+        .iter()
+        .map(|options| (identity(&options.address, &options.name), Entrance::default()));
+    entrances.collect()
 }
 
 fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {

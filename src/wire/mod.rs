@@ -4,6 +4,7 @@ mod buffer;
 pub mod clock;
 mod incoming;
 mod socket;
+pub mod tls;
 mod watchdog;
 pub mod worker;
 

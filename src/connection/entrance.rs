@@ -1,0 +1,82 @@
+//! How clients come in by one listener: what is agreed on before the first request.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::certificates::Handshakes;
+use crate::message::Client;
+use crate::observe::notice;
+
+/// One listener's ways in.
+#[derive(Debug, Clone, Default)]
+pub struct Entrance {
+    /// Set when it speaks TLS.
+    pub handshakes: Option<Arc<Handshakes>>,
+    /// From the first byte to the end of the handshake.
+    pub handshake_timeout: Duration,
+    /// Handshakes of one client at the same time; 0 is no limit.
+    pub max_handshakes_per_client: u32,
+    pub shaking: Arc<Shaking>,
+    /// Without TLS: HTTP/2 by prior knowledge.
+    pub http2: bool,
+    /// Plain requests are sent to this port with TLS.
+    pub redirect_to: Option<u16>,
+}
+
+/// Handshakes that are under way, by client.
+#[derive(Debug, Default)]
+pub struct Shaking(Mutex<HashMap<IpAddr, u32>>);
+
+/// The place of one of them.
+#[derive(Debug)]
+pub(super) struct Place<'s> {
+    shaking: &'s Shaking,
+    client: IpAddr,
+}
+
+impl Shaking {
+    /// `None` when the client has `max` handshakes under way; a `max` of 0 is none.
+    pub(super) fn enter(shaking: &Shaking, client: IpAddr, max: u32) -> Option<Option<Place<'_>>> {
+        if max == 0 {
+            return Some(None);
+        }
+        let client = crate::message::network(client);
+        let mut counts = shaking.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(client).or_default();
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(Some(Place { shaking, client }))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.shaking.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.client);
+            }
+        }
+    }
+}
+
+/// Between two complaints of a worker, so that a flood of failures is none in the log.
+const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
+
+/// Says why a handshake failed, once in a while.
+pub(super) fn complain(client: &Client, why: &str) {
+    thread_local! {
+        static NEXT: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let now = Instant::now();
+    if NEXT.get().is_none_or(|next| now >= next) {
+        NEXT.set(Some(now + BETWEEN_COMPLAINTS));
+        notice(&format!("TLS handshake with {} failed: {why}", client.peer));
+    }
+}
