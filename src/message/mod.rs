@@ -2,6 +2,7 @@
 
 mod body;
 mod client;
+pub mod convert;
 mod failure;
 mod interim;
 mod outgoing;

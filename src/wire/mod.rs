@@ -2,6 +2,7 @@
 
 mod buffer;
 pub mod clock;
+mod duplex;
 mod incoming;
 mod socket;
 pub mod tls;
@@ -9,6 +10,7 @@ mod watchdog;
 pub mod worker;
 
 pub use buffer::{Buffer, Scratch};
+pub use duplex::Duplex;
 pub use incoming::{Incoming, IncomingError};
 pub use socket::{Departure, Peer, Portable, Socket};
 pub use watchdog::Watchdog;
