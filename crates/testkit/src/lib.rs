@@ -25,6 +25,7 @@
 
 mod address;
 mod canary;
+mod certificates;
 mod client;
 pub mod dns;
 mod door;
@@ -37,10 +38,12 @@ mod process;
 mod script;
 mod stream;
 mod temp;
+mod tls;
 mod wait;
 
 pub use address::Address;
 pub use canary::{canary, canary_on};
+pub use certificates::{Authority, Certificate, CertificateFiles, Leaf};
 pub use client::{Client, Response};
 pub use dns::Dns;
 pub use door::Door;
@@ -52,4 +55,7 @@ pub use parse::Headers;
 pub use script::{Script, Step, pattern};
 pub use stream::Stream;
 pub use temp::{TempDir, temp_dir};
+pub use tls::{
+    ClientCertificates, Handshake, TlsClient, TlsFacts, TlsServer, TlsStream, TlsVersion, tls_alert,
+};
 pub use wait::{SOON, poll_until, until_still};
