@@ -1,17 +1,21 @@
 //! From a configuration to a proxy that is ready to serve.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tokio::sync::mpsc;
 
 use crate::admin::{Admin, Command, Facts, Standing};
+use crate::certificates::{Handshakes, HostPolicies, HostRule, HostTlsOptions, Store};
 use crate::config::Config;
 use crate::connection::ClientLimits;
 use crate::listen::{ConnectionLimits, Loads};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
-use crate::route::{FallbackOptions, RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
+use crate::route::{
+    FallbackOptions, HostPattern, RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions,
+};
 use crate::upstream::health::StatusSet;
 use crate::upstream::mirror::Mirror;
 use crate::upstream::split::Split;
@@ -24,6 +28,7 @@ pub struct Shared {
     pub groups: Arc<Groups>,
     pub discovery: Arc<Discovery>,
     pub space: Arc<SpoolSpace>,
+    pub certificates: Arc<Store>,
     pub connections: Arc<ConnectionLimits>,
     pub admin_connections: Arc<ConnectionLimits>,
     pub loads: Arc<Loads>,
@@ -41,6 +46,11 @@ pub struct Built {
     pub limits: Arc<ClientLimits>,
     pub log: Option<Arc<AccessLog>>,
     pub groups: Vec<Arc<Group>>,
+    /// Of the listeners with TLS, by name.
+    #[expect(dead_code, reason = "the listeners that use it come next")]
+    pub handshakes: HashMap<String, Arc<Handshakes>>,
+    #[expect(dead_code, reason = "the listeners that use it come next")]
+    pub host_policies: Arc<HostPolicies>,
 }
 
 /// Builds all of it; nothing can fail, since the configuration was checked.
@@ -58,9 +68,11 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         ready: shared.ready.clone(),
         log: log.clone(),
         space: shared.space.clone(),
+        certificates: shared.certificates.clone(),
         connections: shared.connections.counter(),
         standing: shared.standing.clone(),
     };
+    let (handshakes, host_policies) = policies(config, &shared.certificates);
     let groups = upstreams.iter().map(|upstream| upstream.group.clone()).collect();
     Built {
         public: Arc::new(public),
@@ -69,7 +81,34 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         limits: Arc::new(config.server.clients.clone()),
         log,
         groups,
+        handshakes,
+        host_policies,
     }
+}
+
+/// The same with the authorities for client certificates that are in the store now.
+pub fn with_new_policies(built: &Built, config: &Config, store: &Store) -> Built {
+    let (handshakes, host_policies) = policies(config, store);
+    Built { handshakes, host_policies, ..built.clone() }
+}
+
+/// What is asked of clients in handshakes. The store has adopted the material of this configuration.
+fn policies(config: &Config, store: &Store) -> (HashMap<String, Arc<Handshakes>>, Arc<HostPolicies>) {
+    let rules = config.routes.iter().flat_map(|route| {
+        route.matches.hosts.iter().map(|host| {
+            let (name, wildcard) = match host {
+                HostPattern::Exact(name) => (name.clone(), false),
+                HostPattern::Wildcard(name) => (name.clone(), true),
+            };
+            HostRule { name, wildcard, tls: route.tls.clone() }
+        })
+    });
+    let hosts = Arc::new(HostPolicies::build(&rules.collect::<Vec<_>>(), store));
+    let handshakes = config.listeners.iter().filter_map(|listener| {
+        let tls = listener.tls.as_ref()?;
+        Some((listener.name.clone(), Arc::new(Handshakes::build(tls, &hosts, store))))
+    });
+    (handshakes.collect(), hosts)
 }
 
 fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
@@ -140,6 +179,7 @@ fn admin(admin: Admin) -> Arc<Proxy> {
     let options = RouteOptions {
         name: name.clone(),
         matches: RouteMatch::default(),
+        tls: HostTlsOptions::default(),
         // Only the table looks at these options, and it does not look at the target.
         target: TargetOptions::Upstream(name.clone()),
         rewrite: None,
