@@ -6,8 +6,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::certificates::Handshakes;
-use crate::message::Client;
+use ::http1::{RequestHead, Scheme};
+
+use crate::certificates::{Handshakes, HostPolicies};
+use crate::message::{Client, Failure, Secured};
 use crate::observe::notice;
 
 /// One listener's ways in.
@@ -24,6 +26,25 @@ pub struct Entrance {
     pub http2: bool,
     /// Plain requests are sent to this port with TLS.
     pub redirect_to: Option<u16>,
+    /// What hosts ask of a handshake beyond what the listener does.
+    pub host_policies: Arc<HostPolicies>,
+}
+
+impl Entrance {
+    /// Whether a request may be asked on a connection whose handshake was `secured`: the scheme it names must be
+    /// that of the connection, and the host's TLS policy the one that the handshake was made under. Otherwise a
+    /// client would come by the name of one host to what another protects.
+    pub(super) fn admit(&self, head: &RequestHead, secured: Option<&Secured>) -> Result<(), Failure> {
+        let scheme = if secured.is_some() { Scheme::Https } else { Scheme::Http };
+        if head.target_scheme().is_some_and(|named| named != scheme) {
+            return Err(Failure::WrongScheme);
+        }
+        if self.host_policies.is_empty() {
+            return Ok(());
+        }
+        let under = secured.and_then(|secured| secured.policy);
+        if self.host_policies.mark_of(head.host()) == under { Ok(()) } else { Err(Failure::Misdirected) }
+    }
 }
 
 /// Handshakes that are under way, by client.

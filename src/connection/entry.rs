@@ -65,6 +65,10 @@ impl Connection {
         self.waiting().is_some() && !self.socket.has_arrived()
     }
 
+    pub(super) fn secured(&self) -> Option<&Secured> {
+        self.secured.get().map(Box::as_ref)
+    }
+
     /// It was chosen to be closed, or has a request, and is not to be chosen again.
     pub fn leave_waiting(&self) {
         self.rest.set(self.rest.get().at_work());

@@ -9,9 +9,7 @@ use std::time::Duration;
 use ::http1::connection::requested_upgrade;
 use ::http1::fields::is_token;
 use ::http1::framing::request_length;
-use ::http1::{
-    BodyLength, ConnectionOptions, HeadError, HeadLimits, HeadScanner, RequestHead, Scheme, Version,
-};
+use ::http1::{BodyLength, ConnectionOptions, HeadError, HeadLimits, HeadScanner, RequestHead, Version};
 use tokio::time::Instant;
 
 use super::answer::{self, Answer, Asked, Form};
@@ -122,10 +120,10 @@ impl Connection {
         let mut record = Record::new(started, self.client);
         let mut head = Recycled::<RequestHead>::take();
         let wishes = match self.read_head(buffer, &mut head, &mut record, current.limits.head_timeout).await {
-            Ok(true) if head.target_scheme().is_some_and(|scheme| scheme != self.scheme()) => {
-                Err(Failure::WrongScheme)
-            }
-            Ok(true) => Wishes::of(&head).map_err(Failure::BadHead),
+            Ok(true) => match current.entrance.admit(&head, self.secured()) {
+                Ok(()) => Wishes::of(&head).map_err(Failure::BadHead),
+                Err(failure) => Err(failure),
+            },
             Ok(false) => return Next::Close,
             Err(failure) => Err(failure),
         };
@@ -221,7 +219,7 @@ impl Connection {
             upgrade: wishes.upgrade,
             interim: &interim,
             watchdog: &self.watchdog,
-            secured: self.secured.get().map(Box::as_ref),
+            secured: self.secured(),
         };
         if let Some(body) = &mut body {
             request.body = Body::Stream(Box::new(body));
@@ -396,11 +394,6 @@ impl Connection {
     pub(super) async fn refuse(&self, current: &Current, failure: Failure, head: &RequestHead) {
         let mut record = Record::new(Instant::now(), self.client);
         self.refuse_request(current, failure, head, &mut record).await;
-    }
-
-    /// What a target on this connection has before its `://`.
-    fn scheme(&self) -> Scheme {
-        if self.secured.get().is_some() { Scheme::Https } else { Scheme::Http }
     }
 
     /// Ends the connection in two steps: says that nothing more comes, and reads until the client has closed

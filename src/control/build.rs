@@ -3,16 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::admin::{Admin, Command, Facts, Standing};
+use crate::certificates::{Handshakes, HostPolicies, HostRule, HostTlsOptions, Store};
 use crate::config::Config;
 use crate::connection::{ClientLimits, Entrance};
 use crate::listen::{ConnectionLimits, ListenAddress, Loads};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
-use crate::route::{FallbackOptions, RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions};
+use crate::route::{
+    FallbackOptions, HostPattern, RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions,
+};
 use crate::upstream::health::StatusSet;
 use crate::upstream::mirror::Mirror;
 use crate::upstream::split::Split;
@@ -25,6 +29,7 @@ pub struct Shared {
     pub groups: Arc<Groups>,
     pub discovery: Arc<Discovery>,
     pub space: Arc<SpoolSpace>,
+    pub certificates: Arc<Store>,
     pub connections: Arc<ConnectionLimits>,
     pub admin_connections: Arc<ConnectionLimits>,
     pub loads: Arc<Loads>,
@@ -69,6 +74,7 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         ready: shared.ready.clone(),
         log: log.clone(),
         space: shared.space.clone(),
+        certificates: shared.certificates.clone(),
         connections: shared.connections.counter(),
         standing: shared.standing.clone(),
     };
@@ -80,17 +86,56 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         limits: Arc::new(config.server.clients.clone()),
         log,
         groups,
-        entrances: Arc::new(entrances(config)),
+        entrances: Arc::new(entrances(config, &shared.certificates)),
     }
 }
 
-fn entrances(config: &Config) -> HashMap<Identity, Entrance> {
-    let entrances = config
-        .listeners
-        .iter()
-        .map(|options| (identity(&options.address, &options.name), Entrance::default()));
+/// The same with the authorities for client certificates that are in the store now.
+pub fn with_new_policies(built: &Built, config: &Config, store: &Store) -> Built {
+    Built { entrances: Arc::new(entrances(config, store)), ..built.clone() }
+}
+
+/// What comes before the first request at each listener. The store has adopted the material of this
+/// configuration.
+fn entrances(config: &Config, store: &Store) -> HashMap<Identity, Entrance> {
+    let rules = config.routes.iter().flat_map(|route| {
+        route.matches.hosts.iter().map(|host| {
+            let (name, wildcard) = match host {
+                HostPattern::Exact(name) => (name.clone(), false),
+                HostPattern::Wildcard(name) => (name.clone(), true),
+            };
+            HostRule { name, wildcard, tls: route.tls.clone() }
+        })
+    });
+    let policies = Arc::new(HostPolicies::build(&rules.collect::<Vec<_>>(), store));
+    let entrances = config.listeners.iter().map(|listener| {
+        let tls = listener.tls.as_ref();
+        let entrance = Entrance {
+            handshakes: tls.map(|tls| Arc::new(Handshakes::build(tls, &policies, store))),
+            handshake_timeout: tls.map_or(Duration::ZERO, |tls| tls.handshake_timeout),
+            max_handshakes_per_client: tls.map_or(0, |tls| tls.max_handshakes_per_client),
+            shaking: Arc::default(),
+            http2: listener.http2,
+            redirect_to: listener.redirect_to_https.then(|| https_port(config)),
+            host_policies: policies.clone(),
+        };
+        (identity(&listener.address, &listener.name), entrance)
+    });
     entrances.collect()
 }
+
+/// Where clients find TLS: the port of the first listener that has it.
+fn https_port(config: &Config) -> u16 {
+    let ports = config.listeners.iter().filter(|listener| listener.tls.is_some()).filter_map(|listener| {
+        match &listener.address {
+            ListenAddress::Tcp(address) if address.port() != 0 => Some(address.port()),
+            _ => None,
+        }
+    });
+    ports.min_by_key(|port| *port != HTTPS).unwrap_or(HTTPS)
+}
+
+const HTTPS: u16 = 443;
 
 fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
     let target = match &options.target {
@@ -160,6 +205,7 @@ fn admin(admin: Admin) -> Arc<Proxy> {
     let options = RouteOptions {
         name: name.clone(),
         matches: RouteMatch::default(),
+        tls: HostTlsOptions::default(),
         // Only the table looks at these options, and it does not look at the target.
         target: TargetOptions::Upstream(name.clone()),
         rewrite: None,

@@ -12,4 +12,4 @@ pub struct Secured {
 
 /// Tells one TLS policy of a host from another, and from what it was before a reload: made of its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PolicyMark(pub [u8; 16]);
+pub struct PolicyMark(pub [u8; 32]);

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -168,6 +168,16 @@ pub struct SourceFacts {
     pub failures: u64,
 }
 
+/// What is known about a certificate.
+#[derive(Debug, Clone, Default)]
+pub struct CertificateFacts {
+    pub certificate: String,
+    /// Until it ends; negative since it has.
+    pub seconds_left: i64,
+    /// Its files are broken: what was loaded before is used.
+    pub failing: bool,
+}
+
 /// What the page shows besides the counters kept here.
 #[derive(Debug, Clone, Default)]
 pub struct PageFacts {
@@ -175,6 +185,7 @@ pub struct PageFacts {
     pub endpoints: Vec<EndpointFacts>,
     pub upstreams: Vec<UpstreamFacts>,
     pub sources: Vec<SourceFacts>,
+    pub certificates: Vec<CertificateFacts>,
     pub dropped_log_lines: u64,
     pub spool_memory: u64,
     pub spool_disk: u64,
@@ -189,6 +200,7 @@ pub fn page(facts: &PageFacts) -> String {
     endpoints(&mut page, &facts.endpoints);
     upstreams(&mut page, &facts.upstreams);
     sources(&mut page, &facts.sources);
+    certificates(&mut page, &facts.certificates);
     page
 }
 
@@ -406,11 +418,24 @@ fn sources(page: &mut String, sources: &[SourceFacts]) {
     }
 }
 
+fn certificates(page: &mut String, certificates: &[CertificateFacts]) {
+    head(page, "certificate_expiry_seconds", "gauge", "Until the certificate ends; negative since it has");
+    for facts in certificates {
+        line(page, "certificate_expiry_seconds", &[("certificate", &facts.certificate)], facts.seconds_left);
+    }
+    let help = "1 while the files are broken and what was loaded before is used";
+    head(page, "certificate_failing", "gauge", help);
+    for facts in certificates {
+        let failing = u64::from(facts.failing);
+        line(page, "certificate_failing", &[("certificate", &facts.certificate)], failing);
+    }
+}
+
 fn head(page: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(page, "# HELP palisade_{name} {help}.\n# TYPE palisade_{name} {kind}");
 }
 
-fn line(page: &mut String, name: &str, labels: &[(&str, &str)], value: u64) {
+fn line(page: &mut String, name: &str, labels: &[(&str, &str)], value: impl Display) {
     let _ = write!(page, "palisade_{name}");
     for (index, (label, text)) in labels.iter().enumerate() {
         let opening = if index == 0 { '{' } else { ',' };
