@@ -20,6 +20,7 @@ mod options;
 mod pair;
 mod policies;
 mod resolver;
+mod roots;
 mod store;
 mod ticket_keys;
 mod tickets;
@@ -37,6 +38,7 @@ pub use options::{
 };
 pub use pair::Pair;
 pub use policies::{HostPolicies, HostRule, Mark};
+pub use roots::Roots;
 pub use store::{CertificateStanding, Material, Store};
 pub use ticket_keys::TicketKeys;
 
