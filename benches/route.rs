@@ -160,6 +160,7 @@ fn catch_all() -> RouteOptions {
     RouteOptions {
         name: "all".to_owned(),
         matches: RouteMatch::default(),
+        tls: Default::default(),
         target: TargetOptions::Fixed(answer),
         rewrite: None,
         upstream_host: None,

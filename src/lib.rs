@@ -25,6 +25,8 @@ pub mod admin;
 
 pub mod tunnel;
 
+pub mod certificates;
+
 pub mod upstream;
 
 // Nouns: everybody's words.

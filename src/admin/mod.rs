@@ -1,5 +1,6 @@
 //! What the proxy says about itself: a target like any other, on listeners of its own.
 
+mod certificates;
 mod standing;
 mod upstreams;
 
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use http1::{Method, Name};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::certificates::Store;
 use crate::message::{Request, Response, pages};
 use crate::observe::AccessLog;
 use crate::observe::metrics::{self, PageFacts};
@@ -40,6 +42,7 @@ pub struct Facts {
     pub ready: Arc<AtomicBool>,
     pub log: Option<Arc<AccessLog>>,
     pub space: Arc<SpoolSpace>,
+    pub certificates: Arc<Store>,
     /// Open client connections; those of the admin listeners are not among them.
     pub connections: Arc<AtomicUsize>,
     pub standing: Arc<Standing>,
@@ -49,7 +52,7 @@ const INDEX: &str = "\
 GET /ready      200, or 503 while it stops
 GET /live       200
 GET /metrics    for Prometheus
-GET /status     version, listeners, upstreams and endpoints, for people
+GET /status     version, listeners, upstreams, endpoints and certificates, for people
 GET /upstreams  upstreams and endpoints as JSON
 ";
 const ORDERS: &str = "\
@@ -121,7 +124,12 @@ impl Facts {
 
     fn status(&self) -> String {
         let open = self.connections.load(Relaxed);
-        format!("{}connections {open}\n\n{}", self.standing, upstreams::table(&self.upstreams))
+        format!(
+            "{}connections {open}\n\n{}{}",
+            self.standing,
+            upstreams::table(&self.upstreams),
+            certificates::table(&self.certificates)
+        )
     }
 
     fn page(&self) -> PageFacts {
@@ -131,6 +139,7 @@ impl Facts {
             endpoints: upstreams::endpoint_facts(&self.upstreams),
             upstreams: upstreams::facts(&self.upstreams),
             sources: self.discovery.facts(),
+            certificates: certificates::facts(&self.certificates),
             dropped_log_lines: self.log.as_ref().map_or(0, |log| log.dropped()),
             spool_memory,
             spool_disk,

@@ -13,8 +13,9 @@ use super::shadow;
 use super::split;
 use super::suggest;
 use super::tree::{Entry, Table, Value};
-use super::{AdminOptions, Config, dns, routes, server, settings, shape, upstreams};
-use crate::listen::{ListenAddress, ListenerOptions};
+use super::{AdminOptions, Config, certificates, dns, routes, server, settings, shape, tls, upstreams};
+use crate::certificates::Material;
+use crate::listen::ListenAddress;
 use crate::observe::AccessLogOptions;
 use crate::route::RouteOptions;
 use crate::upstream::{DnsOptions, UpstreamOptions};
@@ -28,10 +29,15 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
     let dns = single(root, "dns", problems).map_or_else(DnsOptions::default, |f| dns::lower(&f));
     let admin = admin(root, problems);
     let log = single(root, "log", problems).map_or_else(AccessLogOptions::default, |f| server::lower_log(&f));
-    let listeners = lower_listeners(root, &admin, problems);
+    let mut material = Material::default();
+    for (entry, fields) in each(root, "certificates", problems) {
+        certificates::lower(&entry.key, &fields, &mut material);
+    }
+    let listeners = lower_listeners(root, &admin, &mut material, problems);
     let upstreams = lower_upstreams(root, server.workers, problems);
     let defaults = single(root, "defaults", problems).map_or_else(Settings::default, |f| settings::lower(&f));
-    let routes = lower_routes(root, &defaults, problems);
+    let routes = lower_routes(root, &defaults, &mut material, problems);
+    check_tls(root, &listeners, &routes, problems);
     for (section, hint) in [
         ("listeners", "add `[listeners.http]` with `address = \":80\"`"),
         ("routes", "add `[routes.all]` with `upstream = \"NAME\"`"),
@@ -46,7 +52,9 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
         }
     }
     warn_unused(root, problems);
-    Config { listeners, upstreams, routes, dns, server, admin, log }
+    let listeners = listeners.into_iter().map(|listener| listener.options).collect();
+    let routes = routes.into_iter().map(|(route, _)| route).collect();
+    Config { listeners, material, upstreams, routes, dns, server, admin, log }
 }
 
 pub fn admin(root: &Table, problems: &Problems) -> AdminOptions {
@@ -94,10 +102,15 @@ fn each<'a>(
     })
 }
 
-fn lower_listeners(root: &Table, admin: &AdminOptions, problems: &Problems) -> Vec<ListenerOptions> {
+fn lower_listeners<'a>(
+    root: &'a Table,
+    admin: &AdminOptions,
+    material: &mut Material,
+    problems: &'a Problems,
+) -> Vec<Listener<'a>> {
     let mut all: Vec<Listener<'_>> = Vec::new();
     for (entry, fields) in each(root, "listeners", problems) {
-        all.extend(listeners::lower(&entry.key, &fields));
+        all.extend(listeners::lower(&entry.key, &fields, material));
     }
     for diagnostic in listeners::conflicts(&all) {
         problems.add(diagnostic);
@@ -109,7 +122,7 @@ fn lower_listeners(root: &Table, admin: &AdminOptions, problems: &Problems) -> V
             problems.add(Diagnostic::error(listener.place, message).hint("give `[admin]` a port of its own"));
         }
     }
-    all.into_iter().map(|listener| listener.options).collect()
+    all
 }
 
 fn lower_upstreams(root: &Table, workers: usize, problems: &Problems) -> Vec<Arc<UpstreamOptions>> {
@@ -120,18 +133,36 @@ fn lower_upstreams(root: &Table, workers: usize, problems: &Problems) -> Vec<Arc
         .collect()
 }
 
-fn lower_routes(root: &Table, defaults: &Settings, problems: &Problems) -> Vec<RouteOptions> {
+fn lower_routes<'a>(
+    root: &'a Table,
+    defaults: &Settings,
+    material: &mut Material,
+    problems: &'a Problems,
+) -> Vec<(RouteOptions, &'a Place)> {
     let upstreams: BTreeSet<&str> = named(root, "upstreams").iter().map(|entry| entry.key.as_str()).collect();
-    let mut lowered: Vec<(RouteOptions, &Place)> = Vec::new();
+    let mut lowered: Vec<(RouteOptions, &'a Place)> = Vec::new();
     for (entry, fields) in each(root, "routes", problems) {
-        let route = routes::lower(&entry.key, &fields, defaults, &upstreams);
+        let route = routes::lower(&entry.key, &fields, defaults, &upstreams, material);
         lowered.extend(route.map(|route| (route, &entry.place)));
     }
     // A wrong host or path reads as "any", so comparing would accuse the innocent.
     if !problems.has_errors() {
         shadow::check(&lowered, problems);
     }
-    lowered.into_iter().map(|(route, _)| route).collect()
+    lowered
+}
+
+fn check_tls(
+    root: &Table,
+    listeners: &[Listener<'_>],
+    routes: &[(RouteOptions, &Place)],
+    problems: &Problems,
+) {
+    let listeners: Vec<_> = listeners.iter().map(|listener| (&listener.options, listener.place)).collect();
+    let certificates = named(root, "certificates");
+    let has_certificates = !certificates.is_empty() || is_misspelt(root, "certificates");
+    let first = certificates.first().map(|entry| &entry.place);
+    tls::check(&listeners, routes, first, has_certificates, problems);
 }
 
 fn warn_unused(root: &Table, problems: &Problems) {

@@ -4,10 +4,12 @@
 
 mod process;
 mod route;
+mod tls;
 mod upstream;
 
 pub use process::*;
 pub use route::*;
+pub use tls::*;
 pub use upstream::*;
 
 /// `[name]`, or `[name.NAME]` when it has a noun.
@@ -93,6 +95,16 @@ pub const SECTIONS: &[Section] = &[
         noun: Some("listener"),
         doc: "Where clients connect. At least one is needed.",
         keys: LISTENER,
+    },
+    Section {
+        name: "certificates",
+        noun: Some("certificate"),
+        doc: "What listeners with `tls` show to clients. A client gets the one for the name that it asks for (SNI): \
+              exactly, by a wildcard, or the default; of several one that is valid now, then ECDSA before RSA when \
+              the client can verify it, then the newest. An expired one is shown when there is no other. The \
+              files are looked at every second, and what is new in them is used from the next handshake on; a \
+              broken pair changes nothing.",
+        keys: CERTIFICATE,
     },
     Section {
         name: "upstreams",

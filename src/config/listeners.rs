@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use super::address;
 use super::diagnostic::{Diagnostic, Place};
 use super::fields::Fields;
+use super::tls;
+use crate::certificates::Material;
 use crate::listen::{ListenAddress, ListenerOptions};
 
 pub const DEFAULT_BACKLOG: u32 = 4096;
@@ -15,7 +17,8 @@ pub struct Listener<'a> {
     pub place: &'a Place,
 }
 
-pub fn lower<'a>(name: &str, fields: &Fields<'a>) -> Option<Listener<'a>> {
+pub fn lower<'a>(name: &str, fields: &Fields<'a>, material: &mut Material) -> Option<Listener<'a>> {
+    let (tls, http2, redirect_to_https) = tls::lower_listener(fields, material);
     let backlog = fields.integer("backlog").unwrap_or(DEFAULT_BACKLOG);
     if fields.key("address").is_none() {
         fields.missing(&["address"], "`address`", "add `address = \":80\"`");
@@ -24,7 +27,7 @@ pub fn lower<'a>(name: &str, fields: &Fields<'a>) -> Option<Listener<'a>> {
     let text = fields.text("address")?;
     let address = fields.parsed(text, address::listen)?;
     Some(Listener {
-        options: ListenerOptions { name: name.to_string(), address, backlog },
+        options: ListenerOptions { name: name.to_string(), address, backlog, tls, http2, redirect_to_https },
         place: text.place,
     })
 }

@@ -5,6 +5,7 @@ use super::diagnostic::Diagnostic;
 use super::fields::{Fields, Text};
 use super::host;
 use super::pattern;
+use super::tls;
 use super::tree::Entry;
 use super::values::{Parsed, wrong};
 use crate::route::{HeaderCondition, HostPattern, PathPattern, QueryCondition, RouteMatch, ValuePattern};
@@ -23,6 +24,7 @@ pub fn lower(fields: &Fields<'_>) -> RouteMatch {
             .map(|(name, value)| QueryCondition { name, value })
             .collect(),
         clients: distinct(fields, "clients", address::network),
+        client_certificate: tls::lower_certificate_match(fields),
     }
 }
 

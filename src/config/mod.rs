@@ -7,6 +7,7 @@
 
 mod address;
 mod balance;
+mod certificates;
 mod check;
 mod diagnostic;
 mod dns;
@@ -34,6 +35,7 @@ mod split;
 mod suggest;
 mod syntax;
 mod targets;
+mod tls;
 mod tree;
 mod upstreams;
 mod values;
@@ -52,6 +54,7 @@ use ipnet::IpNet;
 
 use self::diagnostic::Problems;
 use self::file::ConfigFile;
+use crate::certificates::Material;
 use crate::connection::ClientLimits;
 use crate::listen::ListenerOptions;
 use crate::observe::AccessLogOptions;
@@ -98,6 +101,8 @@ fn finish(read: impl FnOnce(&Problems) -> Option<ConfigFile>) -> Result<Loaded, 
 #[derive(Debug, Clone)]
 pub struct Config {
     pub listeners: Vec<ListenerOptions>,
+    /// Certificates, authorities and keys, loaded from the files that are named.
+    pub material: Material,
     pub upstreams: Vec<Arc<UpstreamOptions>>,
     pub routes: Vec<RouteOptions>,
     pub dns: DnsOptions,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::fields::Fields;
 use super::settings::{self, Settings};
-use super::{matches, split, targets};
+use super::{matches, split, targets, tls};
+use crate::certificates::Material;
 use crate::route::RouteOptions;
 
 /// `None` when the target is wrong; that was reported.
@@ -13,8 +14,10 @@ pub fn lower(
     fields: &Fields<'_>,
     defaults: &Settings,
     upstreams: &BTreeSet<&str>,
+    material: &mut Material,
 ) -> Option<RouteOptions> {
     let matches = matches::lower(fields);
+    let tls = tls::lower_route(fields, material);
     let own = settings::lower(fields);
     settings::check_strip_prefix(fields, &matches.path);
     for target in ["redirect", "respond"] {
@@ -30,6 +33,7 @@ pub fn lower(
     Some(RouteOptions {
         name: name.to_string(),
         matches,
+        tls,
         target,
         rewrite: complete.rewrite,
         upstream_host: complete.upstream_host,

@@ -215,13 +215,17 @@ mod tests {
             written(SERVER),
             written(keys::LOG),
         );
+        let certificate = "[certificates.a]\ncertificate = \"src/config/every_key/app.pem\"\n\
+                           key = \"src/config/every_key/app.key\"\n";
         let short = format!(
-            "{short}[upstreams.a.health]\npath = \"/\"\n[upstreams.a.breaker]\n\
+            "{short}[listeners.b]\naddress = \":81\"\ntls = true\n{certificate}[upstreams.a.health]\npath = \"/\"\n[upstreams.a.breaker]\n\
              [upstreams.b]\nendpoints = [\"127.0.0.1:2\"]\nsticky = \"c\"\n"
         );
         let long = format!(
-            "{long}[upstreams.a.health]\npath = \"/\"\n{}[upstreams.a.outlier]\n{}[upstreams.a.breaker]\n{}\
+            "{long}[listeners.b]\naddress = \":81\"\ntls = {{ {} }}\n{certificate}{}[upstreams.a.health]\npath = \"/\"\n{}[upstreams.a.outlier]\n{}[upstreams.a.breaker]\n{}\
              [routes.a.retry]\n{}[upstreams.b]\nendpoints = [\"127.0.0.1:2\"]\nsticky = {{ cookie = \"c\", {} }}\n",
+            pairs(keys::TLS),
+            written(keys::CERTIFICATE),
             written(keys::HEALTH),
             written(keys::OUTLIER),
             written(keys::BREAKER),

@@ -80,7 +80,10 @@ fn before(a: &RouteOptions, b: &RouteOptions) -> Option<String> {
 /// Smaller comes first.
 fn rank(route: &RouteOptions) -> (bool, std::cmp::Reverse<usize>, &str) {
     let matches = &route.matches;
-    let conditions = matches.headers.len() + matches.query.len() + usize::from(!matches.clients.is_empty());
+    let conditions = matches.headers.len()
+        + matches.query.len()
+        + usize::from(!matches.clients.is_empty())
+        + usize::from(matches.client_certificate.is_some());
     (matches.methods.is_empty(), std::cmp::Reverse(conditions), &route.name)
 }
 
@@ -97,7 +100,8 @@ fn implies(b: &RouteMatch, a: &RouteMatch) -> bool {
     let clients = a.clients.is_empty()
         || (!b.clients.is_empty()
             && b.clients.iter().all(|inner| a.clients.iter().any(|outer| outer.contains(inner))));
-    methods && headers && query && clients
+    let certificate = a.client_certificate.is_none() || a.client_certificate == b.client_certificate;
+    methods && headers && query && clients && certificate
 }
 
 fn implies_value(given: &ValuePattern, wanted: &ValuePattern) -> bool {

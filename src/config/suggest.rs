@@ -34,20 +34,8 @@ fn is_planned(context: &str, word: &str) -> bool {
 }
 
 const PLANNED: &[(&str, &[&str])] = &[
-    ("", &["certificates", "acme", "tracing"]),
-    (
-        "listeners",
-        &[
-            "tls",
-            "certificates",
-            "client_ca",
-            "client_auth",
-            "redirect_to_https",
-            "http2",
-            "http3",
-            "proxy_protocol",
-        ],
-    ),
+    ("", &["acme", "tracing"]),
+    ("listeners", &["certificates", "http3", "proxy_protocol"]),
     ("upstreams", &["tls", "protocol", "proxy_protocol"]),
     ("routes", ROUTE_PLANNED),
     ("defaults", ROUTE_PLANNED),
@@ -57,8 +45,6 @@ const ROUTE_PLANNED: &[&str] = &[
     "auth",
     "cache",
     "challenge",
-    "client_auth",
-    "client_ca",
     "compress",
     "error_pages",
     "files",
@@ -465,7 +451,7 @@ mod tests {
             }
         }
         let keys = super::super::keys::section("listeners").unwrap().keys;
-        assert_eq!(hint("listeners", keys, "tls"), "this is not part of this version");
+        assert_eq!(hint("listeners", keys, "http3"), "this is not part of this version");
     }
 
     #[test]

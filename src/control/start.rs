@@ -11,11 +11,12 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::build::{Built, Shared, build};
+use super::build::{Built, Identity, Shared, build, identity, with_new_policies};
 use super::panics::{self, essential};
 use super::resources::{raise_descriptor_limit, use_small_pages};
 use super::workers::{self, Door, Order, Worker};
 use crate::admin::{Command, Standing};
+use crate::certificates::Store;
 use crate::config::{self, Config, Loaded};
 use crate::listen::{BoundListener, ConnectionLimits, ListenAddress, ListenerOptions, Loads, bind};
 use crate::observe::metrics::PROCESS;
@@ -110,15 +111,6 @@ impl Signals {
     }
 }
 
-/// By what a reload knows a listener again: its address, and its name when the system chose the port, as
-/// then several may have the same address in the file.
-type Identity = (ListenAddress, String);
-
-fn identity(address: &ListenAddress, name: &str) -> Identity {
-    let chosen = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
-    (address.clone(), if chosen { name.to_owned() } else { String::new() })
-}
-
 /// A listener that is open.
 struct Open {
     number: usize,
@@ -158,6 +150,7 @@ impl Control {
                 clients.body_disk,
                 clients.body_folder.clone(),
             )),
+            certificates: Arc::new(Store::default()),
             discovery: Arc::new(Discovery::new(config::read_endpoints)),
             connections: Arc::new(ConnectionLimits::default()),
             admin_connections: Arc::new(ConnectionLimits::default()),
@@ -167,6 +160,7 @@ impl Control {
             commands,
         });
         let fresh = bind_missing(&config, &HashMap::new(), count)?;
+        shared.certificates.adopt(&config.material);
         let built = build(&config, &shared, log);
         let discovery = shared.discovery.clone();
         tokio::spawn(essential("discovering endpoints", async move { discovery.run().await }));
@@ -178,6 +172,7 @@ impl Control {
         tokio::spawn(essential("probing idle pools", probe_idle_pools(groups())));
         tokio::spawn(essential("checking endpoints", check_endpoints(groups())));
         tokio::spawn(essential("planning who is used", keep_planning(groups())));
+        tokio::spawn(essential("watching certificates", shared.certificates.clone().keep_current()));
         let mut control = Control { start, shared, config, built, workers, open: HashMap::new(), next: 0 };
         control.open(fresh);
         control.shared.standing.set_listeners(control.addresses());
@@ -192,10 +187,11 @@ impl Control {
             let number = self.next;
             self.next += 1;
             notice(&format!("listener {} on {}", bound.name, bound.bound));
-            for (worker, listening) in self.workers.iter().zip(bound.sockets) {
-                let _ = worker.orders.send(Order::Listen { number, door, listening });
-            }
             let identity = identity(&bound.address, &bound.name);
+            for (worker, listening) in self.workers.iter().zip(bound.sockets) {
+                let order = Order::Listen { number, door, identity: identity.clone(), listening };
+                let _ = worker.orders.send(order);
+            }
             self.open.insert(identity, Open { number, name: bound.name, bound: bound.bound, door });
         }
     }
@@ -208,6 +204,7 @@ impl Control {
 
     async fn attend(mut self, mut signals: Signals, mut commands: mpsc::Receiver<Command>) -> ExitCode {
         notice("ready");
+        let certificates = self.shared.certificates.clone();
         loop {
             tokio::select! {
                 _ = signals.hangup.recv() => match self.reload().await {
@@ -215,6 +212,7 @@ impl Control {
                     Err(report) => notice(&format!("reload refused, nothing was changed:\n{report}")),
                 },
                 _ = signals.user1.recv() => self.reopen_log(),
+                () = certificates.policies_changed() => self.renew_policies(),
                 command = commands.recv() => match command {
                     Some(Command::Reload(done)) => drop(done.send(self.reload().await)),
                     Some(Command::Stop) | None => break,
@@ -229,6 +227,14 @@ impl Control {
     fn reopen_log(&self) {
         if let Some(log) = &self.built.log {
             log.reopen();
+        }
+    }
+
+    /// Other authorities for client certificates, or other lists of theirs, are behind the same names.
+    fn renew_policies(&mut self) {
+        self.built = with_new_policies(&self.built, &self.config, &self.shared.certificates);
+        for worker in &self.workers {
+            let _ = worker.orders.send(Order::Change(self.built.clone()));
         }
     }
 
@@ -249,8 +255,9 @@ impl Control {
         let Loaded { config, warnings, .. } = config::load(&path).map_err(|report| report.render(false))?;
         let fresh = bind_missing(&config, &self.open, self.shared.workers)?;
         let log = if config.log == self.config.log { self.built.log.clone() } else { open_log(&config)? };
-        let built = build(&config, &self.shared, log);
         // From here on nothing can fail.
+        self.shared.certificates.adopt(&config.material);
+        let built = build(&config, &self.shared, log);
         let clients = &config.server.clients;
         self.shared.space.adopt(clients.body_memory, clients.body_disk, clients.body_folder.clone());
         self.shared.groups.keep_only(&built.groups);
@@ -351,7 +358,14 @@ impl Control {
 /// Every listener that a configuration asks for, the admin ones among them.
 fn wanted_listeners(config: &Config) -> Vec<(Door, ListenerOptions)> {
     let mut wanted: Vec<_> = config.listeners.iter().map(|options| (Door::Public, options.clone())).collect();
-    let own = |name: &str, address| ListenerOptions { name: name.to_owned(), address, backlog: 128 };
+    let own = |name: &str, address| ListenerOptions {
+        name: name.to_owned(),
+        address,
+        backlog: 128,
+        tls: None,
+        http2: false,
+        redirect_to_https: false,
+    };
     if let Some(address) = config.admin.address {
         wanted.push((Door::Admin, own("admin", ListenAddress::Tcp(address))));
     }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::certificates::TlsOptions;
+
 /// One `[listeners.NAME]`, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerOptions {
@@ -10,6 +12,12 @@ pub struct ListenerOptions {
     pub address: ListenAddress,
     /// Pending connections the kernel holds for us (`listen(2)` backlog).
     pub backlog: u32,
+    /// Clients speak TLS.
+    pub tls: Option<TlsOptions>,
+    /// With TLS by ALPN, without by prior knowledge.
+    pub http2: bool,
+    /// Every request is answered with the same address in `https`.
+    pub redirect_to_https: bool,
 }
 
 /// Where a listener or an endpoint lives.

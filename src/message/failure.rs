@@ -15,12 +15,18 @@ pub enum Failure {
     // The client's.
     BadHead(HeadError),
     BadBody(BodyError),
+    /// The body is not as long as its head said.
+    BodyMismatch,
     /// The path has no canonical form; the code says why.
     BadPath(&'static str),
     /// TRACE or CONNECT.
     MethodRefused,
     /// An `https` target on a connection without TLS (RFC 9110 section 7.4).
     WrongScheme,
+    /// HTTP without TLS where TLS is spoken.
+    PlainHttp,
+    /// The TLS policy of the host is not the one of the connection (RFC 9110 section 15.5.20).
+    Misdirected,
     HeadTimeout,
     /// The body came too slowly.
     BodyTimeout,
@@ -74,8 +80,9 @@ impl Failure {
     pub fn blame(self) -> Blame {
         use Failure::*;
         match self {
-            BadHead(_) | BadBody(_) | BadPath(_) | MethodRefused | WrongScheme | HeadTimeout
-            | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone | ClientTooSlow | Loop => Blame::Client,
+            BadHead(_) | BadBody(_) | BodyMismatch | BadPath(_) | MethodRefused | WrongScheme | PlainHttp
+            | Misdirected | HeadTimeout | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone
+            | ClientTooSlow | Loop => Blame::Client,
             ConnectRefused | ConnectTimeout | ConnectFailed | NotResolved | SendTimeout | ReadTimeout
             | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated | TooManyInterim
             | BadUpgrade => Blame::Upstream,
@@ -99,9 +106,12 @@ impl Failure {
         match self {
             BadHead(error) => error.reason(),
             BadBody(error) => error.reason(),
+            BodyMismatch => "body_mismatch",
             BadPath(reason) => reason,
             MethodRefused => "method_refused",
             WrongScheme => "wrong_scheme",
+            PlainHttp => "plain_http",
+            Misdirected => "misdirected",
             HeadTimeout => "head_timeout",
             BodyTimeout => "body_timeout",
             BodyTooLarge => "body_too_large",

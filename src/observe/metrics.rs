@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -53,6 +53,13 @@ pub struct Process {
     pub reloads: AtomicU64,
     pub failed_reloads: AtomicU64,
     pub panics: AtomicU64,
+    /// Connections closed for what they asked for.
+    pub abusive: AtomicU64,
+    pub handshakes: AtomicU64,
+    pub handshakes_resumed: AtomicU64,
+    pub handshakes_failed: AtomicU64,
+    /// By `max_handshakes_per_client`.
+    pub handshakes_refused: AtomicU64,
 }
 
 pub static PROCESS: Process = Process {
@@ -63,6 +70,11 @@ pub static PROCESS: Process = Process {
     reloads: AtomicU64::new(0),
     failed_reloads: AtomicU64::new(0),
     panics: AtomicU64::new(0),
+    abusive: AtomicU64::new(0),
+    handshakes: AtomicU64::new(0),
+    handshakes_resumed: AtomicU64::new(0),
+    handshakes_failed: AtomicU64::new(0),
+    handshakes_refused: AtomicU64::new(0),
 };
 
 /// The number of a route's name; 0 is kept for requests without a route.
@@ -159,6 +171,16 @@ pub struct SourceFacts {
     pub failures: u64,
 }
 
+/// What is known about a certificate.
+#[derive(Debug, Clone, Default)]
+pub struct CertificateFacts {
+    pub certificate: String,
+    /// Until it ends; negative since it has.
+    pub seconds_left: i64,
+    /// Its files are broken: what was loaded before is used.
+    pub failing: bool,
+}
+
 /// What the page shows besides the counters kept here.
 #[derive(Debug, Clone, Default)]
 pub struct PageFacts {
@@ -166,6 +188,7 @@ pub struct PageFacts {
     pub endpoints: Vec<EndpointFacts>,
     pub upstreams: Vec<UpstreamFacts>,
     pub sources: Vec<SourceFacts>,
+    pub certificates: Vec<CertificateFacts>,
     pub dropped_log_lines: u64,
     pub spool_memory: u64,
     pub spool_disk: u64,
@@ -180,6 +203,7 @@ pub fn page(facts: &PageFacts) -> String {
     endpoints(&mut page, &facts.endpoints);
     upstreams(&mut page, &facts.upstreams);
     sources(&mut page, &facts.sources);
+    certificates(&mut page, &facts.certificates);
     page
 }
 
@@ -277,6 +301,22 @@ fn process(page: &mut String, facts: &PageFacts) {
         ("reloads_total", "Configurations loaded", process.reloads.load(Relaxed)),
         ("failed_reloads_total", "Configurations refused", process.failed_reloads.load(Relaxed)),
         ("panics_total", "Connections ended by a bug", process.panics.load(Relaxed)),
+        (
+            "connections_abusive_total",
+            "HTTP/2 connections closed because of floods or resets",
+            process.abusive.load(Relaxed),
+        ),
+        ("tls_handshakes_total", "TLS handshakes with clients", process.handshakes.load(Relaxed)),
+        (
+            "tls_handshakes_resumed_total",
+            "TLS handshakes that went on with an earlier session",
+            process.handshakes_resumed.load(Relaxed),
+        ),
+        (
+            "tls_handshakes_failed_total",
+            "TLS handshakes that came to nothing",
+            process.handshakes_failed.load(Relaxed),
+        ),
         ("log_lines_dropped_total", "Access log lines that were not written", facts.dropped_log_lines),
     ];
     for (name, help, value) in counters {
@@ -288,6 +328,8 @@ fn process(page: &mut String, facts: &PageFacts) {
     line(page, name, &[("limit", "max_connections")], process.refused.load(Relaxed));
     let per_client = process.refused_per_client.load(Relaxed);
     line(page, name, &[("limit", "max_connections_per_client")], per_client);
+    let handshakes = process.handshakes_refused.load(Relaxed);
+    line(page, name, &[("limit", "max_handshakes_per_client")], handshakes);
 }
 
 fn failures(page: &mut String) {
@@ -384,11 +426,24 @@ fn sources(page: &mut String, sources: &[SourceFacts]) {
     }
 }
 
+fn certificates(page: &mut String, certificates: &[CertificateFacts]) {
+    head(page, "certificate_expiry_seconds", "gauge", "Until the certificate ends; negative since it has");
+    for facts in certificates {
+        line(page, "certificate_expiry_seconds", &[("certificate", &facts.certificate)], facts.seconds_left);
+    }
+    let help = "1 while the files are broken and what was loaded before is used";
+    head(page, "certificate_failing", "gauge", help);
+    for facts in certificates {
+        let failing = u64::from(facts.failing);
+        line(page, "certificate_failing", &[("certificate", &facts.certificate)], failing);
+    }
+}
+
 fn head(page: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(page, "# HELP palisade_{name} {help}.\n# TYPE palisade_{name} {kind}");
 }
 
-fn line(page: &mut String, name: &str, labels: &[(&str, &str)], value: u64) {
+fn line(page: &mut String, name: &str, labels: &[(&str, &str)], value: impl Display) {
     let _ = write!(page, "palisade_{name}");
     for (index, (label, text)) in labels.iter().enumerate() {
         let opening = if index == 0 { '{' } else { ',' };

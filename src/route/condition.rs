@@ -15,6 +15,7 @@ pub enum Mismatch<'r> {
     Header(&'r str),
     Query(&'r str),
     Client,
+    ClientCertificate,
 }
 
 /// True when the route asks for nothing but host and path.
@@ -24,7 +25,10 @@ pub(super) fn is_empty(matches: &RouteMatch) -> bool {
 
 /// Conditions that count for specificity. The client addresses are alternatives: one condition.
 pub(super) fn count(matches: &RouteMatch) -> usize {
-    matches.headers.len() + matches.query.len() + usize::from(!matches.clients.is_empty())
+    matches.headers.len()
+        + matches.query.len()
+        + usize::from(!matches.clients.is_empty())
+        + usize::from(matches.client_certificate.is_some())
 }
 
 /// The first condition that does not hold; `None` when all hold.
@@ -49,7 +53,8 @@ pub(super) fn first_mismatch<'r>(
     if !matches.clients.is_empty() && !matches.clients.iter().any(|net| net.contains(&client)) {
         return Some(Mismatch::Client);
     }
-    None
+    // No client has shown one.
+    matches.client_certificate.as_ref().map(|_| Mismatch::ClientCertificate)
 }
 
 /// Every field line, and every member of a comma-separated one (RFC 9110 section 5.3), is looked at on

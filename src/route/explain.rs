@@ -123,6 +123,7 @@ fn in_words(mismatch: Mismatch<'_>, matches: &RouteMatch, head: &RequestHead) ->
         Mismatch::Header(name) => format!("the header {name} does not fit"),
         Mismatch::Query(name) => format!("the query parameter {name} does not fit"),
         Mismatch::Client => "the client address is not in clients".to_owned(),
+        Mismatch::ClientCertificate => "the client has no certificate that fits".to_owned(),
     }
 }
 

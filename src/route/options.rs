@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 use regex::bytes::Regex;
 
+use crate::certificates::{ClientCertificateMatch, HostTlsOptions};
 use crate::upstream::mirror::MirrorOptions;
 use crate::upstream::split::SplitOptions;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
@@ -12,6 +13,8 @@ use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 pub struct RouteOptions {
     pub name: String,
     pub matches: RouteMatch,
+    /// What is asked of clients of the route's hosts before they send a request.
+    pub tls: HostTlsOptions,
     pub target: TargetOptions,
     /// What happens to the path on its way to the upstream.
     pub rewrite: Option<Rewrite>,
@@ -38,6 +41,7 @@ pub struct RouteMatch {
     pub headers: Vec<HeaderCondition>,
     pub query: Vec<QueryCondition>,
     pub clients: Vec<IpNet>,
+    pub client_certificate: Option<ClientCertificateMatch>,
 }
 
 /// Host names are kept in lower case, without port and trailing dot.

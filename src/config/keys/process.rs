@@ -1,5 +1,8 @@
 //! The keys of `[listeners.NAME]`, `[dns]`, `[server]`, `[admin]` and `[log]`.
 
+use super::tls::{
+    CLIENT_AUTH, CLIENT_CA, CLIENT_CRL, CLIENT_CRL_UNKNOWN, HTTP2, LISTENER_TLS, REDIRECT_TO_HTTPS,
+};
 use super::{Absent, Key, Kind};
 
 pub const LISTENER: &[Key] = &[
@@ -16,6 +19,13 @@ pub const LISTENER: &[Key] = &[
         absent: Absent::Means("4096"),
         doc: "Connections that the kernel holds until they are accepted.",
     },
+    LISTENER_TLS,
+    HTTP2,
+    REDIRECT_TO_HTTPS,
+    CLIENT_CA,
+    CLIENT_AUTH,
+    CLIENT_CRL,
+    CLIENT_CRL_UNKNOWN,
 ];
 
 pub const DNS: &[Key] = &[

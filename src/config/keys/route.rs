@@ -1,5 +1,8 @@
 //! The keys of `[routes.NAME]` and `[defaults]`.
 
+use super::tls::{
+    CLIENT_AUTH, CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_CRL, CLIENT_CRL_UNKNOWN, MIN_TLS_VERSION,
+};
 use super::upstream::HASH_ON;
 use super::{Absent, Key, Kind};
 
@@ -56,6 +59,12 @@ pub const ROUTE: &[Key] = &[
         absent: Absent::Off,
         doc: "Addresses of clients: `[\"10.0.0.0/8\", \"::1\"]`. All clients without it.",
     },
+    CLIENT_CERTIFICATE,
+    CLIENT_CA,
+    CLIENT_AUTH,
+    CLIENT_CRL,
+    CLIENT_CRL_UNKNOWN,
+    MIN_TLS_VERSION,
     Key {
         name: "upstream",
         kind: Kind::Text("upstream"),

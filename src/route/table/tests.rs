@@ -134,6 +134,7 @@ fn route(name: String, matches: RouteMatch) -> RouteOptions {
     RouteOptions {
         name,
         matches,
+        tls: Default::default(),
         target: TargetOptions::Fixed(answer),
         rewrite: None,
         upstream_host: None,
@@ -207,6 +208,7 @@ fn matches() -> impl Strategy<Value = RouteMatch> {
             headers,
             query,
             clients,
+            client_certificate: None,
         })
 }
 

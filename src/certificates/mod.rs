@@ -1,0 +1,69 @@
+//! What the proxy shows to clients to prove who it is, and what it asks of them: certificates chosen by
+//! name, authorities for client certificates, keys of session tickets. Files are watched, and what is in
+//! them is used from the next handshake on.
+//!
+//! The way: `config` loads every file once ([`Material`]), [`Store`] keeps the loaded and watches it,
+//! [`Handshakes`] has what one listener needs of it. No sockets here: who speaks TLS asks
+//! [`Handshakes::choose`] and the rest is rustls.
+
+mod authority;
+mod choice;
+mod client;
+mod client_match;
+mod digest;
+mod expiry;
+mod files;
+mod handshakes;
+mod kept;
+mod names;
+mod options;
+mod pair;
+mod policies;
+mod resolver;
+mod store;
+mod ticket_keys;
+mod tickets;
+
+#[cfg(test)]
+mod tests;
+
+pub use authority::Authority;
+pub use client::ClientCertificate;
+pub use client_match::{ClientCertificateMatch, Glob};
+pub use files::{Culprit, Flaw};
+pub use handshakes::{Handshakes, Policy, UnknownName};
+pub use options::{
+    CertificateOptions, ClientAuthOptions, ClientDemand, HostTlsOptions, TlsOptions, TlsVersion, UnknownSni,
+};
+pub use pair::Pair;
+pub use policies::{HostPolicies, HostRule, Mark};
+pub use store::{CertificateStanding, Material, Store};
+pub use ticket_keys::TicketKeys;
+
+use std::sync::{Arc, LazyLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+/// Seconds since 1970, as certificates tell time.
+type Seconds = i64;
+
+/// The cryptography of the process. Key exchanges in our order: the hybrid one first, as what is recorded
+/// today may be decrypted when there are quantum computers.
+static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+    use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
+    Arc::new(CryptoProvider {
+        kx_groups: vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],
+        ..aws_lc_rs::default_provider()
+    })
+});
+
+/// The one provider of the process; for the side towards upstreams as well.
+pub fn provider() -> Arc<CryptoProvider> {
+    PROVIDER.clone()
+}
+
+fn now() -> Seconds {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Seconds::try_from(since.as_secs()).unwrap_or(Seconds::MAX)
+}
