@@ -205,9 +205,10 @@ fn redirect(template: &RedirectTemplate, status: u16, request: &Request<'_>) -> 
     if template.needs_host() && request.head.host().is_empty() {
         return pages::page(400, &request.head, &request.id);
     }
+    let scheme = if request.secured.is_some() { "https" } else { "http" };
     let mut response = pages::page(status, &request.head, &request.id);
     response.head.fields.push_with(Name::Location, b"Location", |out| {
-        template.location("http", &request.head, out);
+        template.location(scheme, &request.head, out);
     });
     response
 }

@@ -44,7 +44,7 @@ impl Handshakes {
         let policy = |mark: Option<Mark>, authority: Option<&Arc<Authority>>, min_version| {
             let mut config = base(min_version, authority, resolver.clone(), options.http2);
             let effective = identity("listener", authority.map(Arc::as_ref), Some(min_version));
-            let parts = [effective.as_slice(), mark.as_ref().map_or(&[][..], |mark| mark.digest())];
+            let parts = [effective.as_slice(), mark.as_ref().map_or(&[][..], |mark| &mark.0)];
             let bound = digest("tickets", parts);
             config.ticketer = Arc::new(Tickets::new(ring.clone(), bound, authority.is_some()));
             let clients = authority.map(|authority| match authority.verifier.client_auth_mandatory() {

@@ -19,14 +19,7 @@ pub struct HostRule {
 
 /// What a host's policy is known by: the bytes of its authorities and lists, its demand and least version.
 /// The same contents are the same policy; changed contents are another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Mark(Digest);
-
-impl Mark {
-    pub(super) fn digest(&self) -> &Digest {
-        &self.0
-    }
-}
+pub use crate::message::PolicyMark as Mark;
 
 /// The demand of a host, with what it was loaded from.
 #[derive(Debug, Clone)]

@@ -1,151 +1,48 @@
 //! HTTP/1 towards clients: one connection, request after request.
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ::http1::connection::requested_upgrade;
 use ::http1::fields::is_token;
 use ::http1::framing::request_length;
-use ::http1::{
-    BodyLength, ConnectionOptions, HeadError, HeadLimits, HeadScanner, RequestHead, Scheme, Version,
-};
+use ::http1::{BodyLength, ConnectionOptions, HeadError, HeadLimits, HeadScanner, RequestHead, Version};
 use tokio::time::Instant;
 
 use super::answer::{self, Answer, Asked, Form};
+use super::entry::Connection;
 use super::pace::Pace;
 use super::request_body::{BodyState, RequestBody};
-use super::serving::{Current, Serving};
-use super::waiting::{Waiting, Warm};
+use super::serving::Current;
+use super::waiting::Warm;
 use super::{ClientLimits, HalfClose, interim_writer};
 use crate::message::{
-    Blame, Body, BodyStream, Client, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade,
-    Upgraded, pages,
+    Blame, Body, BodyStream, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade, Upgraded,
+    pages,
 };
 use crate::observe::{self, Record};
 use crate::proxy::Proxy;
 use crate::tunnel;
-use crate::wire::{Buffer, Departure, Scratch, Socket, Watchdog};
+use crate::wire::{Buffer, Departure, Scratch};
 
 /// Bytes of an unread request body that are read and thrown away to keep a connection, and the time for
 /// it and for a lingering close.
 const DRAIN_BYTES: u64 = 64 << 10;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
-/// For the first request of a connection that was accepted when the listener was closed.
-const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// A client that goes on sending after the last answer is read so long before the connection is cut.
 const LINGER_BYTES: usize = 1 << 20;
 
 /// What becomes of a connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     /// Wait for the next request; the last one ended then.
     Idle(Instant),
     /// The next one is here, at least its beginning.
     Again,
     Close,
-}
-
-/// One client's connection.
-#[derive(Debug)]
-pub struct Connection {
-    socket: Socket,
-    client: Client,
-    serving: Rc<Serving>,
-    watchdog: Watchdog,
-    waiting: Cell<Option<Waiting>>,
-    /// It has had a request, or the beginning of one.
-    served: Cell<bool>,
-    /// Its place in the list of whoever keeps one.
-    pub place: Cell<usize>,
-}
-
-impl Connection {
-    pub fn new(socket: Socket, client: Client, serving: Rc<Serving>) -> Connection {
-        Connection {
-            socket,
-            client,
-            serving,
-            watchdog: Watchdog::new(),
-            // Not before it was looked at: it may have brought a request.
-            waiting: Cell::new(None),
-            served: Cell::new(false),
-            place: Cell::new(usize::MAX),
-        }
-    }
-
-    /// `None` while it has a request.
-    pub fn waiting(&self) -> Option<Waiting> {
-        self.waiting.get()
-    }
-
-    /// True while it waits for a request and none is there, not even one that was not looked at yet.
-    pub fn is_idle(&self) -> bool {
-        self.waiting.get().is_some() && !self.socket.has_arrived()
-    }
-
-    /// It was chosen to be closed, or has a request, and is not to be chosen again.
-    pub fn leave_waiting(&self) {
-        self.waiting.set(None);
-    }
-
-    /// The request that it was at met a bug. A client that has nothing of its answer yet is told; one that
-    /// has a part must not take it for the whole.
-    pub fn end_after_panic(&self) {
-        const SORRY: &[u8] =
-            b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        // Ticks are wanted just as long as an answer is awaited.
-        if self.watchdog.has_ticks() {
-            self.socket.try_write(SORRY);
-        } else {
-            self.socket.reset_on_close();
-        }
-    }
-
-    /// Serves it to its end. While it is idle little more is kept for it than its socket.
-    pub async fn serve(&self) {
-        let mut since = Instant::now();
-        let mut patience = self.serving.current().limits.head_timeout;
-        loop {
-            // Outside of a box nothing is read yet: that takes a buffer.
-            if !self.wait(since, patience, |cx| self.socket.poll_readable(cx)).await {
-                return;
-            }
-            // In a box of its own, so that an idle connection does not carry the room for a busy one.
-            match Box::pin(self.run()).await {
-                Next::Idle(ended) => since = ended,
-                Next::Again | Next::Close => return,
-            }
-            self.watchdog.rest();
-            patience = self.serving.idle_timeout();
-        }
-    }
-
-    /// Waits until `step` finds something to read, a close included; false when the connection should end.
-    async fn wait(
-        &self,
-        since: Instant,
-        patience: Duration,
-        step: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>,
-    ) -> bool {
-        let mut patience = patience;
-        if self.serving.is_draining() {
-            if self.served.get() {
-                return false;
-            }
-            // Accepted at the last moment: a request that it brought is answered.
-            patience = patience.min(LAST_MOMENT);
-        }
-        self.waiting.set(Some(Waiting::new(since, patience)));
-        let readable = poll_fn(step).await;
-        self.waiting.set(None);
-        self.served.set(true);
-        readable.is_ok()
-    }
 }
 
 /// What a head says about its connection and body.
@@ -172,9 +69,28 @@ impl Wishes {
 }
 
 impl Connection {
-    /// Serves requests until none is at hand.
-    async fn run(&self) -> Next {
-        let mut buffer = Buffer::new();
+    /// Serves it to its end, from a moment when it is idle. While it is, little more is kept for it than its
+    /// socket.
+    pub(super) async fn serve_http1(&self, idle_since: Instant) {
+        let mut since = idle_since;
+        let mut patience = self.serving.current().limits.head_timeout;
+        loop {
+            // Outside of a box nothing is read yet: that takes a buffer.
+            if !self.wait(since, patience, |cx| self.socket.poll_readable(cx)).await {
+                return;
+            }
+            // In a box of its own, so that an idle connection does not carry the room for a busy one.
+            match Box::pin(self.run(Buffer::new())).await {
+                Next::Idle(ended) => since = ended,
+                Next::Again | Next::Close => return,
+            }
+            self.watchdog.rest();
+            patience = self.serving.idle_timeout();
+        }
+    }
+
+    /// Serves requests until none is at hand; `buffer` has what came already.
+    pub(super) async fn run(&self, mut buffer: Buffer) -> Next {
         loop {
             match self.one(&mut buffer).await {
                 Next::Again => {}
@@ -204,14 +120,16 @@ impl Connection {
         let mut record = Record::new(started, self.client);
         let mut head = Recycled::<RequestHead>::take();
         let wishes = match self.read_head(buffer, &mut head, &mut record, current.limits.head_timeout).await {
-            Ok(true) if head.target_scheme() == Some(Scheme::Https) => Err(Failure::WrongScheme),
-            Ok(true) => Wishes::of(&head).map_err(Failure::BadHead),
+            Ok(true) => match current.entrance.admit(&head, self.secured()) {
+                Ok(()) => Wishes::of(&head).map_err(Failure::BadHead),
+                Err(failure) => Err(failure),
+            },
             Ok(false) => return Next::Close,
             Err(failure) => Err(failure),
         };
         match wishes {
             Ok(wishes) => self.exchange(&current, buffer, head, wishes, &mut record).await,
-            Err(failure) => self.refuse(&current, failure, &head, &mut record).await,
+            Err(failure) => self.refuse_request(&current, failure, &head, &mut record).await,
         }
     }
 
@@ -301,6 +219,7 @@ impl Connection {
             upgrade: wishes.upgrade,
             interim: &interim,
             watchdog: &self.watchdog,
+            secured: self.secured(),
         };
         if let Some(body) = &mut body {
             request.body = Body::Stream(Box::new(body));
@@ -448,7 +367,7 @@ impl Connection {
     }
 
     /// Answers a request that cannot be read on from: the connection ends.
-    async fn refuse(
+    async fn refuse_request(
         &self,
         current: &Current,
         failure: Failure,
@@ -471,6 +390,12 @@ impl Connection {
         if answers { self.close().await } else { Next::Close }
     }
 
+    /// Answers somebody whose first bytes are no request that could be read.
+    pub(super) async fn refuse(&self, current: &Current, failure: Failure, head: &RequestHead) {
+        let mut record = Record::new(Instant::now(), self.client);
+        self.refuse_request(current, failure, head, &mut record).await;
+    }
+
     /// Ends the connection in two steps: says that nothing more comes, and reads until the client has closed
     /// its side, for a while. A close with unread bytes is a reset, which can destroy the answer on its way
     /// (RFC 9112 section 9.6), and whether a client goes on sending, be it an empty line, is not known here.
@@ -478,7 +403,7 @@ impl Connection {
         let now = Instant::now();
         let deadline = now + DRAIN_TIME;
         // All is said: its place may be given to somebody who wants something.
-        self.waiting.set(Some(Waiting::new(now, DRAIN_TIME)));
+        self.rest.set(self.rest.get().waits(now, DRAIN_TIME));
         let _ = self.socket.shutdown();
         let mut buffer = Buffer::new();
         let mut left = LINGER_BYTES;
@@ -519,6 +444,3 @@ fn take_upgraded(response: &mut Response<'_>) -> Option<Box<Upgraded>> {
         _ => None,
     }
 }
-
-/// With its two counters it fills an allocation of 192 bytes: ten thousand idle ones are mostly this.
-const _: () = assert!(size_of::<Connection>() + 2 * size_of::<usize>() <= 192);

@@ -33,4 +33,5 @@ pub fn flush(socket: &Socket, unsent: &mut Vec<u8>, cx: &mut Context<'_>) {
             _ => return,
         }
     }
+    let _ = socket.poll_flush(cx);
 }

@@ -116,6 +116,7 @@ impl<'c> RequestBody<'c> {
                 Poll::Ready(_) => return Poll::Ready(Err(Failure::ClientClosed)),
             }
         }
+        let _ = self.socket.poll_flush(cx);
         Poll::Ready(Ok(()))
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ClientLimits;
+use super::{ClientLimits, Entrance};
 use crate::proxy::Proxy;
 
 /// What the connections of one worker and one listener share.
@@ -22,6 +22,7 @@ pub struct Serving {
 pub struct Current {
     pub proxy: Arc<Proxy>,
     pub limits: Arc<ClientLimits>,
+    pub entrance: Entrance,
 }
 
 impl Serving {
@@ -32,6 +33,12 @@ impl Serving {
     /// Each request asks anew.
     pub fn current(&self) -> Rc<Current> {
         self.current.borrow().clone()
+    }
+
+    /// Something comes before the first request, or may.
+    pub(super) fn has_entrance(&self) -> bool {
+        let current = self.current.borrow();
+        current.entrance.handshakes.is_some() || current.entrance.http2
     }
 
     pub(super) fn idle_timeout(&self) -> Duration {

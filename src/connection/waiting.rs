@@ -9,18 +9,47 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waiting {
     pub since: Instant,
-    /// In milliseconds: with a second moment here the connection would not fit into 192 bytes.
-    patience: u32,
+    /// Whoever keeps the list of connections closes it then: so a thousand idle connections need no timer.
+    pub until: Instant,
 }
 
-impl Waiting {
-    pub(super) fn new(since: Instant, patience: Duration) -> Waiting {
-        Waiting { since, patience: u32::try_from(patience.as_millis()).unwrap_or(u32::MAX) }
+/// How a connection stands between its requests. Small: ten thousand idle ones have one each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rest {
+    since: Instant,
+    /// In milliseconds.
+    patience: u32,
+    waits: bool,
+    /// It has had a request, or the beginning of one.
+    served: bool,
+}
+
+impl Rest {
+    pub(super) fn new(now: Instant) -> Rest {
+        Rest { since: now, patience: 0, waits: false, served: false }
     }
 
-    /// Whoever keeps the list of connections closes it then: so a thousand idle connections need no timer.
-    pub fn until(self) -> Instant {
-        self.since + Duration::from_millis(u64::from(self.patience))
+    pub(super) fn waits(self, since: Instant, patience: Duration) -> Rest {
+        let patience = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+        Rest { since, patience, waits: true, served: self.served }
+    }
+
+    pub(super) fn at_work(self) -> Rest {
+        Rest { waits: false, ..self }
+    }
+
+    /// Something came.
+    pub(super) fn served(self) -> Rest {
+        Rest { waits: false, served: true, ..self }
+    }
+
+    pub(super) fn has_served(self) -> bool {
+        self.served
+    }
+
+    pub(super) fn waiting(self) -> Option<Waiting> {
+        let until = self.since + Duration::from_millis(u64::from(self.patience));
+        self.waits.then_some(Waiting { since: self.since, until })
     }
 }
 

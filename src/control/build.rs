@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::admin::{Admin, Command, Facts, Standing};
 use crate::certificates::{Handshakes, HostPolicies, HostRule, HostTlsOptions, Store};
 use crate::config::Config;
-use crate::connection::ClientLimits;
-use crate::listen::{ConnectionLimits, Loads};
+use crate::connection::{ClientLimits, Entrance};
+use crate::listen::{ConnectionLimits, ListenAddress, Loads};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
 use crate::route::{
@@ -46,11 +47,16 @@ pub struct Built {
     pub limits: Arc<ClientLimits>,
     pub log: Option<Arc<AccessLog>>,
     pub groups: Vec<Arc<Group>>,
-    /// Of the listeners with TLS, by name.
-    #[expect(dead_code, reason = "the listeners that use it come next")]
-    pub handshakes: HashMap<String, Arc<Handshakes>>,
-    #[expect(dead_code, reason = "the listeners that use it come next")]
-    pub host_policies: Arc<HostPolicies>,
+    pub entrances: Arc<HashMap<Identity, Entrance>>,
+}
+
+/// By what a reload knows a listener again: its address, and its name when the system chose the port, as
+/// then several may have the same address in the file.
+pub type Identity = (ListenAddress, String);
+
+pub fn identity(address: &ListenAddress, name: &str) -> Identity {
+    let chosen = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
+    (address.clone(), if chosen { name.to_owned() } else { String::new() })
 }
 
 /// Builds all of it; nothing can fail, since the configuration was checked.
@@ -72,7 +78,6 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         connections: shared.connections.counter(),
         standing: shared.standing.clone(),
     };
-    let (handshakes, host_policies) = policies(config, &shared.certificates);
     let groups = upstreams.iter().map(|upstream| upstream.group.clone()).collect();
     Built {
         public: Arc::new(public),
@@ -81,19 +86,18 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         limits: Arc::new(config.server.clients.clone()),
         log,
         groups,
-        handshakes,
-        host_policies,
+        entrances: Arc::new(entrances(config, &shared.certificates)),
     }
 }
 
 /// The same with the authorities for client certificates that are in the store now.
 pub fn with_new_policies(built: &Built, config: &Config, store: &Store) -> Built {
-    let (handshakes, host_policies) = policies(config, store);
-    Built { handshakes, host_policies, ..built.clone() }
+    Built { entrances: Arc::new(entrances(config, store)), ..built.clone() }
 }
 
-/// What is asked of clients in handshakes. The store has adopted the material of this configuration.
-fn policies(config: &Config, store: &Store) -> (HashMap<String, Arc<Handshakes>>, Arc<HostPolicies>) {
+/// What comes before the first request at each listener. The store has adopted the material of this
+/// configuration.
+fn entrances(config: &Config, store: &Store) -> HashMap<Identity, Entrance> {
     let rules = config.routes.iter().flat_map(|route| {
         route.matches.hosts.iter().map(|host| {
             let (name, wildcard) = match host {
@@ -103,13 +107,35 @@ fn policies(config: &Config, store: &Store) -> (HashMap<String, Arc<Handshakes>>
             HostRule { name, wildcard, tls: route.tls.clone() }
         })
     });
-    let hosts = Arc::new(HostPolicies::build(&rules.collect::<Vec<_>>(), store));
-    let handshakes = config.listeners.iter().filter_map(|listener| {
-        let tls = listener.tls.as_ref()?;
-        Some((listener.name.clone(), Arc::new(Handshakes::build(tls, &hosts, store))))
+    let policies = Arc::new(HostPolicies::build(&rules.collect::<Vec<_>>(), store));
+    let entrances = config.listeners.iter().map(|listener| {
+        let tls = listener.tls.as_ref();
+        let entrance = Entrance {
+            handshakes: tls.map(|tls| Arc::new(Handshakes::build(tls, &policies, store))),
+            handshake_timeout: tls.map_or(Duration::ZERO, |tls| tls.handshake_timeout),
+            max_handshakes_per_client: tls.map_or(0, |tls| tls.max_handshakes_per_client),
+            shaking: Arc::default(),
+            http2: listener.http2,
+            redirect_to: listener.redirect_to_https.then(|| https_port(config)),
+            host_policies: policies.clone(),
+        };
+        (identity(&listener.address, &listener.name), entrance)
     });
-    (handshakes.collect(), hosts)
+    entrances.collect()
 }
+
+/// Where clients find TLS: the port of the first listener that has it.
+fn https_port(config: &Config) -> u16 {
+    let ports = config.listeners.iter().filter(|listener| listener.tls.is_some()).filter_map(|listener| {
+        match &listener.address {
+            ListenAddress::Tcp(address) if address.port() != 0 => Some(address.port()),
+            _ => None,
+        }
+    });
+    ports.min_by_key(|port| *port != HTTPS).unwrap_or(HTTPS)
+}
+
+const HTTPS: u16 = 443;
 
 fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
     let target = match &options.target {

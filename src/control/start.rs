@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::build::{Built, Shared, build, with_new_policies};
+use super::build::{Built, Identity, Shared, build, identity, with_new_policies};
 use super::panics::{self, essential};
 use super::resources::{raise_descriptor_limit, use_small_pages};
 use super::workers::{self, Door, Order, Worker};
@@ -111,15 +111,6 @@ impl Signals {
     }
 }
 
-/// By what a reload knows a listener again: its address, and its name when the system chose the port, as
-/// then several may have the same address in the file.
-type Identity = (ListenAddress, String);
-
-fn identity(address: &ListenAddress, name: &str) -> Identity {
-    let chosen = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
-    (address.clone(), if chosen { name.to_owned() } else { String::new() })
-}
-
 /// A listener that is open.
 struct Open {
     number: usize,
@@ -196,10 +187,11 @@ impl Control {
             let number = self.next;
             self.next += 1;
             notice(&format!("listener {} on {}", bound.name, bound.bound));
-            for (worker, listening) in self.workers.iter().zip(bound.sockets) {
-                let _ = worker.orders.send(Order::Listen { number, door, listening });
-            }
             let identity = identity(&bound.address, &bound.name);
+            for (worker, listening) in self.workers.iter().zip(bound.sockets) {
+                let order = Order::Listen { number, door, identity: identity.clone(), listening };
+                let _ = worker.orders.send(order);
+            }
             self.open.insert(identity, Open { number, name: bound.name, bound: bound.bound, door });
         }
     }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use super::build::{Built, Shared};
+use super::build::{Built, Identity, Shared};
 use super::panics::{Essential, essential};
 use crate::connection::{Current, Serving};
 use crate::listen::{Handed, Listening, Loads, Neighbours, Roster, accept_from, serve_connection};
@@ -41,6 +41,7 @@ pub enum Order {
     Listen {
         number: usize,
         door: Door,
+        identity: Identity,
         listening: Listening,
     },
     /// Stop accepting there; connections end after the request that they are at.
@@ -119,6 +120,7 @@ struct Floor {
 
 struct Listener {
     door: Door,
+    identity: Identity,
     serving: Rc<Serving>,
     closing: Rc<Notify>,
     accepting: JoinHandle<()>,
@@ -150,7 +152,9 @@ impl Floor {
         loop {
             tokio::select! {
                 order = inbox.recv() => match order {
-                    Some(Order::Listen { number, door, listening }) => self.listen(number, door, listening),
+                    Some(Order::Listen { number, door, identity, listening }) => {
+                        self.listen(number, door, identity, listening);
+                    }
                     Some(Order::Close { number }) => {
                         self.close(number).await;
                     }
@@ -164,8 +168,8 @@ impl Floor {
         }
     }
 
-    fn listen(&mut self, number: usize, door: Door, listening: Listening) {
-        let serving = Rc::new(Serving::new(self.current(door)));
+    fn listen(&mut self, number: usize, door: Door, identity: Identity, listening: Listening) {
+        let serving = Rc::new(Serving::new(self.current(door, &identity)));
         let (limits, roster, neighbours) = match door {
             Door::Public => (self.shared.connections.clone(), self.roster.clone(), self.neighbours.clone()),
             // Only one worker has the admin listeners.
@@ -184,7 +188,7 @@ impl Floor {
                 }
             }
         });
-        self.listeners.insert(number, Listener { door, serving, closing, accepting });
+        self.listeners.insert(number, Listener { door, identity, serving, closing, accepting });
         self.known_below = number + 1;
         for handed in std::mem::take(&mut self.early) {
             self.take(handed);
@@ -209,17 +213,18 @@ impl Floor {
         AccessLog::attach(built.log.clone());
         self.built = built;
         for listener in self.listeners.values() {
-            listener.serving.change(self.current(listener.door));
+            listener.serving.change(self.current(listener.door, &listener.identity));
         }
     }
 
-    fn current(&self, door: Door) -> Rc<Current> {
+    fn current(&self, door: Door, identity: &Identity) -> Rc<Current> {
         let proxy = match door {
             Door::Public => &self.built.public,
             Door::Admin => &self.built.admin,
             Door::Operator => &self.built.operator,
         };
-        Rc::new(Current { proxy: proxy.clone(), limits: self.built.limits.clone() })
+        let entrance = self.built.entrances.get(identity).cloned().unwrap_or_default();
+        Rc::new(Current { proxy: proxy.clone(), limits: self.built.limits.clone(), entrance })
     }
 
     /// A connection from another worker.

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::message::network;
+
 /// Counts open connections. The maxima come with each question, since a reload may change them.
 #[derive(Debug, Default)]
 pub struct ConnectionLimits {
@@ -76,14 +78,6 @@ impl Drop for Ticket {
                 clients.remove(&client);
             }
         }
-    }
-}
-
-/// One IPv6 subscriber has a /64 at least, so its addresses count as one client.
-fn network(client: IpAddr) -> IpAddr {
-    match client {
-        IpAddr::V4(_) => client,
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
     }
 }
 

@@ -36,7 +36,7 @@ impl Roster {
         let mut entries = self.entries.borrow_mut();
         self.open.set(self.open.get() + 1);
         let place = self.free.borrow_mut().pop().unwrap_or(entries.len());
-        connection.place.set(place);
+        connection.place.set(u32::try_from(place).unwrap_or(u32::MAX));
         let entry = Some(Entry { task, connection, listener });
         match entries.get_mut(place) {
             Some(free) => *free = entry,
@@ -46,7 +46,7 @@ impl Roster {
 
     /// The connection ended.
     pub fn leave(&self, connection: &Connection) {
-        let place = connection.place.get();
+        let place = connection.place.get() as usize;
         let left = self.entries.borrow_mut().get_mut(place).and_then(Option::take);
         if left.is_some() {
             self.free.borrow_mut().push(place);
@@ -92,7 +92,7 @@ impl Roster {
 
     fn close_expired(&self, now: Instant) {
         for entry in self.entries.borrow().iter().flatten() {
-            let expired = entry.connection.waiting().is_some_and(|waiting| waiting.until() <= now);
+            let expired = entry.connection.waiting().is_some_and(|waiting| waiting.until <= now);
             if expired && entry.connection.is_idle() {
                 entry.task.abort();
             }

@@ -11,6 +11,14 @@ use crate::wire::Peer;
 /// Longest address as text: eight groups of IPv6.
 const MAX_TEXT: usize = 39;
 
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    #[default]
+    Http1,
+    Http2,
+}
+
 /// The client of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
@@ -81,6 +89,14 @@ impl Client {
 /// A dual-stack socket shows IPv4 clients as `::ffff:a.b.c.d`; one client has one spelling here.
 fn canonical(address: SocketAddr) -> IpAddr {
     address.ip().to_canonical()
+}
+
+/// What counts as one client: an IPv6 subscriber has a /64 at least.
+pub fn network(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+    }
 }
 
 /// An address, with a port or without: `10.0.0.1`, `10.0.0.1:80`, `::1`, `[::1]`, `[::1]:80`.

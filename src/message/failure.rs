@@ -21,6 +21,10 @@ pub enum Failure {
     MethodRefused,
     /// An `https` target on a connection without TLS (RFC 9110 section 7.4).
     WrongScheme,
+    /// HTTP without TLS where TLS is spoken.
+    PlainHttp,
+    /// The TLS policy of the host is not the one of the connection (RFC 9110 section 15.5.20).
+    Misdirected,
     HeadTimeout,
     /// The body came too slowly.
     BodyTimeout,
@@ -74,8 +78,10 @@ impl Failure {
     pub fn blame(self) -> Blame {
         use Failure::*;
         match self {
-            BadHead(_) | BadBody(_) | BadPath(_) | MethodRefused | WrongScheme | HeadTimeout
-            | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone | ClientTooSlow | Loop => Blame::Client,
+            BadHead(_) | BadBody(_) | BadPath(_) | MethodRefused | WrongScheme | PlainHttp | Misdirected
+            | HeadTimeout | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone | ClientTooSlow | Loop => {
+                Blame::Client
+            }
             ConnectRefused | ConnectTimeout | ConnectFailed | NotResolved | SendTimeout | ReadTimeout
             | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated | TooManyInterim
             | BadUpgrade => Blame::Upstream,
@@ -102,6 +108,8 @@ impl Failure {
             BadPath(reason) => reason,
             MethodRefused => "method_refused",
             WrongScheme => "wrong_scheme",
+            PlainHttp => "plain_http",
+            Misdirected => "misdirected",
             HeadTimeout => "head_timeout",
             BodyTimeout => "body_timeout",
             BodyTooLarge => "body_too_large",

@@ -2,6 +2,7 @@
 
 mod body;
 mod client;
+pub mod convert;
 mod failure;
 mod interim;
 mod outgoing;
@@ -10,9 +11,10 @@ mod recycled;
 mod request;
 mod request_id;
 mod response;
+mod secured;
 
 pub use body::{Body, BodyStream, Upgraded};
-pub use client::Client;
+pub use client::{Client, Protocol, network};
 pub use failure::{Blame, Failure};
 pub use interim::Interim;
 pub use outgoing::{Outgoing, OutgoingError};
@@ -20,3 +22,4 @@ pub use recycled::{Recycle, Recycled};
 pub use request::{Request, Upgrade};
 pub use request_id::RequestId;
 pub use response::Response;
+pub use secured::{PolicyMark, Secured};

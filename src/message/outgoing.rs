@@ -101,7 +101,12 @@ impl Outgoing {
                 continue;
             }
             if self.sent == self.out.len() && data.is_empty() && self.tail.is_empty() {
-                return if self.starved { Poll::Pending } else { Poll::Ready(Ok(())) };
+                let flushed = socket.poll_flush(cx).map_err(OutgoingError::Socket);
+                return if self.starved && !matches!(flushed, Poll::Ready(Err(_))) {
+                    Poll::Pending
+                } else {
+                    flushed
+                };
             }
             let count = ready!(self.poll_write(socket, data, cx)).map_err(OutgoingError::Socket)?;
             if count == 0 {
@@ -126,7 +131,7 @@ impl Outgoing {
             self.sent += count;
             self.written += count as u64;
         }
-        Poll::Ready(Ok(()))
+        socket.poll_flush(cx).map_err(OutgoingError::Socket)
     }
 
     /// Opens a chunk for the data at hand when none is open; gives the part of the data that is in it.

@@ -2,7 +2,7 @@
 
 use http1::RequestHead;
 
-use super::{Body, Interim, Recycled, RequestId};
+use super::{Body, Interim, Recycled, RequestId, Secured};
 use crate::wire::Watchdog;
 
 /// One request; `'c` is the connection it came on.
@@ -17,6 +17,8 @@ pub struct Request<'c> {
     pub interim: &'c Interim,
     /// The timer of the task that serves this request.
     pub watchdog: &'c Watchdog,
+    /// Set when it came through TLS.
+    pub secured: Option<&'c Secured>,
 }
 
 impl Request<'_> {

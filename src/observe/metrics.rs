@@ -53,6 +53,11 @@ pub struct Process {
     pub reloads: AtomicU64,
     pub failed_reloads: AtomicU64,
     pub panics: AtomicU64,
+    pub handshakes: AtomicU64,
+    pub handshakes_resumed: AtomicU64,
+    pub handshakes_failed: AtomicU64,
+    /// By `max_handshakes_per_client`.
+    pub handshakes_refused: AtomicU64,
 }
 
 pub static PROCESS: Process = Process {
@@ -63,6 +68,10 @@ pub static PROCESS: Process = Process {
     reloads: AtomicU64::new(0),
     failed_reloads: AtomicU64::new(0),
     panics: AtomicU64::new(0),
+    handshakes: AtomicU64::new(0),
+    handshakes_resumed: AtomicU64::new(0),
+    handshakes_failed: AtomicU64::new(0),
+    handshakes_refused: AtomicU64::new(0),
 };
 
 /// The number of a route's name; 0 is kept for requests without a route.
@@ -289,6 +298,17 @@ fn process(page: &mut String, facts: &PageFacts) {
         ("reloads_total", "Configurations loaded", process.reloads.load(Relaxed)),
         ("failed_reloads_total", "Configurations refused", process.failed_reloads.load(Relaxed)),
         ("panics_total", "Connections ended by a bug", process.panics.load(Relaxed)),
+        ("tls_handshakes_total", "TLS handshakes with clients", process.handshakes.load(Relaxed)),
+        (
+            "tls_handshakes_resumed_total",
+            "TLS handshakes that went on with an earlier session",
+            process.handshakes_resumed.load(Relaxed),
+        ),
+        (
+            "tls_handshakes_failed_total",
+            "TLS handshakes that came to nothing",
+            process.handshakes_failed.load(Relaxed),
+        ),
         ("log_lines_dropped_total", "Access log lines that were not written", facts.dropped_log_lines),
     ];
     for (name, help, value) in counters {
@@ -300,6 +320,8 @@ fn process(page: &mut String, facts: &PageFacts) {
     line(page, name, &[("limit", "max_connections")], process.refused.load(Relaxed));
     let per_client = process.refused_per_client.load(Relaxed);
     line(page, name, &[("limit", "max_connections_per_client")], per_client);
+    let handshakes = process.handshakes_refused.load(Relaxed);
+    line(page, name, &[("limit", "max_handshakes_per_client")], handshakes);
 }
 
 fn failures(page: &mut String) {

@@ -87,11 +87,24 @@ impl<'s> Direction<'s> {
             match self.state {
                 State::Ended | State::Broken => return,
                 State::Ending => {
+                    match self.to.poll_flush(cx) {
+                        Poll::Pending => return,
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(_)) => {
+                            self.state = State::Broken;
+                            return;
+                        }
+                    }
                     self.state = if self.to.shutdown().is_ok() { State::Ended } else { State::Broken };
                     return;
                 }
                 State::Open => match self.from.poll_fill(cx, &mut self.buffer) {
-                    Poll::Pending => return,
+                    Poll::Pending => {
+                        if let Poll::Ready(Err(_)) = self.to.poll_flush(cx) {
+                            self.state = State::Broken;
+                        }
+                        return;
+                    }
                     Poll::Ready(Ok(0)) => self.state = State::Ending,
                     Poll::Ready(Ok(_)) => {}
                     Poll::Ready(Err(_)) => self.state = State::Broken,

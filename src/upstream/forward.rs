@@ -19,7 +19,16 @@ pub struct Facts<'r> {
     /// The route wants the `Forwarded` field too.
     pub forwarded: bool,
     pub length: BodyLength,
+    /// The client came through TLS.
+    pub secure: bool,
     pub tie: Tie<'r>,
+}
+
+impl Facts<'_> {
+    /// The scheme that the client used.
+    fn scheme(&self) -> &'static [u8] {
+        if self.secure { b"https" } else { b"http" }
+    }
 }
 
 /// Writes the head.
@@ -88,23 +97,24 @@ fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     out.extend_from_slice(b"\r\nX-Real-IP: ");
     client.write_address(out);
     out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
-    out.extend_from_slice(believed(Name::XForwardedProto).unwrap_or(b"http"));
+    out.extend_from_slice(believed(Name::XForwardedProto).unwrap_or(facts.scheme()));
     out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
     out.extend_from_slice(believed(Name::XForwardedHost).unwrap_or(head.authority()));
     out.extend_from_slice(b"\r\nX-Request-ID: ");
     out.extend_from_slice(facts.id.as_bytes());
     out.extend_from_slice(b"\r\n");
     if facts.forwarded {
-        write_rfc7239(out, head, client);
+        write_rfc7239(out, head, facts);
     }
 }
 
 /// `Forwarded` (RFC 7239); an address with colons is quoted and bracketed.
-fn write_rfc7239(out: &mut Vec<u8>, head: &RequestHead, client: &Client) {
-    let peer = client.peer_text();
+fn write_rfc7239(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
+    let peer = facts.client.peer_text();
     let (before, after): (&[u8], &[u8]) = if peer.contains(&b':') { (b"\"[", b"]\"") } else { (b"", b"") };
     out.extend_from_slice(b"Forwarded: for=");
-    for part in [before, peer, after, b";host=\"", head.authority(), b"\";proto=http\r\n"] {
+    let parts = [before, peer, after, b";host=\"", head.authority(), b"\";proto=", facts.scheme(), b"\r\n"];
+    for part in parts {
         out.extend_from_slice(part);
     }
 }

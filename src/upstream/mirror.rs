@@ -143,8 +143,15 @@ impl Copied {
         let Copied { client, head, id, body, upstream, sending } = self;
         let (interim, watchdog) = (Interim::default(), Watchdog::new());
         let mut payload = body.map_or(Payload::None, |body| Payload::Spool(Box::new(body)));
-        let request =
-            Request { head, body: Body::Empty, id, upgrade: None, interim: &interim, watchdog: &watchdog };
+        let request = Request {
+            head,
+            body: Body::Empty,
+            id,
+            upgrade: None,
+            interim: &interim,
+            watchdog: &watchdog,
+            secured: None,
+        };
         let now = Instant::now();
         let mut record = Record::new(now, client);
         let outcome =

@@ -109,6 +109,7 @@ impl Upstream {
             host: sending.host.as_deref(),
             forwarded: sending.forwarded,
             length: payload.length(),
+            secure: request.secured.is_some(),
             tie: self.tie(client, request, record.asked),
         };
         let admission = match &self.breaker {

@@ -2,12 +2,15 @@
 
 mod buffer;
 pub mod clock;
+mod duplex;
 mod incoming;
 mod socket;
+pub mod tls;
 mod watchdog;
 pub mod worker;
 
 pub use buffer::{Buffer, Scratch};
+pub use duplex::Duplex;
 pub use incoming::{Incoming, IncomingError};
 pub use socket::{Departure, Peer, Portable, Socket};
 pub use watchdog::Watchdog;

@@ -17,6 +17,9 @@ pub struct Package {
 pub const FOR_TESTS: &[Package] = &[
     Package { name: "curl", binary: "curl", why: "a client that is not ours" },
     Package { name: "python3", binary: "python3", why: "an origin that is not ours" },
+    Package { name: "openssl", binary: "openssl", why: "TLS and certificates by others" },
+    Package { name: "nghttp2-client", binary: "nghttp", why: "HTTP/2 by others" },
+    Package { name: "nghttp2-server", binary: "nghttpd", why: "HTTP/2 by others" },
 ];
 
 /// What `cargo xtask bench` needs.

@@ -36,12 +36,12 @@ pub struct RequestHead {
     /// Fields with `_` in their names, left out: behind the proxy many origins take `_` for `-`, and so
     /// would take such a field for one that the proxy vouches for.
     pub dropped_fields: u32,
-    method_name: Span,
-    target: Span,
+    pub(crate) method_name: Span,
+    pub(crate) target: Span,
     path: Span,
     query: Option<Span>,
     host: Span,
-    authority: Span,
+    pub(crate) authority: Span,
     port: Option<u16>,
 }
 
@@ -100,13 +100,7 @@ impl RequestHead {
 
     /// Where the head ends that `bytes` begin with; `None` when there is more to come.
     fn parse_start(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
-        self.fields.clear();
-        self.dropped_fields = 0;
-        self.form = TargetForm::Origin;
-        self.method_name = Span::default();
-        (self.target, self.path, self.query) = (Span::default(), Span::default(), None);
-        (self.host, self.authority, self.port) = (Span::default(), Span::default(), None);
-
+        self.reset();
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut parsed = httparse::Request::new(&mut []);
         let bytes = match parsed.parse_with_uninit_headers(bytes, &mut slots) {
@@ -129,7 +123,16 @@ impl RequestHead {
         Ok(Some(bytes.len()))
     }
 
-    fn split_target(&mut self) -> Result<(), HeadError> {
+    pub(crate) fn reset(&mut self) {
+        self.fields.clear();
+        self.dropped_fields = 0;
+        self.form = TargetForm::Origin;
+        self.method_name = Span::default();
+        (self.target, self.path, self.query) = (Span::default(), Span::default(), None);
+        (self.host, self.authority, self.port) = (Span::default(), Span::default(), None);
+    }
+
+    pub(crate) fn split_target(&mut self) -> Result<(), HeadError> {
         let start = self.target.start;
         let parts = target::parse(self.method, self.fields.at(self.target))?;
         let span = |(from, to): (usize, usize)| Span { start: start + from as u32, len: (to - from) as u32 };
@@ -148,18 +151,25 @@ impl RequestHead {
 
     /// Exactly one valid `Host` in HTTP/1.1, at most one in 1.0, and the same as the target's authority.
     fn find_host(&mut self) -> Result<(), HeadError> {
+        let field = self.host_field()?;
+        let in_target = self.authority.len > 0;
+        match field {
+            None if self.version == Version::Http11 => Err(HeadError::MissingHost),
+            None if !in_target => Ok(()),
+            field => self.settle_host(field, in_target),
+        }
+    }
+
+    /// The value of `Host`, of which there is one at most.
+    pub(crate) fn host_field(&self) -> Result<Option<Span>, HeadError> {
         let mut hosts = self.fields.slots_of(Name::Host).iter().filter(|slot| slot.known == Name::Host);
         let field = hosts.next().map(|slot| slot.value);
-        if hosts.next().is_some() {
-            return Err(HeadError::RepeatedHost);
-        }
-        let in_target = self.authority.len > 0;
-        let chosen = match (field, in_target) {
-            (None, _) if self.version == Version::Http11 => return Err(HeadError::MissingHost),
-            (None, false) => return Ok(()),
-            (Some(field), false) => field,
-            (_, true) => self.authority,
-        };
+        if hosts.next().is_some() { Err(HeadError::RepeatedHost) } else { Ok(field) }
+    }
+
+    /// Takes the host from the target's authority, which `field` must agree with, or else from `field`.
+    pub(crate) fn settle_host(&mut self, field: Option<Span>, in_target: bool) -> Result<(), HeadError> {
+        let chosen = field.filter(|_| !in_target).unwrap_or(self.authority);
         let error = if in_target { HeadError::BadTarget } else { HeadError::BadHost };
         let found = authority::parse(self.fields.at(chosen)).ok_or(error)?;
         if let (Some(field), true) = (field, in_target) {

@@ -53,6 +53,7 @@
 //! What each rule means is shown by messages in `corpus/`. Tests, fuzz targets and whoever wants raw bytes
 //! read them through `tests/shared/corpus.rs`, which explains the format.
 
+pub mod assemble;
 pub mod authority;
 pub mod body;
 pub mod chunked;
@@ -67,6 +68,7 @@ pub mod name;
 pub mod scan;
 pub mod target;
 
+pub use assemble::RequestParts;
 pub use body::{BodyReader, Decoded};
 pub use chunked::ChunkedReader;
 pub use connection::ConnectionOptions;

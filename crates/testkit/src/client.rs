@@ -5,13 +5,14 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Address;
 use crate::parse::{Framing, Head, Headers, Input, latin1, malformed};
 use crate::stream::{Stream, is_timeout};
+use crate::tls::{TlsClient, TlsFacts};
 
 /// One connection to a server.
 #[derive(Debug)]
@@ -66,6 +67,29 @@ impl Client {
         Client { input: Input::new(TimedStream { stream, end: None }), deadline: DEADLINE }
     }
 
+    /// Connects and makes the handshake that `tls` says, or panics with the reason.
+    #[track_caller]
+    pub fn connect_tls(address: impl Into<Address>, tls: &TlsClient) -> Client {
+        let address = address.into();
+        Client::try_connect_tls(address.clone(), tls)
+            .unwrap_or_else(|error| panic!("connect to {address} with TLS: {error}"))
+    }
+
+    /// An error of the handshake has kind `InvalidData`; [`crate::tls_alert`] finds the alert in it. With TLS 1.3
+    /// a server that refuses the client's certificate says so only later: the first read tells.
+    pub fn try_connect_tls(address: impl Into<Address>, tls: &TlsClient) -> io::Result<Client> {
+        let stream = Stream::connect(&address.into(), DEADLINE)?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        let stream = Stream::Tls(Box::new(tls.handshake(stream)?));
+        Ok(Client { input: Input::new(TimedStream { stream, end: None }), deadline: DEADLINE })
+    }
+
+    /// What the handshake has agreed on; panics without TLS, because the test asked the wrong client.
+    #[track_caller]
+    pub fn tls(&mut self) -> TlsFacts {
+        self.stream().tls().expect("a client with TLS")
+    }
+
     /// How long one call may wait for the server, all its reads together.
     pub fn set_deadline(&mut self, deadline: Duration) {
         self.deadline = deadline;
@@ -84,7 +108,8 @@ impl Client {
 
     /// Sends `bytes` as they are; an error is an answer too when the server has closed early.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.stream().write_all(bytes.as_ref())
+        self.stream().write_all(bytes.as_ref())?;
+        self.stream().flush()
     }
 
     /// Sends one byte after the other with `pause` between them.
@@ -96,10 +121,9 @@ impl Client {
         Ok(())
     }
 
-    /// Says that nothing more will be sent (FIN) and keeps reading.
+    /// Says that nothing more will be sent (FIN, and close_notify before it in TLS) and keeps reading.
     pub fn finish_sending(&mut self) {
-        // The server may have closed already; the reads that follow will tell.
-        let _ = self.stream().shutdown(Shutdown::Write);
+        self.stream().finish();
     }
 
     /// Sends a request with a Host field and, for a body, its Content-Length, then reads the answer.

@@ -16,6 +16,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use crate::parse::{Framing, Headers, Input, is_token, malformed};
 use crate::script::{Script, Step};
 use crate::stream::Stream;
+use crate::tls::{Handshake, TlsServer};
 use crate::{Address, poll_until};
 
 /// A server that runs until it is dropped or stopped.
@@ -107,9 +108,19 @@ impl Origin {
 
     /// An origin on `address`, which may have port 0 or be a Unix socket.
     pub fn serve(address: impl Into<Address>, behaviour: Behaviour) -> Origin {
-        let listener = listen(&bind(&address.into()));
+        Origin::start(address.into(), None, behaviour)
+    }
+
+    /// An origin on a free port of 127.0.0.1 that speaks TLS as `tls` says. A connection without a good
+    /// handshake comes to no request; [`Origin::handshakes`] tells.
+    pub fn serve_tls(tls: TlsServer, behaviour: Behaviour) -> Origin {
+        Origin::start(loopback(), Some(tls), behaviour)
+    }
+
+    fn start(address: Address, tls: Option<TlsServer>, behaviour: Behaviour) -> Origin {
+        let listener = listen(&bind(&address));
         let address = local_address(&listener);
-        let shared = Arc::new(Shared::new(behaviour));
+        let shared = Arc::new(Shared::new(behaviour, tls));
         let accepting = Some(Accepting::start(listener, &shared));
         Origin { address, shared, accepting, reservation: None }
     }
@@ -131,6 +142,16 @@ impl Origin {
     /// The rules that requests broke, in order: must stay empty behind a correct proxy.
     pub fn violations(&self) -> Vec<String> {
         self.shared.records().violations.clone()
+    }
+
+    /// The handshakes so far, good and bad, in the order in which they ended.
+    pub fn handshakes(&self) -> Vec<Handshake> {
+        self.shared.records().handshakes.clone()
+    }
+
+    /// From now on handshakes are made as `tls` says; open connections stay as they are.
+    pub fn set_tls(&self, tls: TlsServer) {
+        *self.shared.tls.lock().unwrap_or_else(PoisonError::into_inner) = Some(tls);
     }
 
     /// Bytes that are part of no complete request: a request that was cut off, or one on its way.
@@ -242,13 +263,15 @@ impl Write for OriginConnection {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.stream.flush()
     }
 }
 
 /// What the threads of one origin have in common.
 struct Shared {
     behaviour: Behaviour,
+    /// `None`: no TLS at all.
+    tls: Mutex<Option<TlsServer>>,
     records: Mutex<Records>,
     answered: AtomicUsize,
 }
@@ -258,11 +281,12 @@ struct Records {
     connections: Vec<Vec<u8>>,
     requests: Vec<RecordedRequest>,
     violations: Vec<String>,
+    handshakes: Vec<Handshake>,
 }
 
 impl Shared {
-    fn new(behaviour: Behaviour) -> Shared {
-        Shared { behaviour, records: Mutex::default(), answered: AtomicUsize::new(0) }
+    fn new(behaviour: Behaviour, tls: Option<TlsServer>) -> Shared {
+        Shared { behaviour, tls: Mutex::new(tls), records: Mutex::default(), answered: AtomicUsize::new(0) }
     }
 
     /// Makes room for the bytes of a new connection and returns its number.
@@ -355,9 +379,22 @@ fn accept_all(listener: &Socket, shared: &Arc<Shared>, period: &Arc<Period>) {
             }
             streams.insert(index, stream.try_clone().expect("clone a stream"));
         }
-        let connection = OriginConnection { stream, index, shared: shared.clone(), period: period.clone() };
-        thread::spawn(move || serve(connection));
+        let (shared, period) = (shared.clone(), period.clone());
+        thread::spawn(move || match secured(stream, index, &shared) {
+            Some(stream) => serve(OriginConnection { stream, index, shared, period }),
+            None => drop(period.streams().remove(&index)),
+        });
     }
+}
+
+/// The stream after its handshake, where there is to be one; `None` when that failed, which is noted.
+fn secured(stream: Stream, connection: usize, shared: &Shared) -> Option<Stream> {
+    let tls = shared.tls.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some(tls) = tls else { return Some(stream) };
+    let result = tls.accept(stream);
+    let outcome = result.as_ref().map(|stream| stream.facts()).map_err(ToString::to_string);
+    shared.records().handshakes.push(Handshake { connection, outcome });
+    result.ok().map(|stream| Stream::Tls(Box::new(stream)))
 }
 
 fn serve(connection: OriginConnection) {
@@ -398,7 +435,7 @@ fn play(script: Script, connection: &mut OriginConnection) -> bool {
         match step {
             // The proxy may hang up in the middle of an answer; that is for the test to judge.
             Step::Send(bytes) => {
-                if connection.write_all(&bytes).is_err() {
+                if connection.write_all(&bytes).and_then(|()| connection.flush()).is_err() {
                     return false;
                 }
             }

@@ -12,6 +12,10 @@ use std::ops::Deref;
 pub struct Headers(Vec<(String, String)>);
 
 impl Headers {
+    pub(crate) fn from_fields(fields: Vec<(String, String)>) -> Headers {
+        Headers(fields)
+    }
+
     /// The first value of `name`, whatever its case.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.all(name).into_iter().next()

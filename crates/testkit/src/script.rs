@@ -89,55 +89,79 @@ pub fn pattern(length: usize) -> Vec<u8> {
 }
 
 fn echo(request: &RecordedRequest) -> Script {
-    let path = request.target.split('?').next().unwrap_or_default();
-    let mut segments = path.rsplit('/');
-    let last = segments.next().unwrap_or_default();
-    let before = segments.next().unwrap_or_default();
+    let answer = EchoAnswer::to(request);
     let wants_close = request.wants_close();
-
-    let mut script = Script::new();
-    let mut status = 200;
-    let mut content_type = "text/plain";
-    let mut chunked = false;
-    let body = match (before, last) {
-        ("bytes", length) => pattern(number(length)),
-        ("chunked", length) => {
-            chunked = true;
-            pattern(number(length))
-        }
-        ("status", code) => {
-            status = number(code) as u16;
-            format!("{code}\n").into_bytes()
-        }
-        ("slow", time) => {
-            script = script.pause(Duration::from_millis(number(time) as u64));
-            b"slow\n".to_vec()
-        }
-        (_, "echo") => {
-            content_type = request.headers.get("Content-Type").unwrap_or("application/octet-stream");
-            request.body.clone()
-        }
-        (_, "headers") => request.head().to_vec(),
-        (_, name) => match name.strip_prefix("canary-") {
-            Some(number) => number.as_bytes().to_vec(),
-            None => format!("{} {}\n", request.method, request.target).into_bytes(),
-        },
-    };
-
-    let mut fields = vec![("Content-Type", content_type)];
+    let mut fields = vec![("Content-Type", answer.content_type.as_str())];
     if wants_close {
         fields.push(("Connection", "close"));
     }
-    let mut bytes = match chunked {
-        true => chunked_response_bytes(status, &fields, &body),
-        false => response_bytes(status, &fields, &body),
+    let mut bytes = match answer.streamed {
+        true => chunked_response_bytes(answer.status, &fields, &answer.body),
+        false => response_bytes(answer.status, &fields, &answer.body),
     };
     if request.method == "HEAD" {
         let head_end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("we wrote it") + 4;
         bytes.truncate(head_end);
     }
+    let mut script = Script::new();
+    if !answer.pause.is_zero() {
+        script = script.pause(answer.pause);
+    }
     script = script.send(bytes);
     if wants_close { script.close() } else { script }
+}
+
+/// What the echo service says, whatever the protocol.
+pub(crate) struct EchoAnswer {
+    pub status: u16,
+    pub content_type: String,
+    pub body: Vec<u8>,
+    /// Before the answer.
+    pub pause: Duration,
+    /// Without a length in the head.
+    pub streamed: bool,
+}
+
+impl EchoAnswer {
+    pub fn to(request: &RecordedRequest) -> EchoAnswer {
+        let path = request.target.split('?').next().unwrap_or_default();
+        let mut segments = path.rsplit('/');
+        let last = segments.next().unwrap_or_default();
+        let before = segments.next().unwrap_or_default();
+        let mut answer = EchoAnswer {
+            status: 200,
+            content_type: "text/plain".to_string(),
+            body: Vec::new(),
+            pause: Duration::ZERO,
+            streamed: false,
+        };
+        answer.body = match (before, last) {
+            ("bytes", length) => pattern(number(length)),
+            ("chunked", length) => {
+                answer.streamed = true;
+                pattern(number(length))
+            }
+            ("status", code) => {
+                answer.status = number(code) as u16;
+                format!("{code}\n").into_bytes()
+            }
+            ("slow", time) => {
+                answer.pause = Duration::from_millis(number(time) as u64);
+                b"slow\n".to_vec()
+            }
+            (_, "echo") => {
+                let content_type = request.headers.get("Content-Type");
+                answer.content_type = content_type.unwrap_or("application/octet-stream").to_string();
+                request.body.clone()
+            }
+            (_, "headers") => request.head().to_vec(),
+            (_, name) => match name.strip_prefix("canary-") {
+                Some(number) => number.as_bytes().to_vec(),
+                None => format!("{} {}\n", request.method, request.target).into_bytes(),
+            },
+        };
+        answer
+    }
 }
 
 /// A number in a path of the echo service; a test that misspells it hears so at once.

@@ -1,4 +1,4 @@
-//! A connected socket, TCP or Unix, behind one type.
+//! A connected socket, TCP or Unix, plain or with TLS on it, behind one type.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
@@ -9,12 +9,14 @@ use std::time::Duration;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::Address;
+use crate::tls::{TlsFacts, TlsStream};
 
-/// A connected stream socket. The socket options that tests play with are the same for both kinds.
+/// A connected stream socket. The socket options that tests play with are the same for all kinds.
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream>),
 }
 
 impl Stream {
@@ -39,11 +41,31 @@ impl Stream {
         Ok(Stream::Tcp(socket.into()))
     }
 
-    /// A second handle to the same socket.
+    /// A second handle to the same socket. That of a TLS stream leads to the socket beneath, for its options and
+    /// for shutdown.
     pub fn try_clone(&self) -> io::Result<Stream> {
         match self {
             Stream::Tcp(stream) => stream.try_clone().map(Stream::Tcp),
             Stream::Unix(stream) => stream.try_clone().map(Stream::Unix),
+            Stream::Tls(stream) => stream.beneath().try_clone(),
+        }
+    }
+
+    /// What the handshake has agreed on; `None` without TLS.
+    pub fn tls(&self) -> Option<TlsFacts> {
+        match self {
+            Stream::Tls(stream) => Some(stream.facts()),
+            Stream::Tcp(_) | Stream::Unix(_) => None,
+        }
+    }
+
+    /// Says that nothing more will be sent, as the protocol wants it: FIN, and close_notify before it in TLS.
+    /// [`Stream::shutdown`] leaves that out.
+    pub fn finish(&mut self) {
+        match self {
+            Stream::Tls(stream) => stream.finish(),
+            // The peer may have closed already; the reads that follow will tell.
+            Stream::Tcp(_) | Stream::Unix(_) => drop(self.shutdown(Shutdown::Write)),
         }
     }
 
@@ -67,6 +89,7 @@ impl AsFd for Stream {
         match self {
             Stream::Tcp(stream) => stream.as_fd(),
             Stream::Unix(stream) => stream.as_fd(),
+            Stream::Tls(stream) => stream.as_fd(),
         }
     }
 }
@@ -76,6 +99,7 @@ impl Read for Stream {
         match self {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
+            Stream::Tls(stream) => stream.read(buffer),
         }
     }
 }
@@ -85,11 +109,15 @@ impl Write for Stream {
         match self {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
+            Stream::Tls(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Stream::Tls(stream) => stream.flush(),
+            Stream::Tcp(_) | Stream::Unix(_) => Ok(()),
+        }
     }
 }
 

@@ -1,0 +1,103 @@
+//! How clients come in by one listener: what is agreed on before the first request.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ::http1::{RequestHead, Scheme};
+
+use crate::certificates::{Handshakes, HostPolicies};
+use crate::message::{Client, Failure, Secured};
+use crate::observe::notice;
+
+/// One listener's ways in.
+#[derive(Debug, Clone, Default)]
+pub struct Entrance {
+    /// Set when it speaks TLS.
+    pub handshakes: Option<Arc<Handshakes>>,
+    /// From the first byte to the end of the handshake.
+    pub handshake_timeout: Duration,
+    /// Handshakes of one client at the same time; 0 is no limit.
+    pub max_handshakes_per_client: u32,
+    pub shaking: Arc<Shaking>,
+    /// Without TLS: HTTP/2 by prior knowledge.
+    pub http2: bool,
+    /// Plain requests are sent to this port with TLS.
+    pub redirect_to: Option<u16>,
+    /// What hosts ask of a handshake beyond what the listener does.
+    pub host_policies: Arc<HostPolicies>,
+}
+
+impl Entrance {
+    /// Whether a request may be asked on a connection whose handshake was `secured`: the scheme it names must be
+    /// that of the connection, and the host's TLS policy the one that the handshake was made under. Otherwise a
+    /// client would come by the name of one host to what another protects.
+    pub(super) fn admit(&self, head: &RequestHead, secured: Option<&Secured>) -> Result<(), Failure> {
+        let scheme = if secured.is_some() { Scheme::Https } else { Scheme::Http };
+        if head.target_scheme().is_some_and(|named| named != scheme) {
+            return Err(Failure::WrongScheme);
+        }
+        if self.host_policies.is_empty() {
+            return Ok(());
+        }
+        let under = secured.and_then(|secured| secured.policy);
+        if self.host_policies.mark_of(head.host()) == under { Ok(()) } else { Err(Failure::Misdirected) }
+    }
+}
+
+/// Handshakes that are under way, by client.
+#[derive(Debug, Default)]
+pub struct Shaking(Mutex<HashMap<IpAddr, u32>>);
+
+/// The place of one of them.
+#[derive(Debug)]
+pub(super) struct Place<'s> {
+    shaking: &'s Shaking,
+    client: IpAddr,
+}
+
+impl Shaking {
+    /// `None` when the client has `max` handshakes under way; a `max` of 0 is none.
+    pub(super) fn enter(shaking: &Shaking, client: IpAddr, max: u32) -> Option<Option<Place<'_>>> {
+        if max == 0 {
+            return Some(None);
+        }
+        let client = crate::message::network(client);
+        let mut counts = shaking.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(client).or_default();
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(Some(Place { shaking, client }))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.shaking.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.client);
+            }
+        }
+    }
+}
+
+/// Between two complaints of a worker, so that a flood of failures is none in the log.
+const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
+
+/// Says why a handshake failed, once in a while.
+pub(super) fn complain(client: &Client, why: &str) {
+    thread_local! {
+        static NEXT: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let now = Instant::now();
+    if NEXT.get().is_none_or(|next| now >= next) {
+        NEXT.set(Some(now + BETWEEN_COMPLAINTS));
+        notice(&format!("TLS handshake with {} failed: {why}", client.peer));
+    }
+}

@@ -1,0 +1,15 @@
+//! What TLS says about a client.
+
+use crate::wire::tls::Agreed;
+
+/// The TLS side of a client's connection.
+#[derive(Debug)]
+pub struct Secured {
+    pub agreed: Agreed,
+    /// The policy of the host that the handshake was made for; `None` for the listener's own.
+    pub policy: Option<PolicyMark>,
+}
+
+/// Tells one TLS policy of a host from another, and from what it was before a reload: made of its contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PolicyMark(pub [u8; 32]);
