@@ -27,7 +27,8 @@ impl ClientCertificateMatch {
     }
 }
 
-/// Text in which `*` stands for any characters but `,`, which parts a distinguished name.
+/// Text in which `*` stands for any characters but `,`, which parts a distinguished name. A lone `*` is
+/// anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob(String);
 
@@ -38,6 +39,9 @@ impl Glob {
 
     fn fits(&self, text: &str) -> bool {
         let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
+        if pattern == b"*" {
+            return true;
+        }
         let (mut p, mut t) = (0, 0);
         // Only the last `*` is tried again: no more than (pattern x text) steps.
         let mut star = None;
@@ -78,7 +82,8 @@ mod tests {
             ("CN=*,O=Example", "CN=bob,OU=x,O=Example", false),
             ("CN=*,*,O=Example", "CN=bob,OU=x,O=Example", true),
             ("*", "a.test", true),
-            ("*", "CN=a,O=b", false),
+            ("*", "CN=a,O=b", true),
+            ("**", "CN=a,O=b", false),
             ("*.a.test", "x.y.a.test", true),
             ("spiffe://prod/*/web", "spiffe://prod/eu/west/web", true),
             ("spiffe://prod/*", "spiffe://production/x", false),

@@ -130,8 +130,8 @@ impl Pem {
             return Flaw::new(self.culprit, message).maybe(self.meant(&heading));
         }
         let flaw = Flaw::new(self.culprit, format!("there is no {what} in `{path}`: it is not PEM"));
-        // A SEQUENCE with a length of two bytes is how all of these begin in DER.
-        if !self.bytes.starts_with(&[0x30, 0x82]) {
+        // A SEQUENCE of some length is how all of these begin in DER, and no text does.
+        if self.bytes.first() != Some(&0x30) || std::str::from_utf8(&self.bytes).is_ok() {
             return flaw.hint("a PEM file has a line `-----BEGIN ...-----`");
         }
         let tool = match self.culprit {
@@ -160,6 +160,7 @@ impl Pem {
         let meant = match heading {
             _ if heading.contains("PRIVATE KEY") => Culprit::Key.key(),
             "-----BEGIN X509 CRL-----" => Culprit::ClientCrl.key(),
+            "-----BEGIN CERTIFICATE-----" if self.culprit == Culprit::ClientCrl => Culprit::ClientCa.key(),
             "-----BEGIN CERTIFICATE-----" => Culprit::Certificate.key(),
             "-----BEGIN CERTIFICATE REQUEST-----" => {
                 return Some("that is the request; the authority's answer to it is needed".to_owned());

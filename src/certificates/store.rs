@@ -183,6 +183,11 @@ impl Store {
         news.iter().for_each(|news| notice(news));
     }
 
+    #[cfg(test)]
+    pub(super) fn expiries(&self, clock: Seconds) -> Vec<String> {
+        self.lock().expiries(clock)
+    }
+
     fn fill_shelf(&self, inner: &Inner) {
         let shelf = Shelf::new(inner.pairs.iter().map(|pair| pair.kept.value.clone()).collect());
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shelf);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::certificates::{file, report};
 use super::diagnostic::{Diagnostic, Place, Problems};
 use super::fields::{Fields, Text, Zero};
+use super::tree::Value;
 use super::values::{Parsed, shown, wrong};
 use crate::certificates::{
     ClientAuthOptions, ClientCertificateMatch, ClientDemand, Glob, HostTlsOptions, Material, TlsOptions,
@@ -125,7 +126,7 @@ pub fn lower_certificate_match(fields: &Fields<'_>) -> Option<ClientCertificateM
             .filter_map(|text| table.parsed(text, fingerprint))
             .collect(),
     };
-    if matches!(&entry.node.value, super::tree::Value::Table(table) if table.entries.is_empty()) {
+    if matches!(&entry.node.value, Value::Table(table) if table.entries.is_empty()) {
         let message = "`client_certificate` asks for nothing";
         let hint = "for any certificate write `client_certificate = { subject = \"*\" }`";
         fields.problems.add(Diagnostic::error(&entry.node.place, message).hint(hint));
@@ -139,7 +140,9 @@ fn texts<'a>(table: &Fields<'a>, name: &str) -> Vec<Text<'a>> {
         Some(text) => vec![text],
         None => {
             let texts = table.texts(name);
-            if let Some(entry) = table.entry(name).filter(|_| texts.is_empty()) {
+            if let Some(entry) = table.entry(name)
+                && matches!(&entry.node.value, Value::Array(items) if items.is_empty())
+            {
                 let message = format!("`{name}` is empty");
                 table.problems.add(Diagnostic::error(&entry.node.place, message));
             }

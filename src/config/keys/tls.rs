@@ -141,7 +141,7 @@ pub const CLIENT_CERTIFICATE: Key = Key {
     kind: Kind::Table(CLIENT_CERTIFICATE_KEYS),
     absent: Absent::Off,
     doc: "What the client's certificate must say; all of these, and of a list one. `*` stands for any characters \
-          but a comma. A client without a certificate does not take the route.",
+          but a comma, alone for all. A client without a certificate does not take the route.",
 };
 
 const ONE_OR_MORE: Kind = Kind::Either(&[Kind::Text("text"), Kind::ListOf(&Kind::Text("text"))]);
