@@ -92,12 +92,21 @@ const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
 
 /// Says why a handshake failed, once in a while.
 pub(super) fn complain(client: &Client, why: &str) {
+    once_in_a_while(|| format!("TLS handshake with {} failed: {why}", client.peer));
+}
+
+/// Says that a connection was closed for what it did.
+pub(super) fn complain_of(client: &Client, what: &str) {
+    once_in_a_while(|| format!("connection of {} closed: {what}", client.peer));
+}
+
+fn once_in_a_while(text: impl FnOnce() -> String) {
     thread_local! {
         static NEXT: Cell<Option<Instant>> = const { Cell::new(None) };
     }
     let now = Instant::now();
     if NEXT.get().is_none_or(|next| now >= next) {
         NEXT.set(Some(now + BETWEEN_COMPLAINTS));
-        notice(&format!("TLS handshake with {} failed: {why}", client.peer));
+        notice(&text());
     }
 }

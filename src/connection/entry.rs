@@ -65,6 +65,16 @@ impl Connection {
         self.waiting().is_some() && !self.socket.has_arrived()
     }
 
+    /// It has a request from now on.
+    pub(super) fn at_work(&self) {
+        self.rest.set(self.rest.get().served());
+    }
+
+    /// It has none from now on.
+    pub(super) fn waits(&self, since: Instant, patience: Duration) {
+        self.rest.set(self.rest.get().waits(since, patience));
+    }
+
     pub(super) fn secured(&self) -> Option<&Secured> {
         self.secured.get().map(Box::as_ref)
     }

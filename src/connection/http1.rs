@@ -208,7 +208,7 @@ impl Connection {
         let interim = Interim::default();
         let mut unsent = Scratch::default();
         let mut body = (wishes.length != BodyLength::NONE).then(|| {
-            let (received, pace) = (std::mem::take(buffer), pace(&current.limits));
+            let (received, pace) = (std::mem::take(buffer), Pace::of(&current.limits));
             RequestBody::new(&self.socket, &self.watchdog, received, wishes.length, pace, &state)
         });
         let asked = Asked::of(&head);
@@ -292,7 +292,7 @@ impl Connection {
     }
 
     async fn write(&self, answer: &mut Answer<'_>, limits: &ClientLimits) -> Result<(), Failure> {
-        answer.write(&self.socket, &self.watchdog, &mut pace(limits)).await
+        answer.write(&self.socket, &self.watchdog, &mut Pace::of(limits)).await
     }
 
     /// While an answer is awaited: sends what interim answers left in `unsent`; true when the client is gone.
@@ -422,10 +422,6 @@ impl Connection {
             .await;
         Next::Close
     }
-}
-
-fn pace(limits: &ClientLimits) -> Pace {
-    Pace::new(limits.min_rate, limits.rate_grace, limits.send_timeout)
 }
 
 /// No method begins like this: a TLS hello, an empty line, a binary protocol. Said at once, not after the

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::{ClientLimits, Entrance};
 use crate::proxy::Proxy;
 
@@ -15,6 +17,7 @@ pub struct Serving {
     current: RefCell<Rc<Current>>,
     /// Connections end after the request that they are at.
     draining: Cell<bool>,
+    drained: Notify,
 }
 
 /// The configuration of now.
@@ -27,7 +30,7 @@ pub struct Current {
 
 impl Serving {
     pub fn new(current: Rc<Current>) -> Serving {
-        Serving { current: RefCell::new(current), draining: Cell::new(false) }
+        Serving { current: RefCell::new(current), draining: Cell::new(false), drained: Notify::new() }
     }
 
     /// Each request asks anew.
@@ -51,6 +54,14 @@ impl Serving {
 
     pub fn drain(&self) {
         self.draining.set(true);
+        self.drained.notify_waiters();
+    }
+
+    /// Over when connections are to end.
+    pub(super) async fn drained(&self) {
+        if !self.draining.get() {
+            self.drained.notified().await;
+        }
     }
 
     pub(super) fn is_draining(&self) -> bool {

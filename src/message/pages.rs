@@ -33,7 +33,7 @@ pub fn status(failure: Failure) -> u16 {
         BadHead(HeadError::UnknownCoding) => 501,
         BadHead(HeadError::BadVersion) => 505,
         BadHead(HeadError::BadExpectation) => 417,
-        BadHead(_) | BadBody(_) | BadPath(_) | PlainHttp => 400,
+        BadHead(_) | BadBody(_) | BodyMismatch | BadPath(_) | PlainHttp => 400,
         MethodRefused => 405,
         WrongScheme | Misdirected => 421,
         HeadTimeout | BodyTimeout => 408,
