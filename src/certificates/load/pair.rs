@@ -9,10 +9,10 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::client::distinguished;
-use super::digest::{Digest, digest};
 use super::files::{Culprit, Flaw, Pem, read};
-use super::{CertificateOptions, Seconds, names, provider};
+use crate::certificates::client::distinguished;
+use crate::certificates::digest::{Digest, digest};
+use crate::certificates::{CertificateOptions, Seconds, names, provider};
 
 /// Ready to be shown.
 pub struct Pair {
@@ -24,11 +24,11 @@ pub struct Pair {
     pub issuer: String,
     pub not_before: Seconds,
     pub not_after: Seconds,
-    pub(super) certified: Arc<CertifiedKey>,
+    pub(in crate::certificates) certified: Arc<CertifiedKey>,
     /// Of the certificate alone: by it an operator was warned.
-    pub(super) leaf: Digest,
+    pub(in crate::certificates) leaf: Digest,
     /// Of all that is shown.
-    pub(super) content: Digest,
+    pub(in crate::certificates) content: Digest,
 }
 
 /// Without the key.
@@ -79,7 +79,7 @@ impl Pair {
         (self.not_before..=self.not_after).contains(&now)
     }
 
-    pub(super) fn is_rsa(&self) -> bool {
+    pub(in crate::certificates) fn is_rsa(&self) -> bool {
         self.certified.key.algorithm() == SignatureAlgorithm::RSA
     }
 }
