@@ -68,7 +68,7 @@ fn hsts(fields: &Fields<'_>) -> Option<String> {
         return Some(format!("max-age={}", max_age.as_secs()));
     };
     if table.key("max_age").is_none() {
-        table.missing(&["max_age"], "`max_age`", "add `max_age = \"365d\"`");
+        table.missing(&["max_age"], "`max_age`", "add `max_age = \"8760h\"`");
     }
     let mut value = format!("max-age={}", table.duration("max_age", Zero::Allowed)?.as_secs());
     for (key, directive) in [("include_subdomains", "; includeSubDomains"), ("preload", "; preload")] {

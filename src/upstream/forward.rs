@@ -127,9 +127,9 @@ fn write_framing(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     }
     let trailers = accepts_trailers(head);
     match (facts.upgrade, trailers) {
-        (Some(Upgrade::WebSocket), _) => {
+        (Some(upgrade), _) => {
             out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
-            if head.fields.all_named(websocket::KEY).next().is_none() {
+            if upgrade == Upgrade::BareWebSocket {
                 out.extend_from_slice(b"Sec-WebSocket-Key: ");
                 out.extend_from_slice(websocket::key_for(facts.id).as_bytes());
                 out.extend_from_slice(b"\r\n");

@@ -291,7 +291,7 @@ impl<'c> Exchange<'c> {
         request: &Request<'_>,
     ) -> Result<(Recycled<ResponseHead>, ResponseLength), Failure> {
         if head.status == 101 {
-            let asked = request.upgrade.map(|Upgrade::WebSocket| &b"websocket"[..]);
+            let asked = request.upgrade.map(|_| &b"websocket"[..]);
             let mut named = head.fields.all(Name::Upgrade);
             let agrees =
                 named.next().is_some_and(|name| asked.is_some_and(|asked| name.eq_ignore_ascii_case(asked)));
@@ -299,7 +299,7 @@ impl<'c> Exchange<'c> {
                 return Err(Failure::BadUpgrade);
             }
             // To a key of the client's the client itself looks at the answer; one of ours is for us to check.
-            if request.head.fields.all_named(websocket::KEY).next().is_none() {
+            if request.upgrade == Some(Upgrade::BareWebSocket) {
                 let wanted = websocket::accept_for(websocket::key_for(&request.id).as_bytes());
                 if head.fields.all_named(websocket::ACCEPT).next() != Some(wanted.as_bytes()) {
                     return Err(Failure::BadUpgrade);

@@ -80,7 +80,7 @@ pub const TLS: &[Key] = &[
         kind: Kind::Either(&[Kind::Duration, Kind::Table(HSTS)]),
         absent: Absent::Off,
         doc: "Browsers shall come with TLS only, for so long after each answer: `Strict-Transport-Security` in \
-              every answer that has none. `\"365d\"` is usual; begin with a short time, since it cannot be taken \
+              every answer that has none. `\"8760h\"` is usual; begin with a short time, since it cannot be taken \
               back.",
     },
 ];

@@ -263,7 +263,7 @@ fn read_head(parts: &http::request::Parts, head: &mut RequestHead, ends: bool) -
 fn asked_for(parts: &http::request::Parts) -> Result<Option<Upgrade>, HeadError> {
     match parts.extensions.get::<Protocol>() {
         None => Ok(None),
-        Some(protocol) if protocol.as_str() == "websocket" => Ok(Some(Upgrade::WebSocket)),
+        Some(protocol) if protocol.as_str() == "websocket" => Ok(Some(Upgrade::BareWebSocket)),
         Some(_) => Err(HeadError::BadSyntax),
     }
 }
