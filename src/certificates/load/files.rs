@@ -110,6 +110,11 @@ impl Pem {
         if sections.is_empty() { Err(self.none(what)) } else { Ok(sections) }
     }
 
+    /// The first of them.
+    pub(super) fn first<T: PemObject>(&self, what: &str) -> Result<T, Flaw> {
+        self.all(what)?.into_iter().next().ok_or_else(|| self.none(what))
+    }
+
     fn broken(&self, error: &pem::Error) -> Flaw {
         let path = self.path.display();
         // The library's own texts quote the file.

@@ -166,8 +166,23 @@ impl Store {
 
     /// One look at all files. Blocks while it reads; no lock is held meanwhile.
     pub(in crate::certificates) fn look(&self, now: Instant, clock: Seconds) {
-        let watched = Watched::of(&self.lock());
+        let watched = self.watched();
         let found = watched.look();
+        self.note(&watched, found, now, clock);
+    }
+
+    pub(in crate::certificates) fn watched(&self) -> Watched {
+        Watched::of(&self.lock())
+    }
+
+    /// Uses what was found, unless there is another configuration since.
+    pub(in crate::certificates) fn note(
+        &self,
+        watched: &Watched,
+        found: Found,
+        now: Instant,
+        clock: Seconds,
+    ) {
         let (news, changed) = {
             let mut inner = self.lock();
             if inner.generation != watched.generation {
@@ -205,7 +220,7 @@ impl Store {
 }
 
 /// What is looked at, apart from the lock.
-struct Watched {
+pub(in crate::certificates) struct Watched {
     generation: u64,
     pairs: Vec<(CertificateOptions, Stamps)>,
     authorities: Vec<(ClientAuthOptions, Stamps)>,
@@ -213,7 +228,7 @@ struct Watched {
 }
 
 /// What was found, in the same order.
-struct Found {
+pub(in crate::certificates) struct Found {
     pairs: Vec<Option<Look<Pair>>>,
     authorities: Vec<Option<Look<Authority>>>,
     rings: Vec<Option<Look<TicketKeys>>>,
@@ -232,7 +247,7 @@ impl Watched {
         }
     }
 
-    fn look(&self) -> Found {
+    pub(in crate::certificates) fn look(&self) -> Found {
         let pair = |(options, last): &(CertificateOptions, Stamps)| {
             let files = [&options.certificate, &options.key].into_iter().chain(&options.ocsp);
             Look::at(files, last, || Pair::load(options))
