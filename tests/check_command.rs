@@ -51,7 +51,7 @@ fn json_is_one_object_per_line() {
     assert_eq!(lines[0]["message"], "unknown key `http3`");
     assert_eq!(lines[0]["line"], 3);
     assert_eq!(lines[0]["column"], 1);
-    assert_eq!(lines[0]["end_column"], 4);
+    assert_eq!(lines[0]["end_column"], 6);
     assert_eq!(lines[9]["hint"], "did you mean `backend`?");
     assert_eq!(output.status.code(), Some(1));
 }
