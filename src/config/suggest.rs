@@ -182,6 +182,47 @@ const ALIASES: &[Alias] = &[
         "a listener only listens: hosts, paths and upstreams belong in `[routes.NAME]`",
     ),
     (
+        "",
+        &["tls", "ssl", "certificate", "certs"],
+        "write a section `[certificates.NAME]`, and `tls = true` in `[listeners.NAME]`",
+    ),
+    (
+        "listeners",
+        &["ssl", "ssl_certificate", "certificate", "cert", "crt", "tls_cert", "key", "ssl_certificate_key"],
+        "write `tls = true`; the files belong in `[certificates.NAME]`",
+    ),
+    (
+        "listeners",
+        &["ssl_client_certificate", "ca_file", "ca", "trusted_ca"],
+        "write `client_ca = \"clients.pem\"`",
+    ),
+    ("listeners", &["ssl_verify_client", "verify"], "write `client_auth = \"required\"`"),
+    ("listeners", &["ssl_crl", "crl", "crl_file"], "write `client_crl = \"revoked.pem\"`"),
+    ("listeners", &["h2", "alpn"], "write `http2 = true`"),
+    ("tls", &["ssl_protocols", "protocols", "version", "min_tls_version"], "write `min_version = \"1.3\"`"),
+    (
+        "tls",
+        &["ciphers", "cipher_suites", "curves", "ssl_ciphers"],
+        "they cannot be chosen: all that there are have forward secrecy and authenticated encryption",
+    ),
+    ("tls", &["ssl_session_ticket_key", "session_ticket_key"], "write `ticket_keys = \"tickets\"`"),
+    ("tls", &["certificate", "key", "cert"], "the files belong in `[certificates.NAME]`"),
+    (
+        "certificates",
+        &["cert", "crt", "cert_file", "certfile", "ssl_certificate", "chain", "fullchain", "pem"],
+        "write `certificate = \"fullchain.pem\"`",
+    ),
+    (
+        "certificates",
+        &["private_key", "key_file", "keyfile", "ssl_certificate_key"],
+        "write `key = \"privkey.pem\"`",
+    ),
+    (
+        "certificates",
+        &["names", "hosts", "host", "domains", "server_name"],
+        "leave it out: the names are read from the certificate",
+    ),
+    (
         "upstreams",
         &[
             "server",

@@ -5,28 +5,35 @@ use std::collections::HashMap;
 use super::certificates::{file, report};
 use super::diagnostic::{Diagnostic, Place, Problems};
 use super::fields::{Fields, Text, Zero};
+use super::tree::Value;
 use super::values::{Parsed, shown, wrong};
 use crate::certificates::{
     ClientAuthOptions, ClientCertificateMatch, ClientDemand, Glob, HostTlsOptions, Material, TlsOptions,
     TlsVersion, UnknownSni,
 };
 use crate::listen::ListenerOptions;
+use crate::message::Http2;
 use crate::route::{HostPattern, PathPattern, RouteMatch, RouteOptions};
 
 const CLIENT_KEYS: [&str; 4] = ["client_ca", "client_auth", "client_crl", "client_crl_unknown"];
 
 /// What a listener has of TLS: the options, whether it takes HTTP/2, whether it redirects.
-pub fn lower_listener(fields: &Fields<'_>, material: &mut Material) -> (Option<TlsOptions>, bool, bool) {
-    let http2 = fields.boolean("http2");
+pub fn lower_listener(fields: &Fields<'_>, material: &mut Material) -> (Option<TlsOptions>, Http2, bool) {
+    let http2 = match (fields.boolean("http2"), fields.text("http2")) {
+        (None, Some(_)) => Some(Http2::Only),
+        (Some(true), _) => Some(Http2::Beside),
+        (Some(false), _) => Some(Http2::Off),
+        (None, None) => None,
+    };
     let redirect = fields.boolean("redirect_to_https").unwrap_or(false);
     let Some(mut tls) = tls(fields, material) else {
         for place in CLIENT_KEYS.iter().filter_map(|name| fields.key(name)) {
             let message = format!("`{}` does nothing without `tls`", place.text());
             fields.problems.add(Diagnostic::error(place, message).hint("add `tls = true`"));
         }
-        return (None, http2.unwrap_or(false), redirect);
+        return (None, http2.unwrap_or_default(), redirect);
     };
-    tls.http2 = http2.unwrap_or(true);
+    tls.http2 = http2.unwrap_or(tls.http2);
     if let Some(place) = fields.key("redirect_to_https").filter(|_| redirect) {
         let message = "`redirect_to_https` and `tls`: clients would be sent where they are";
         fields.problems.add(Diagnostic::error(place, message).hint("it is for the listener on port 80"));
@@ -47,6 +54,7 @@ fn tls(fields: &Fields<'_>, material: &mut Material) -> Option<TlsOptions> {
                 table.duration("handshake_timeout", Zero::Refused).unwrap_or(tls.handshake_timeout);
             tls.max_handshakes_per_client =
                 table.integer("max_handshakes_per_client").unwrap_or(tls.max_handshakes_per_client);
+            tls.hsts = hsts(&table);
             tls.ticket_keys = file(&table, "ticket_keys");
             if let Some(Err(flaw)) = tls.ticket_keys.as_ref().map(|path| material.add_ticket_keys(path)) {
                 report(&table, flaw);
@@ -57,6 +65,24 @@ fn tls(fields: &Fields<'_>, material: &mut Material) -> Option<TlsOptions> {
     }
     tls.client_auth = client_auth(fields, material);
     Some(tls)
+}
+
+/// The value of the field: a time alone, or a table.
+fn hsts(fields: &Fields<'_>) -> Option<String> {
+    let Some(table) = fields.table("hsts") else {
+        let max_age = fields.duration("hsts", Zero::Allowed)?;
+        return Some(format!("max-age={}", max_age.as_secs()));
+    };
+    if table.key("max_age").is_none() {
+        table.missing(&["max_age"], "`max_age`", "add `max_age = \"8760h\"`");
+    }
+    let mut value = format!("max-age={}", table.duration("max_age", Zero::Allowed)?.as_secs());
+    for (key, directive) in [("include_subdomains", "; includeSubDomains"), ("preload", "; preload")] {
+        if table.boolean(key) == Some(true) {
+            value.push_str(directive);
+        }
+    }
+    Some(value)
 }
 
 fn version(fields: &Fields<'_>, name: &str) -> Option<TlsVersion> {
@@ -125,7 +151,7 @@ pub fn lower_certificate_match(fields: &Fields<'_>) -> Option<ClientCertificateM
             .filter_map(|text| table.parsed(text, fingerprint))
             .collect(),
     };
-    if matches!(&entry.node.value, super::tree::Value::Table(table) if table.entries.is_empty()) {
+    if matches!(&entry.node.value, Value::Table(table) if table.entries.is_empty()) {
         let message = "`client_certificate` asks for nothing";
         let hint = "for any certificate write `client_certificate = { subject = \"*\" }`";
         fields.problems.add(Diagnostic::error(&entry.node.place, message).hint(hint));
@@ -139,7 +165,9 @@ fn texts<'a>(table: &Fields<'a>, name: &str) -> Vec<Text<'a>> {
         Some(text) => vec![text],
         None => {
             let texts = table.texts(name);
-            if let Some(entry) = table.entry(name).filter(|_| texts.is_empty()) {
+            if let Some(entry) = table.entry(name)
+                && matches!(&entry.node.value, Value::Array(items) if items.is_empty())
+            {
                 let message = format!("`{name}` is empty");
                 table.problems.add(Diagnostic::error(&entry.node.place, message));
             }

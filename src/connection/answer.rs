@@ -130,8 +130,15 @@ impl<'c> Answer<'c> {
 }
 
 fn write_head(out: &mut Vec<u8>, asked: Asked, form: Form, response: &Response<'_>) {
+    encode::status_line(out, &response.head);
+    write_fields(out, response);
+    write_framing(out, asked, form, response);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The end-to-end fields of an answer, and the date: the same for every version.
+pub(super) fn write_fields(out: &mut Vec<u8>, response: &Response<'_>) {
     let head = &response.head;
-    encode::status_line(out, head);
     let nominations = ConnectionOptions::parse(&head.fields).is_ok_and(|options| options.nominations > 0);
     let mut dated = false;
     head.fields.write_lines(out, |field| {
@@ -145,8 +152,6 @@ fn write_head(out: &mut Vec<u8>, asked: Asked, form: Form, response: &Response<'
         out.extend_from_slice(&clock::http_date());
         out.extend_from_slice(b"\r\n");
     }
-    write_framing(out, asked, form, response);
-    out.extend_from_slice(b"\r\n");
 }
 
 fn write_framing(out: &mut Vec<u8>, asked: Asked, form: Form, response: &Response<'_>) {

@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::http1::{RequestHead, Scheme};
+use ::http1::{Name, RequestHead, Scheme};
 
 use crate::certificates::{Handshakes, HostPolicies};
-use crate::message::{Client, Failure, Secured};
+use crate::message::{Client, Failure, Http2, Response, Secured};
 use crate::observe::notice;
+use crate::proxy::Proxy;
 
 /// One listener's ways in.
 #[derive(Debug, Clone, Default)]
@@ -23,9 +24,11 @@ pub struct Entrance {
     pub max_handshakes_per_client: u32,
     pub shaking: Arc<Shaking>,
     /// Without TLS: HTTP/2 by prior knowledge.
-    pub http2: bool,
-    /// Plain requests are sent to this port with TLS.
-    pub redirect_to: Option<u16>,
+    pub http2: Http2,
+    /// Answers here instead of the proxy: sends everybody to `https`.
+    pub redirect: Option<Arc<Proxy>>,
+    /// The line of the field that has browsers come with TLS only (RFC 6797).
+    pub hsts: Option<Arc<str>>,
     /// What hosts ask of a handshake beyond what the listener does.
     pub host_policies: Arc<HostPolicies>,
 }
@@ -44,6 +47,18 @@ impl Entrance {
         }
         let under = secured.and_then(|secured| secured.policy);
         if self.host_policies.mark_of(head.host()) == under { Ok(()) } else { Err(Failure::Misdirected) }
+    }
+}
+
+impl Entrance {
+    /// Adds what the listener says with every answer; what the origin says of it counts more.
+    #[inline]
+    pub(super) fn add_fields(&self, response: &mut Response<'_>) {
+        let Some(value) = &self.hsts else { return };
+        let fields = &mut response.head.fields;
+        if fields.all_named(b"strict-transport-security").next().is_none() {
+            fields.push(Name::Other, b"Strict-Transport-Security", value.as_bytes());
+        }
     }
 }
 
@@ -92,12 +107,21 @@ const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
 
 /// Says why a handshake failed, once in a while.
 pub(super) fn complain(client: &Client, why: &str) {
+    once_in_a_while(|| format!("TLS handshake with {} failed: {why}", client.peer));
+}
+
+/// Says that a connection was closed for what it did.
+pub(super) fn complain_of(client: &Client, what: &str) {
+    once_in_a_while(|| format!("connection of {} closed: {what}", client.peer));
+}
+
+fn once_in_a_while(text: impl FnOnce() -> String) {
     thread_local! {
         static NEXT: Cell<Option<Instant>> = const { Cell::new(None) };
     }
     let now = Instant::now();
     if NEXT.get().is_none_or(|next| now >= next) {
         NEXT.set(Some(now + BETWEEN_COMPLAINTS));
-        notice(&format!("TLS handshake with {} failed: {why}", client.peer));
+        notice(&text());
     }
 }

@@ -17,7 +17,7 @@ use super::http1::Next;
 use super::serving::Serving;
 use super::waiting::{Rest, Waiting};
 use crate::certificates::{Handshakes, Policy};
-use crate::message::{Client, Failure, Protocol, Secured};
+use crate::message::{Client, Failure, Http2, Protocol, Secured};
 use crate::observe::metrics::PROCESS;
 use crate::wire::tls::Session;
 use crate::wire::{Buffer, Socket, Watchdog};
@@ -63,6 +63,16 @@ impl Connection {
     /// True while it waits for a request and none is there, not even one that was not looked at yet.
     pub fn is_idle(&self) -> bool {
         self.waiting().is_some() && !self.socket.has_arrived()
+    }
+
+    /// It has a request from now on.
+    pub(super) fn at_work(&self) {
+        self.rest.set(self.rest.get().served());
+    }
+
+    /// It has none from now on.
+    pub(super) fn waits(&self, since: Instant, patience: Duration) {
+        self.rest.set(self.rest.get().waits(since, patience));
     }
 
     pub(super) fn secured(&self) -> Option<&Secured> {
@@ -153,8 +163,11 @@ impl Connection {
                     Err(Refused::Closed) => None,
                 }
             }
-            None if entrance.http2 => self.hear_preface(received, current.limits.head_timeout).await,
-            None => Some(Protocol::Http1),
+            None => match entrance.http2 {
+                Http2::Off => Some(Protocol::Http1),
+                Http2::Beside => self.hear_preface(received, current.limits.head_timeout).await,
+                Http2::Only => Some(Protocol::Http2),
+            },
         }
     }
 

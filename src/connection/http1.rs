@@ -25,7 +25,7 @@ use crate::message::{
 };
 use crate::observe::{self, Record};
 use crate::proxy::Proxy;
-use crate::tunnel;
+use crate::tunnel::{self, End};
 use crate::wire::{Buffer, Departure, Scratch};
 
 /// Bytes of an unread request body that are read and thrown away to keep a connection, and the time for
@@ -208,7 +208,7 @@ impl Connection {
         let interim = Interim::default();
         let mut unsent = Scratch::default();
         let mut body = (wishes.length != BodyLength::NONE).then(|| {
-            let (received, pace) = (std::mem::take(buffer), pace(&current.limits));
+            let (received, pace) = (std::mem::take(buffer), Pace::of(&current.limits));
             RequestBody::new(&self.socket, &self.watchdog, received, wishes.length, pace, &state)
         });
         let asked = Asked::of(&head);
@@ -242,6 +242,7 @@ impl Connection {
             .await
         };
         self.watchdog.end_ticks();
+        current.entrance.add_fields(&mut response);
         if gone {
             record.failure = Some(Failure::ClientGone);
             record.upstream_time = record.asked.elapsed();
@@ -292,7 +293,7 @@ impl Connection {
     }
 
     async fn write(&self, answer: &mut Answer<'_>, limits: &ClientLimits) -> Result<(), Failure> {
-        answer.write(&self.socket, &self.watchdog, &mut pace(limits)).await
+        answer.write(&self.socket, &self.watchdog, &mut Pace::of(limits)).await
     }
 
     /// While an answer is awaited: sends what interim answers left in `unsent`; true when the client is gone.
@@ -339,7 +340,8 @@ impl Connection {
     ) {
         let Upgraded { socket, buffer, held } = upgraded;
         let idle = limits.tunnel_idle_timeout;
-        let moved = tunnel::join(&self.socket, from_client, &socket, buffer, idle, &self.watchdog).await;
+        let (client, origin) = (End::socket(&self.socket, from_client), End::socket(&socket, buffer));
+        let moved = tunnel::join(client, origin, idle, &self.watchdog).await;
         record.received += moved.from_client;
         record.sent += moved.to_client;
         drop(held);
@@ -422,10 +424,6 @@ impl Connection {
             .await;
         Next::Close
     }
-}
-
-fn pace(limits: &ClientLimits) -> Pace {
-    Pace::new(limits.min_rate, limits.rate_grace, limits.send_timeout)
 }
 
 /// No method begins like this: a TLS hello, an empty line, a binary protocol. Said at once, not after the

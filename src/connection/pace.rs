@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ClientLimits;
 use crate::wire::Watchdog;
 
 /// Bytes against the time spent waiting for them, window by window.
@@ -36,6 +37,11 @@ impl Pace {
             waiting_since: None,
             stalled: Duration::ZERO,
         }
+    }
+
+    /// By what a user set about clients.
+    pub fn of(limits: &ClientLimits) -> Pace {
+        Pace::new(limits.min_rate, limits.rate_grace, limits.send_timeout)
     }
 
     /// Bytes went through; `now` is asked for only after a wait.

@@ -5,7 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::{ClientLimits, Entrance};
+use crate::message::Http2;
 use crate::proxy::Proxy;
 
 /// What the connections of one worker and one listener share.
@@ -15,6 +18,7 @@ pub struct Serving {
     current: RefCell<Rc<Current>>,
     /// Connections end after the request that they are at.
     draining: Cell<bool>,
+    drained: Notify,
 }
 
 /// The configuration of now.
@@ -27,7 +31,7 @@ pub struct Current {
 
 impl Serving {
     pub fn new(current: Rc<Current>) -> Serving {
-        Serving { current: RefCell::new(current), draining: Cell::new(false) }
+        Serving { current: RefCell::new(current), draining: Cell::new(false), drained: Notify::new() }
     }
 
     /// Each request asks anew.
@@ -38,7 +42,7 @@ impl Serving {
     /// Something comes before the first request, or may.
     pub(super) fn has_entrance(&self) -> bool {
         let current = self.current.borrow();
-        current.entrance.handshakes.is_some() || current.entrance.http2
+        current.entrance.handshakes.is_some() || current.entrance.http2 != Http2::Off
     }
 
     pub(super) fn idle_timeout(&self) -> Duration {
@@ -51,6 +55,14 @@ impl Serving {
 
     pub fn drain(&self) {
         self.draining.set(true);
+        self.drained.notify_waiters();
+    }
+
+    /// Over when connections are to end.
+    pub(super) async fn drained(&self) {
+        if !self.draining.get() {
+            self.drained.notified().await;
+        }
     }
 
     pub(super) fn is_draining(&self) -> bool {

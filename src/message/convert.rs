@@ -45,6 +45,17 @@ pub fn append_fields(map: &HeaderMap, fields: &mut Fields) {
     }
 }
 
+/// The same for trailers: without what would change how a message is read (RFC 9110 section 6.5.1).
+pub fn append_trailers(map: &HeaderMap, fields: &mut Fields) {
+    for (name, value) in map {
+        let name = name.as_str().as_bytes();
+        let known = Name::classify(name);
+        if !known.is_forbidden_in_trailers() {
+            fields.push(known, name, value.as_bytes());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,8 @@ pub enum Failure {
     // The client's.
     BadHead(HeadError),
     BadBody(BodyError),
+    /// The body is not as long as its head said.
+    BodyMismatch,
     /// The path has no canonical form; the code says why.
     BadPath(&'static str),
     /// TRACE or CONNECT.
@@ -88,10 +90,9 @@ impl Failure {
     pub fn blame(self) -> Blame {
         use Failure::*;
         match self {
-            BadHead(_) | BadBody(_) | BadPath(_) | MethodRefused | WrongScheme | PlainHttp | Misdirected
-            | HeadTimeout | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone | ClientTooSlow | Loop => {
-                Blame::Client
-            }
+            BadHead(_) | BadBody(_) | BodyMismatch | BadPath(_) | MethodRefused | WrongScheme | PlainHttp
+            | Misdirected | HeadTimeout | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone
+            | ClientTooSlow | Loop => Blame::Client,
             ConnectRefused | ConnectTimeout | ConnectFailed | UpstreamTls(_) | NotResolved | SendTimeout
             | ReadTimeout | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated
             | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams | BadHttp2(_) => {
@@ -125,6 +126,7 @@ impl Failure {
         match self {
             BadHead(error) => error.reason(),
             BadBody(error) => error.reason(),
+            BodyMismatch => "body_mismatch",
             BadPath(reason) => reason,
             MethodRefused => "method_refused",
             WrongScheme => "wrong_scheme",

@@ -53,6 +53,8 @@ pub struct Process {
     pub reloads: AtomicU64,
     pub failed_reloads: AtomicU64,
     pub panics: AtomicU64,
+    /// Connections closed for what they asked for.
+    pub abusive: AtomicU64,
     pub handshakes: AtomicU64,
     pub handshakes_resumed: AtomicU64,
     pub handshakes_failed: AtomicU64,
@@ -68,6 +70,7 @@ pub static PROCESS: Process = Process {
     reloads: AtomicU64::new(0),
     failed_reloads: AtomicU64::new(0),
     panics: AtomicU64::new(0),
+    abusive: AtomicU64::new(0),
     handshakes: AtomicU64::new(0),
     handshakes_resumed: AtomicU64::new(0),
     handshakes_failed: AtomicU64::new(0),
@@ -298,6 +301,11 @@ fn process(page: &mut String, facts: &PageFacts) {
         ("reloads_total", "Configurations loaded", process.reloads.load(Relaxed)),
         ("failed_reloads_total", "Configurations refused", process.failed_reloads.load(Relaxed)),
         ("panics_total", "Connections ended by a bug", process.panics.load(Relaxed)),
+        (
+            "connections_abusive_total",
+            "HTTP/2 connections closed because of floods or resets",
+            process.abusive.load(Relaxed),
+        ),
         ("tls_handshakes_total", "TLS handshakes with clients", process.handshakes.load(Relaxed)),
         (
             "tls_handshakes_resumed_total",

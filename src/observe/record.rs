@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::message::{Client, Failure};
+use crate::message::{Client, Failure, Protocol};
 
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -13,6 +13,7 @@ pub struct Record {
     pub started: Instant,
     /// When the head was complete.
     pub asked: Instant,
+    pub protocol: Protocol,
     /// The client as decisions were made on it.
     pub client: Client,
     /// Index of the route in the configuration that served it.
@@ -37,6 +38,7 @@ impl Record {
         Record {
             started,
             asked: started,
+            protocol: Protocol::Http1,
             client,
             route: None,
             endpoint: None,

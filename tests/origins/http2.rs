@@ -346,3 +346,21 @@ fn connections_end_when_nobody_uses_them_or_may() {
     assert_eq!(crate::stage::reload(&palisade).status, 200);
     poll_until(SOON, "the connection of before is closed", || origin.open_connections() == 0);
 }
+
+/// Nobody joins two streams yet; that says nothing about the server.
+#[test]
+fn a_websocket_is_refused_and_nobody_ejected() {
+    let origin = H2Origin::echo(H2OriginOptions::new());
+    let palisade = proxy(&origin.address(), &format!("{HTTP2}\noutlier = {{ failures = 1 }}"));
+    for _ in 0..2 {
+        let mut client = palisade.client();
+        client.send(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+        );
+        assert_eq!(client.read_response().status, 502);
+    }
+    palisade.wait_access_log(2, |line| line.contains("upstream_bad_upgrade"));
+    expect_good(&palisade, 2);
+    assert_eq!(event(&palisade, "ejection"), 0.0);
+}

@@ -28,12 +28,15 @@ mod address;
 mod canary;
 mod certificates;
 mod client;
+pub mod conformance;
 pub mod dns;
 mod door;
 pub mod http2;
 mod metrics;
 mod namespace;
 mod origin;
+#[cfg(test)]
+mod others;
 mod palisade;
 mod parse;
 mod process;

@@ -75,6 +75,35 @@ pub const TLS: &[Key] = &[
         absent: Absent::Means("100"),
         doc: "Handshakes under way at the same time from one address (from one /64 for IPv6); 0 is no limit.",
     },
+    Key {
+        name: "hsts",
+        kind: Kind::Either(&[Kind::Duration, Kind::Table(HSTS)]),
+        absent: Absent::Off,
+        doc: "Browsers shall come with TLS only, for so long after each answer: `Strict-Transport-Security` in \
+              every answer that has none. `\"8760h\"` is usual; begin with a short time, since it cannot be taken \
+              back.",
+    },
+];
+
+const HSTS: &[Key] = &[
+    Key {
+        name: "max_age",
+        kind: Kind::Duration,
+        absent: Absent::Mistake,
+        doc: "How long a browser keeps to it.",
+    },
+    Key {
+        name: "include_subdomains",
+        kind: Kind::Boolean,
+        absent: Absent::Means("false"),
+        doc: "Every name below the host, too.",
+    },
+    Key {
+        name: "preload",
+        kind: Kind::Boolean,
+        absent: Absent::Means("false"),
+        doc: "The list that comes with browsers may have it.",
+    },
 ];
 
 pub const VERSIONS: &[&str] = &["1.2", "1.3"];
@@ -82,10 +111,10 @@ const UNKNOWN_SNI: &[&str] = &["default", "reject"];
 
 pub const HTTP2: Key = Key {
     name: "http2",
-    kind: Kind::Boolean,
+    kind: Kind::Either(&[Kind::Boolean, Kind::OneOf(&["only"])]),
     absent: Absent::Off,
     doc: "HTTP/2 beside HTTP/1.1. With `tls` it is offered to clients (ALPN) unless this is `false`. Without, \
-          `true` takes clients that begin with it (prior knowledge).",
+          `true` takes clients that begin with it (prior knowledge). `\"only\"` takes nothing else.",
 };
 
 pub const REDIRECT_TO_HTTPS: Key = Key {
@@ -141,7 +170,7 @@ pub const CLIENT_CERTIFICATE: Key = Key {
     kind: Kind::Table(CLIENT_CERTIFICATE_KEYS),
     absent: Absent::Off,
     doc: "What the client's certificate must say; all of these, and of a list one. `*` stands for any characters \
-          but a comma. A client without a certificate does not take the route.",
+          but a comma, alone for all. A client without a certificate does not take the route.",
 };
 
 const ONE_OR_MORE: Kind = Kind::Either(&[Kind::Text("text"), Kind::ListOf(&Kind::Text("text"))]);

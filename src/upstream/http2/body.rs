@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::error::{is_early_end, within_answer};
 use super::session::Place;
 use super::upload::Upload;
-use crate::message::convert::append_fields;
+use crate::message::convert::append_trailers;
 use crate::message::{BodyStream, Failure};
 use crate::upstream::Timeouts;
 use crate::wire::Watchdog;
@@ -74,7 +74,7 @@ impl Answer<'_> {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok(trailers)) => Poll::Ready(Ok(Piece::End(trailers.map(|map| {
                     let mut fields = Fields::new();
-                    append_fields(&map, &mut fields);
+                    append_trailers(&map, &mut fields);
                     fields
                 })))),
                 Poll::Ready(Err(error)) => Poll::Ready(self.end_of(&error)),

@@ -33,6 +33,11 @@ pub async fn exchange<'c>(
     let reused = this.reused;
     let own = payload.turn();
     let secure = place.endpoint().approach.is_secure();
+    if request.upgrade.is_some() {
+        // There is nobody yet who would join two streams.
+        *payload = own;
+        return Err(unanswered(&place, Failure::BadUpgrade, reused, 0, false));
+    }
     let sent = head::request(&request.head, facts, secure).and_then(|head| {
         place.send(head, own.is_none()).map_err(|error| {
             place.session().close();
@@ -92,7 +97,8 @@ fn unanswered(
 ) -> Box<Unanswered> {
     let endpoint = place.endpoint();
     let is_stale = reused && !answered && failure == Failure::ClosedBeforeAnswer;
-    if !is_stale && failure != Failure::StreamRefused {
+    // What was not sent, or not looked at, says nothing about the endpoint.
+    if !is_stale && written > 0 && failure != Failure::StreamRefused {
         endpoint.note_failure(failure);
     }
     Box::new(Unanswered { failure, reused, written, answered, left: Left::Stream(endpoint.clone()) })

@@ -267,8 +267,7 @@ impl H2Client {
                 }
             }
             let (piece, rest) = body.split_at(most);
-            self.windows.connection -= most as i64;
-            *self.windows.streams.entry(stream).or_default() -= most as i64;
+            self.spend(stream, most as i64);
             if self.try_send(&Frame::data(stream, piece, rest.is_empty())).is_err() {
                 return;
             }
@@ -326,6 +325,12 @@ impl H2Client {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => panic!("{error}"),
             Err(_) => None,
         }
+    }
+
+    /// Like [`H2Client::frame`], with errors for the test: `TimedOut` or `WouldBlock` for silence, `InvalidData`
+    /// for what is not HTTP/2, anything else for a connection that broke.
+    pub fn try_frame(&mut self, time: Duration) -> io::Result<Option<Frame>> {
+        self.step(Instant::now() + time)
     }
 
     /// Reads on until a frame of this type arrives; panics when none does.
@@ -389,6 +394,13 @@ impl H2Client {
         let initial = initial.map_or(DEFAULT_WINDOW, i64::from);
         let of_stream = *self.windows.streams.entry(stream).or_insert(initial);
         of_stream.min(self.windows.connection)
+    }
+
+    /// Counts bytes that the test sends on its own against the server's windows.
+    pub fn spend(&mut self, stream: u32, count: i64) {
+        self.window(stream);
+        self.windows.connection -= count;
+        *self.windows.streams.entry(stream).or_default() -= count;
     }
 
     fn is_over(&self, stream: u32) -> bool {

@@ -1,21 +1,11 @@
 //! Client and origin of the kit with each other, and each with nghttp2 and curl.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::*;
+use crate::others::nghttpd;
 use crate::{Authority, Leaf, SOON, TlsClient, TlsServer, pattern, poll_until, temp_dir};
-
-/// A program that is killed when the test is over.
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
@@ -194,21 +184,9 @@ fn our_client_is_served_by_nghttpd() {
     std::fs::write(dir.join("page"), pattern(300_000)).unwrap();
     let authority = Authority::new("Root");
     let files = authority.issue(Leaf::server(&["a.test"])).write_to(&dir, "a");
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for tls in [false, true] {
-        let mut command = Command::new("nghttpd");
-        command.arg("-a").arg("127.0.0.1").arg("-d").arg(&*dir).args([
-            "--echo-upload",
-            "--trailer",
-            "x-last: 1",
-        ]);
-        match tls {
-            true => command.arg(port.port().to_string()).arg(&files.key).arg(&files.certificate),
-            false => command.arg("--no-tls").arg(port.port().to_string()),
-        };
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let server = Program(command.spawn().expect("nghttpd runs"));
-        poll_until(SOON, "nghttpd to listen", || std::net::TcpStream::connect(port).is_ok());
+        let server = nghttpd(&dir, tls.then_some(&files), &["--echo-upload", "--trailer", "x-last: 1"]);
+        let port = server.address;
         let mut client = match tls {
             true => H2Client::connect_tls(port, &TlsClient::trusting(&authority, "a.test")),
             false => H2Client::connect(port),

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::*;
+use crate::others::free_address;
 use crate::{Authority, Behaviour, Certificate, Client, Leaf, Origin, SOON, Script, poll_until, temp_dir};
 
 struct House {
@@ -180,18 +181,13 @@ fn our_client_is_served_by_openssl() {
     let house = House::new();
     let dir = temp_dir();
     let files = house.certificate.write_to(&dir, "a");
-    // openssl cannot be asked for a free port and then tell it; an origin that is stopped keeps one free.
-    let mut place = Origin::echo();
-    place.stop();
-    let port = place.address().tcp().port().to_string();
-    drop(place);
+    let address = free_address();
     let mut server = Command::new("openssl")
-        .args(["s_server", "-accept", &format!("127.0.0.1:{port}"), "-www", "-quiet"])
+        .args(["s_server", "-accept", &address.to_string(), "-www", "-quiet"])
         .args(["-cert", files.certificate.to_str().unwrap(), "-key", files.key.to_str().unwrap()])
         .stdin(Stdio::null())
         .spawn()
         .expect("openssl runs");
-    let address: std::net::SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
     poll_until(SOON, "openssl to listen", || Client::try_connect(address).is_ok());
     let client = house.client().without_sni().resuming();
     // Sessions go with our client to another name, which openssl is not told here.

@@ -1,4 +1,0 @@
-use crate::wire::Buffer;
-impl super::entry::Connection {
-    pub(super) async fn serve_http2(&self, _received: Buffer) {}
-}

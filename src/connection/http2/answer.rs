@@ -1,0 +1,198 @@
+//! Writes an answer to a stream of HTTP/2: the fields as for every version, the body as fast as the client's
+//! windows and its socket take it.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+
+use ::http1::{BodyLength, Method, encode};
+use bytes::Bytes;
+use h2::SendStream;
+use h2::server::SendResponse;
+use tokio::time::Instant;
+
+use crate::connection::answer::write_fields;
+use crate::connection::pace::Pace;
+use crate::message::{Body, BodyStream, Failure, Response, convert};
+use crate::wire::{Scratch, Watchdog};
+
+/// Given to the engine at a time.
+const PIECE: usize = 16 << 10;
+
+/// Whether an answer to such a request has a body at all.
+fn has_body(method: Method, status: u16) -> bool {
+    method != Method::Head && !matches!(status, 100..=199 | 204 | 304)
+}
+
+/// An answer whose head is sent.
+pub struct Answer<'c> {
+    /// `None` when the head was all.
+    stream: Option<SendStream<Bytes>>,
+    body: Body<'c>,
+    /// Bytes of head and body.
+    pub written: u64,
+}
+
+impl<'c> Answer<'c> {
+    /// Sends the head.
+    pub fn begin(
+        respond: &mut SendResponse<Bytes>,
+        method: Method,
+        response: Response<'c>,
+    ) -> Result<Answer<'c>, Failure> {
+        let has_body = has_body(method, response.head.status);
+        let lines = lines(method, &response, has_body);
+        let mut head = http::Response::new(());
+        *head.status_mut() = http::StatusCode::from_u16(response.head.status).unwrap_or_default();
+        *head.headers_mut() = convert::header_map(&lines);
+        let ends = !has_body || response.body.length() == BodyLength::NONE;
+        let stream = respond.send_response(head, ends).map_err(|_| Failure::ClientClosed)?;
+        Ok(Answer { stream: (!ends).then_some(stream), body: response.body, written: lines.len() as u64 })
+    }
+
+    /// Sends the body; a failure says why the client did not get all of it.
+    pub async fn write(&mut self, pace: &mut Pace, watchdog: &Watchdog) -> Result<(), Failure> {
+        let Some(stream) = self.stream.take() else { return Ok(()) };
+        let body = std::mem::take(&mut self.body);
+        let mut writer = Writer { stream, pace, watchdog, left: exact(body.length()), written: 0 };
+        let outcome = match body {
+            Body::Empty | Body::Upgraded(_) => Ok(()),
+            Body::Text(text) => writer.bytes(&text).await,
+            Body::Received(buffer) => writer.bytes(buffer.data()).await,
+            Body::Stream(mut source) => writer.source(source.as_mut()).await,
+        };
+        self.written += writer.written;
+        if outcome.is_err() {
+            // It must not be taken for the whole.
+            writer.stream.send_reset(h2::Reason::INTERNAL_ERROR);
+        }
+        outcome
+    }
+}
+
+/// Sends the head of an answer that opens a tunnel: what HTTP/1 says with a 101 (RFC 8441 section 5).
+pub fn open_tunnel(
+    respond: &mut SendResponse<Bytes>,
+    response: Response<'_>,
+) -> Result<SendStream<Bytes>, h2::Error> {
+    let mut lines = Scratch::take();
+    write_fields(&mut lines, &response);
+    let mut head = http::Response::new(());
+    *head.headers_mut() = convert::header_map(&lines);
+    // It answers a key that the client never had.
+    head.headers_mut().remove(http::header::SEC_WEBSOCKET_ACCEPT);
+    respond.send_response(head, false)
+}
+
+fn exact(length: BodyLength) -> Option<u64> {
+    match length {
+        BodyLength::Exact(length) => Some(length),
+        _ => None,
+    }
+}
+
+/// The fields as lines. The length is told when it is known, also of a body that does not follow.
+fn lines(method: Method, response: &Response<'_>, body: bool) -> Scratch {
+    let mut lines = Scratch::take();
+    write_fields(&mut lines, response);
+    let status = response.head.status;
+    let own = exact(response.body.length());
+    let announced = if body {
+        own
+    } else if method == Method::Head || status == 304 {
+        response.announced.or(own.filter(|length| *length > 0))
+    } else {
+        None
+    };
+    if let Some(length) = announced {
+        encode::framing(&mut lines, BodyLength::Exact(length));
+    }
+    lines
+}
+
+struct Writer<'w> {
+    stream: SendStream<Bytes>,
+    pace: &'w mut Pace,
+    watchdog: &'w Watchdog,
+    /// Bytes of the body that are still to come, when its length is known.
+    left: Option<u64>,
+    written: u64,
+}
+
+impl Writer<'_> {
+    async fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let count = poll_fn(|cx| self.poll_send(rest, cx)).await?;
+            rest = &rest[count..];
+        }
+        Ok(())
+    }
+
+    async fn source(&mut self, source: &mut dyn BodyStream) -> Result<(), Failure> {
+        poll_fn(|cx| self.poll_source(source, cx)).await
+    }
+
+    /// Sends until all is sent, the source has nothing, or the client takes nothing.
+    fn poll_source(
+        &mut self,
+        source: &mut dyn BodyStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        loop {
+            let data = match source.poll_data(cx) {
+                Poll::Ready(data) => data?,
+                Poll::Pending => {
+                    // It is not the client that is waited for; it may still leave.
+                    self.pace.paused(Instant::now);
+                    ready!(self.stream.poll_reset(cx)).map_err(|_| Failure::ClientClosed)?;
+                    return Poll::Ready(Err(Failure::ClientClosed));
+                }
+            };
+            if data.is_empty() {
+                return Poll::Ready(self.end(source));
+            }
+            let count = ready!(self.poll_send(data, cx))?;
+            source.consume(count);
+        }
+    }
+
+    /// Behind the last byte.
+    fn end(&mut self, source: &mut dyn BodyStream) -> Result<(), Failure> {
+        let sent = match (self.left, source.trailers()) {
+            // The last bytes said so already.
+            (Some(0), _) => Ok(()),
+            (_, Some(trailers)) => self.stream.send_trailers(convert::trailer_map(&trailers)),
+            (_, None) => self.stream.send_data(Bytes::new(), true),
+        };
+        sent.map_err(|_| Failure::ClientClosed)
+    }
+
+    /// Gives the engine as much as the windows take now; how much that was.
+    fn poll_send(&mut self, data: &[u8], cx: &mut Context<'_>) -> Poll<Result<usize, Failure>> {
+        let wanted = data.len().min(PIECE);
+        self.stream.reserve_capacity(wanted);
+        let mut capacity = self.stream.capacity();
+        while capacity == 0 {
+            match self.stream.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(more))) => capacity = more,
+                Poll::Ready(_) => return Poll::Ready(Err(Failure::ClientClosed)),
+                Poll::Pending => {
+                    let slow = self.pace.poll_too_slow(self.watchdog, cx);
+                    return slow.map(|()| Err(Failure::ClientTooSlow));
+                }
+            }
+        }
+        let count = wanted.min(capacity);
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(count as u64);
+        }
+        let last = self.left == Some(0);
+        let piece = Bytes::copy_from_slice(&data[..count]);
+        if self.stream.send_data(piece, last).is_err() {
+            return Poll::Ready(Err(Failure::ClientClosed));
+        }
+        self.written += count as u64;
+        self.pace.progressed(count as u64, Instant::now);
+        Poll::Ready(Ok(count))
+    }
+}

@@ -1,0 +1,124 @@
+//! The body of a request on a stream of HTTP/2.
+
+use std::cell::{Cell, RefCell};
+use std::task::{Context, Poll, ready};
+
+use ::http1::{BodyLength, Fields};
+use bytes::{Buf, Bytes};
+use h2::RecvStream;
+use h2::server::SendResponse;
+use tokio::time::Instant;
+
+use crate::connection::pace::Pace;
+use crate::message::{BodyStream, Failure, convert};
+use crate::wire::Watchdog;
+
+/// Reads the body as it is asked for, and asks the client for it when that waits to be asked.
+pub struct RequestBody<'s> {
+    stream: RecvStream,
+    length: BodyLength,
+    /// Received and not consumed.
+    chunk: Bytes,
+    trailers: Option<Fields>,
+    ended: bool,
+    pace: Pace,
+    watchdog: &'s Watchdog,
+    /// Where a 100 goes, while the client waits for one.
+    invitation: Option<&'s RefCell<SendResponse<Bytes>>>,
+    received: &'s Cell<u64>,
+}
+
+impl<'s> RequestBody<'s> {
+    pub fn new(
+        stream: RecvStream,
+        length: BodyLength,
+        pace: Pace,
+        watchdog: &'s Watchdog,
+        invitation: Option<&'s RefCell<SendResponse<Bytes>>>,
+        received: &'s Cell<u64>,
+    ) -> RequestBody<'s> {
+        RequestBody {
+            stream,
+            length,
+            chunk: Bytes::new(),
+            trailers: None,
+            ended: false,
+            pace,
+            watchdog,
+            invitation,
+            received,
+        }
+    }
+
+    fn invite(&mut self) {
+        if let Some(respond) = self.invitation.take() {
+            let mut head = http::Response::new(());
+            *head.status_mut() = http::StatusCode::CONTINUE;
+            // Once the final answer has begun there is nobody to invite any more.
+            if let Ok(mut respond) = respond.try_borrow_mut() {
+                let _ = respond.send_informational(head);
+            }
+        }
+    }
+
+    /// Goes to the next bytes, or to the end.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        while self.chunk.is_empty() && !self.ended {
+            match ready!(self.stream.poll_data(cx)) {
+                Some(Ok(chunk)) => {
+                    self.received.set(self.received.get() + chunk.len() as u64);
+                    self.pace.progressed(chunk.len() as u64, Instant::now);
+                    self.chunk = chunk;
+                }
+                Some(Err(error)) => return Poll::Ready(Err(failure(&error))),
+                None => {
+                    let trailers = ready!(self.stream.poll_trailers(cx)).map_err(|error| failure(&error))?;
+                    self.trailers = trailers.map(|map| {
+                        let mut fields = Fields::new();
+                        convert::append_trailers(&map, &mut fields);
+                        fields
+                    });
+                    self.ended = true;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl BodyStream for RequestBody<'_> {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], Failure>> {
+        match self.poll_chunk(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(&self.chunk)),
+            Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
+            Poll::Pending => {
+                self.invite();
+                self.pace.poll_too_slow(self.watchdog, cx).map(|()| Err(Failure::BodyTimeout))
+            }
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        let count = count.min(self.chunk.len());
+        self.chunk.advance(count);
+        // The client may send as much again.
+        let _ = self.stream.flow_control().release_capacity(count);
+    }
+
+    fn length(&self) -> BodyLength {
+        self.length
+    }
+
+    fn trailers(&mut self) -> Option<Fields> {
+        self.trailers.take()
+    }
+}
+
+/// A body that does not keep to its length is a broken rule that the engine has found; everything else is a
+/// client that gave up.
+fn failure(error: &h2::Error) -> Failure {
+    match error.reason() {
+        Some(h2::Reason::PROTOCOL_ERROR) if !error.is_remote() => Failure::BodyMismatch,
+        _ => Failure::ClientClosed,
+    }
+}

@@ -1,0 +1,279 @@
+//! One request on a stream of HTTP/2: made of its frames, handled, answered.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ::http1::framing::request_length;
+use ::http1::{BodyLength, HeadError, HeadLimits, RequestHead, RequestParts};
+use bytes::Bytes;
+use h2::ext::Protocol;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use tokio::time::Instant;
+
+use super::answer::{self, Answer};
+use super::request_body::RequestBody;
+use crate::connection::entry::Connection;
+use crate::connection::interim_writer;
+use crate::connection::pace::Pace;
+use crate::connection::serving::Current;
+use crate::message::{
+    self, Body, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade, Upgraded, convert, pages,
+};
+use crate::observe::{self, Record};
+use crate::tunnel::{self, End};
+use crate::wire::Watchdog;
+
+/// What a head says about its body.
+struct Wishes {
+    length: BodyLength,
+    expects_continue: bool,
+    upgrade: Option<Upgrade>,
+}
+
+impl Connection {
+    /// Answers one request, whatever becomes of it.
+    pub(super) async fn serve_stream(
+        &self,
+        current: Rc<Current>,
+        request: http::Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+    ) {
+        let mut record = Record::new(Instant::now(), self.client);
+        record.protocol = message::Protocol::Http2;
+        let (parts, body) = request.into_parts();
+        let mut head = Recycled::<RequestHead>::take();
+        let wishes = read_head(&parts, &mut head, body.is_end_stream())
+            .map_err(Failure::BadHead)
+            .and_then(|wishes| current.entrance.admit(&head, self.secured()).map(|()| wishes));
+        match wishes {
+            Ok(wishes) => self.answer_stream(&current, head, wishes, body, respond, record).await,
+            Err(failure) => self.refuse_stream(&current, failure, &head, respond, record).await,
+        }
+    }
+
+    async fn answer_stream(
+        &self,
+        current: &Current,
+        head: Recycled<RequestHead>,
+        wishes: Wishes,
+        body: RecvStream,
+        respond: SendResponse<Bytes>,
+        mut record: Record,
+    ) {
+        let (watchdog, interim, received) = (Watchdog::new(), Interim::default(), Cell::new(0));
+        let method = head.method;
+        let respond = RefCell::new(respond);
+        let mut request = Request {
+            head,
+            body: Body::Empty,
+            id: RequestId::make(),
+            upgrade: wishes.upgrade,
+            interim: &interim,
+            watchdog: &watchdog,
+            secured: self.secured(),
+        };
+        let mut body = Some(body);
+        if wishes.length != BodyLength::NONE
+            && let Some(body) = body.take()
+        {
+            let invitation = wishes.expects_continue.then_some(&respond);
+            let pace = Pace::of(&current.limits);
+            let body = RequestBody::new(body, wishes.length, pace, &watchdog, invitation, &received);
+            request.body = Body::Stream(Box::new(body));
+        }
+        let response = {
+            let mut handling = pin!(current.proxy.handle(&self.client, &mut request, &mut record));
+            poll_fn(|cx| {
+                let polled = handling.as_mut().poll(cx);
+                send_interim(&interim, &respond);
+                if polled.is_pending() && respond.borrow_mut().poll_reset(cx).is_ready() {
+                    // Nobody waits for it any more.
+                    return std::task::Poll::Ready(None);
+                }
+                polled.map(Some)
+            })
+            .await
+        };
+        match response {
+            Some(mut response) => {
+                current.entrance.add_fields(&mut response);
+                let upgraded = take_upgraded(&mut response);
+                match (upgraded, body) {
+                    (Some(upgraded), Some(body)) => {
+                        let idle = current.limits.tunnel_idle_timeout;
+                        let opened = answer::open_tunnel(&mut respond.borrow_mut(), response);
+                        let client = opened.map(|stream| End::stream(body, stream));
+                        join(client, *upgraded, idle, &watchdog, &mut record).await;
+                    }
+                    _ => {
+                        record.status = response.head.status;
+                        let begun = if record.failure == Some(Failure::ClientClosed) {
+                            Err(Failure::ClientClosed)
+                        } else {
+                            Answer::begin(&mut respond.borrow_mut(), method, response)
+                        };
+                        write(begun, current, &watchdog, &mut record).await;
+                    }
+                }
+            }
+            None => {
+                record.failure = Some(Failure::ClientGone);
+                record.status = 499;
+                record.upstream_time = record.asked.elapsed();
+            }
+        }
+        record.received += received.get();
+        let (head, id) = request.into_answered();
+        observe::note(&current.proxy.line(&record, &head, &id), Instant::now());
+    }
+
+    /// A request that breaks the rules of the version is reset; one that is only too large, or in the wrong
+    /// place, is told so.
+    async fn refuse_stream(
+        &self,
+        current: &Current,
+        failure: Failure,
+        head: &RequestHead,
+        mut respond: SendResponse<Bytes>,
+        mut record: Record,
+    ) {
+        let id = RequestId::make();
+        let response = pages::explain(failure, head, &id);
+        record.failure = Some(failure);
+        record.status = response.head.status;
+        if is_malformed(failure) {
+            respond.send_reset(Reason::PROTOCOL_ERROR);
+        } else {
+            let begun = Answer::begin(&mut respond, head.method, response);
+            let failure = record.failure;
+            write(begun, current, &Watchdog::new(), &mut record).await;
+            record.failure = failure;
+        }
+        observe::note(&current.proxy.line(&record, head, &id), Instant::now());
+    }
+}
+
+/// Writes the body of an answer and notes what became of it.
+async fn write(
+    begun: Result<Answer<'_>, Failure>,
+    current: &Current,
+    watchdog: &Watchdog,
+    record: &mut Record,
+) {
+    let outcome = match begun {
+        Ok(mut answer) => {
+            let written = answer.write(&mut Pace::of(&current.limits), watchdog).await;
+            record.sent = answer.written;
+            written
+        }
+        Err(failure) => Err(failure),
+    };
+    if let Err(failure) = outcome {
+        record.failure = Some(failure);
+    }
+}
+
+/// Joins the stream to the origin's connection (RFC 8441).
+async fn join(
+    client: Result<End<'_>, h2::Error>,
+    upgraded: Upgraded,
+    idle_timeout: Duration,
+    watchdog: &Watchdog,
+    record: &mut Record,
+) {
+    record.status = 200;
+    let Ok(client) = client else {
+        record.failure = Some(Failure::ClientClosed);
+        return;
+    };
+    let Upgraded { socket, buffer, held } = upgraded;
+    let moved = tunnel::join(client, End::socket(&socket, buffer), idle_timeout, watchdog).await;
+    record.received += moved.from_client;
+    record.sent += moved.to_client;
+    drop(held);
+}
+
+fn is_malformed(failure: Failure) -> bool {
+    match failure {
+        Failure::BadHead(error) => !matches!(
+            error,
+            HeadError::TargetTooLong
+                | HeadError::FieldTooLong
+                | HeadError::HeadTooLong
+                | HeadError::TooManyFields
+                | HeadError::BadExpectation
+        ),
+        _ => false,
+    }
+}
+
+/// Sends what came before the final answer.
+fn send_interim(interim: &Interim, respond: &RefCell<SendResponse<Bytes>>) {
+    if interim.is_empty() {
+        return;
+    }
+    for head in interim.drain() {
+        let mut lines = Vec::new();
+        interim_writer::write_fields(&head, &mut lines);
+        let mut informational = http::Response::new(());
+        *informational.status_mut() = http::StatusCode::from_u16(head.status).unwrap_or_default();
+        *informational.headers_mut() = convert::header_map(&lines);
+        // A client that is gone shows so when the final answer is written.
+        let _ = respond.borrow_mut().send_informational(informational);
+    }
+}
+
+/// Makes a head of what the engine read.
+fn read_head(parts: &http::request::Parts, head: &mut RequestHead, ends: bool) -> Result<Wishes, HeadError> {
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let (method, upgrade) = match asked_for(parts)? {
+        // What an extended CONNECT asks for is what a GET asks for that wants to change the protocol.
+        Some(upgrade) => ("GET", Some(upgrade)),
+        None => (parts.method.as_str(), None),
+    };
+    let request = RequestParts { method: method.as_bytes(), authority, target: target.as_bytes() };
+    if !matches!(parts.uri.scheme_str(), Some("http" | "https") | None) {
+        return Err(HeadError::BadTarget);
+    }
+    let fields = parts.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    head.assemble(request, fields, &HeadLimits::STRICT)?;
+    let announced = request_length(head)?;
+    let told = head.fields.contains(::http1::Name::ContentLength);
+    let length = match (ends, told) {
+        (true, _) if announced != BodyLength::NONE => return Err(HeadError::BadLength),
+        (true, _) => BodyLength::NONE,
+        (false, true) => announced,
+        (false, false) => BodyLength::Chunked,
+    };
+    if upgrade.is_some() {
+        // The bytes that follow are those of the new protocol, and they have no length.
+        let plain = !ends && !told;
+        let wishes = Wishes { length: BodyLength::NONE, expects_continue: false, upgrade };
+        return if plain { Ok(wishes) } else { Err(HeadError::UpgradeWithBody) };
+    }
+    Ok(Wishes { length, expects_continue: head.expects_continue()?, upgrade: None })
+}
+
+/// The protocol that an extended CONNECT names (RFC 8441 section 4), when it is one that is passed on.
+fn asked_for(parts: &http::request::Parts) -> Result<Option<Upgrade>, HeadError> {
+    match parts.extensions.get::<Protocol>() {
+        None => Ok(None),
+        Some(protocol) if protocol.as_str() == "websocket" => Ok(Some(Upgrade::BareWebSocket)),
+        Some(_) => Err(HeadError::BadSyntax),
+    }
+}
+
+fn take_upgraded(response: &mut Response<'_>) -> Option<Box<Upgraded>> {
+    match std::mem::take(&mut response.body) {
+        Body::Upgraded(upgraded) => Some(upgraded),
+        body => {
+            response.body = body;
+            None
+        }
+    }
+}
