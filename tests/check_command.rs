@@ -48,10 +48,10 @@ fn json_is_one_object_per_line() {
         out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 14);
     assert_eq!(lines[0]["severity"], "error");
-    assert_eq!(lines[0]["message"], "unknown key `tls`");
+    assert_eq!(lines[0]["message"], "unknown key `http3`");
     assert_eq!(lines[0]["line"], 3);
     assert_eq!(lines[0]["column"], 1);
-    assert_eq!(lines[0]["end_column"], 4);
+    assert_eq!(lines[0]["end_column"], 6);
     assert_eq!(lines[9]["hint"], "did you mean `backend`?");
     assert_eq!(output.status.code(), Some(1));
 }

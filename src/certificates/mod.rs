@@ -6,39 +6,30 @@
 //! [`Handshakes`] has what one listener needs of it. No sockets here: who speaks TLS asks
 //! [`Handshakes::choose`] and the rest is rustls.
 
-mod authority;
 mod choice;
 mod client;
-mod client_match;
 mod digest;
-mod expiry;
-mod files;
 mod handshakes;
-mod kept;
+mod load;
 mod names;
 mod options;
-mod pair;
 mod policies;
 mod resolver;
 mod store;
-mod ticket_keys;
 mod tickets;
 
 #[cfg(test)]
 mod tests;
 
-pub use authority::Authority;
-pub use client::ClientCertificate;
-pub use client_match::{ClientCertificateMatch, Glob};
-pub use files::{Culprit, Flaw};
+pub use client::{ClientCertificate, ClientCertificateMatch, Glob};
 pub use handshakes::{Handshakes, Policy, UnknownName};
+pub use load::{Authority, Culprit, Flaw, Pair};
 pub use options::{
     CertificateOptions, ClientAuthOptions, ClientDemand, HostTlsOptions, TlsOptions, TlsVersion, UnknownSni,
 };
-pub use pair::Pair;
 pub use policies::{HostPolicies, HostRule, Mark};
 pub use store::{CertificateStanding, Material, Store};
-pub use ticket_keys::TicketKeys;
+pub use tickets::TicketKeys;
 
 use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -30,6 +30,8 @@ pub struct TlsOptions {
     pub handshake_timeout: Duration,
     /// Handshakes under way at the same time from one address (one /64 for IPv6); 0 is no limit.
     pub max_handshakes_per_client: u32,
+    /// Value of `Strict-Transport-Security` in every answer (RFC 6797).
+    pub hsts: Option<String>,
 }
 
 impl Default for TlsOptions {
@@ -42,6 +44,7 @@ impl Default for TlsOptions {
             http2: true,
             handshake_timeout: Duration::from_secs(10),
             max_handshakes_per_client: 100,
+            hsts: None,
         }
     }
 }

@@ -48,6 +48,7 @@ fn tls(fields: &Fields<'_>, material: &mut Material) -> Option<TlsOptions> {
                 table.duration("handshake_timeout", Zero::Refused).unwrap_or(tls.handshake_timeout);
             tls.max_handshakes_per_client =
                 table.integer("max_handshakes_per_client").unwrap_or(tls.max_handshakes_per_client);
+            tls.hsts = hsts(&table);
             tls.ticket_keys = file(&table, "ticket_keys");
             if let Some(Err(flaw)) = tls.ticket_keys.as_ref().map(|path| material.add_ticket_keys(path)) {
                 report(&table, flaw);
@@ -58,6 +59,24 @@ fn tls(fields: &Fields<'_>, material: &mut Material) -> Option<TlsOptions> {
     }
     tls.client_auth = client_auth(fields, material);
     Some(tls)
+}
+
+/// The value of the field: a time alone, or a table.
+fn hsts(fields: &Fields<'_>) -> Option<String> {
+    let Some(table) = fields.table("hsts") else {
+        let max_age = fields.duration("hsts", Zero::Allowed)?;
+        return Some(format!("max-age={}", max_age.as_secs()));
+    };
+    if table.key("max_age").is_none() {
+        table.missing(&["max_age"], "`max_age`", "add `max_age = \"8760h\"`");
+    }
+    let mut value = format!("max-age={}", table.duration("max_age", Zero::Allowed)?.as_secs());
+    for (key, directive) in [("include_subdomains", "; includeSubDomains"), ("preload", "; preload")] {
+        if table.boolean(key) == Some(true) {
+            value.push_str(directive);
+        }
+    }
+    Some(value)
 }
 
 fn version(fields: &Fields<'_>, name: &str) -> Option<TlsVersion> {

@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::http1::{RequestHead, Scheme};
+use ::http1::{Name, RequestHead, Scheme};
 
 use crate::certificates::{Handshakes, HostPolicies};
-use crate::message::{Client, Failure, Secured};
+use crate::message::{Client, Failure, Response, Secured};
 use crate::observe::notice;
+use crate::proxy::Proxy;
 
 /// One listener's ways in.
 #[derive(Debug, Clone, Default)]
@@ -24,8 +25,10 @@ pub struct Entrance {
     pub shaking: Arc<Shaking>,
     /// Without TLS: HTTP/2 by prior knowledge.
     pub http2: bool,
-    /// Plain requests are sent to this port with TLS.
-    pub redirect_to: Option<u16>,
+    /// Answers here instead of the proxy: sends everybody to `https`.
+    pub redirect: Option<Arc<Proxy>>,
+    /// The line of the field that has browsers come with TLS only (RFC 6797).
+    pub hsts: Option<Arc<str>>,
     /// What hosts ask of a handshake beyond what the listener does.
     pub host_policies: Arc<HostPolicies>,
 }
@@ -44,6 +47,18 @@ impl Entrance {
         }
         let under = secured.and_then(|secured| secured.policy);
         if self.host_policies.mark_of(head.host()) == under { Ok(()) } else { Err(Failure::Misdirected) }
+    }
+}
+
+impl Entrance {
+    /// Adds what the listener says with every answer; what the origin says of it counts more.
+    #[inline]
+    pub(super) fn add_fields(&self, response: &mut Response<'_>) {
+        let Some(value) = &self.hsts else { return };
+        let fields = &mut response.head.fields;
+        if fields.all_named(b"strict-transport-security").next().is_none() {
+            fields.push(Name::Other, b"Strict-Transport-Security", value.as_bytes());
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::message::{
 };
 use crate::observe::{self, Record};
 use crate::proxy::Proxy;
-use crate::tunnel;
+use crate::tunnel::{self, End};
 use crate::wire::{Buffer, Departure, Scratch};
 
 /// Bytes of an unread request body that are read and thrown away to keep a connection, and the time for
@@ -242,6 +242,7 @@ impl Connection {
             .await
         };
         self.watchdog.end_ticks();
+        current.entrance.add_fields(&mut response);
         if gone {
             record.failure = Some(Failure::ClientGone);
             record.upstream_time = record.asked.elapsed();
@@ -339,7 +340,8 @@ impl Connection {
     ) {
         let Upgraded { socket, buffer, held } = upgraded;
         let idle = limits.tunnel_idle_timeout;
-        let moved = tunnel::join(&self.socket, from_client, &socket, buffer, idle, &self.watchdog).await;
+        let (client, origin) = (End::socket(&self.socket, from_client), End::socket(&socket, buffer));
+        let moved = tunnel::join(client, origin, idle, &self.watchdog).await;
         record.received += moved.from_client;
         record.sent += moved.to_client;
         drop(held);

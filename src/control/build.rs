@@ -15,7 +15,8 @@ use crate::listen::{ConnectionLimits, ListenAddress, Loads};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
 use crate::route::{
-    FallbackOptions, HostPattern, RedirectTemplate, RouteMatch, RouteOptions, Table, TargetOptions,
+    FallbackOptions, HostPattern, RedirectOptions, RedirectTemplate, RouteMatch, RouteOptions, Table,
+    TargetOptions,
 };
 use crate::upstream::health::StatusSet;
 use crate::upstream::mirror::Mirror;
@@ -116,7 +117,8 @@ fn entrances(config: &Config, store: &Store) -> HashMap<Identity, Entrance> {
             max_handshakes_per_client: tls.map_or(0, |tls| tls.max_handshakes_per_client),
             shaking: Arc::default(),
             http2: listener.http2,
-            redirect_to: listener.redirect_to_https.then(|| https_port(config)),
+            redirect: listener.redirect_to_https.then(|| to_https(https_port(config))),
+            hsts: tls.and_then(|tls| tls.hsts.as_deref()).map(Arc::from),
             host_policies: policies.clone(),
         };
         (identity(&listener.address, &listener.name), entrance)
@@ -199,9 +201,22 @@ fn plain_sending(options: &RouteOptions, retry: RetryOptions) -> Sending {
     }
 }
 
+/// A proxy that sends everybody to the same address with TLS.
+fn to_https(port: u16) -> Arc<Proxy> {
+    let port = if port == HTTPS { String::new() } else { format!(":{port}") };
+    // Whatever the method, the client repeats it there.
+    let redirect = RedirectOptions { to: format!("https://{{host}}{port}{{path}}{{query}}"), status: 308 };
+    let template = RedirectTemplate::compile(&redirect).expect("a template of our own");
+    single("redirect_to_https", Target::Redirect(template, redirect.status))
+}
+
 /// A proxy whose one route is the admin target.
 fn admin(admin: Admin) -> Arc<Proxy> {
-    let name = "admin".to_owned();
+    single("admin", Target::Admin(admin))
+}
+
+fn single(name: &str, target: Target) -> Arc<Proxy> {
+    let name = name.to_owned();
     let options = RouteOptions {
         name: name.clone(),
         matches: RouteMatch::default(),
@@ -220,10 +235,10 @@ fn admin(admin: Admin) -> Arc<Proxy> {
     };
     let route = Route {
         series: metrics::series_of(&name),
-        log_member: Vec::new(),
+        log_member: observe::json::member("route", &name),
         name,
         rewrite: None,
-        target: Target::Admin(admin),
+        target,
         fallback: None,
     };
     Arc::new(Proxy::new(Table::build(&[options]), vec![route], Vec::new()))

@@ -224,7 +224,8 @@ impl Floor {
             Door::Operator => &self.built.operator,
         };
         let entrance = self.built.entrances.get(identity).cloned().unwrap_or_default();
-        Rc::new(Current { proxy: proxy.clone(), limits: self.built.limits.clone(), entrance })
+        let proxy = entrance.redirect.as_ref().unwrap_or(proxy).clone();
+        Rc::new(Current { proxy, limits: self.built.limits.clone(), entrance })
     }
 
     /// A connection from another worker.

@@ -12,6 +12,7 @@ mod request;
 mod request_id;
 mod response;
 mod secured;
+pub mod websocket;
 
 pub use body::{Body, BodyStream, Upgraded};
 pub use client::{Client, Protocol, network};

@@ -14,7 +14,7 @@ pub const ALLOW: &[u8] = b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
 /// The answer to a request that failed.
 pub fn explain(failure: Failure, head: &RequestHead, id: &RequestId) -> Response<'static> {
     let status = status(failure);
-    let mut response = page(status, head, id);
+    let mut response = page_saying(status, said_of(failure).unwrap_or_else(|| advice(status)), head, id);
     if status == 503 {
         response.head.fields.push(Name::Other, b"Retry-After", RETRY_AFTER);
     }
@@ -50,11 +50,26 @@ pub fn status(failure: Failure) -> u16 {
     }
 }
 
+/// What a client can do about it, where that is more than its status says.
+fn said_of(failure: Failure) -> Option<&'static str> {
+    match failure {
+        Failure::PlainHttp => {
+            Some("This port speaks HTTPS: ask again with an address that begins with https://.")
+        }
+        Failure::Misdirected => Some("This connection was made for another host: ask again on a new one."),
+        _ => None,
+    }
+}
+
 /// A page for any status, in the form the client prefers.
 pub fn page(status: u16, head: &RequestHead, id: &RequestId) -> Response<'static> {
+    page_saying(status, advice(status), head, id)
+}
+
+fn page_saying(status: u16, text: &str, head: &RequestHead, id: &RequestId) -> Response<'static> {
     let reason = http1::head::standard_reason(status);
     let id = id.as_str();
-    let (content_type, text): (&[u8], String) = match preference(head) {
+    let (content_type, page): (&[u8], String) = match preference(head) {
         Form::Html => (
             b"text/html; charset=utf-8",
             format!(
@@ -63,7 +78,7 @@ pub fn page(status: u16, head: &RequestHead, id: &RequestId) -> Response<'static
                  <style>body{{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:32em;padding:0 1em}}\
                  h1{{font-weight:600}}small{{opacity:.6}}</style></head>\
                  <body><h1>{status} {reason}</h1><p>{}</p><small>Request id: {id}</small></body></html>\n",
-                advice(status)
+                text
             ),
         ),
         Form::Json => (
@@ -71,15 +86,14 @@ pub fn page(status: u16, head: &RequestHead, id: &RequestId) -> Response<'static
             format!(
                 "{{\"type\":\"about:blank\",\"title\":\"{reason}\",\"status\":{status},\
                  \"detail\":\"{}\",\"request_id\":\"{id}\"}}\n",
-                advice(status)
+                text
             ),
         ),
-        Form::Text => (
-            b"text/plain; charset=utf-8",
-            format!("{status} {reason}\n{}\nRequest id: {id}\n", advice(status)),
-        ),
+        Form::Text => {
+            (b"text/plain; charset=utf-8", format!("{status} {reason}\n{}\nRequest id: {id}\n", text))
+        }
     };
-    let mut response = Response::text(status, content_type, text.into_bytes().into());
+    let mut response = Response::text(status, content_type, page.into_bytes().into());
     response.head.fields.push(Name::CacheControl, b"Cache-Control", b"no-store");
     response
 }

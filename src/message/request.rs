@@ -33,4 +33,6 @@ impl Request<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Upgrade {
     WebSocket,
+    /// The same from a version that has no handshake for it (RFC 8441): the key is made here.
+    BareWebSocket,
 }

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use http1::{Name, encode};
 
+use crate::message::Protocol;
+
 use super::{AccessLogFormat, AccessLogOptions, Line, LogDestination, json};
 
 /// A worker hands its buffer to the writer when it holds so much, or when its first line is so old.
@@ -171,6 +173,9 @@ impl Local {
         json::string(out, head.target());
         out.extend_from_slice(b",\"status\":");
         encode::decimal(out, u64::from(record.status));
+        if record.protocol == Protocol::Http2 {
+            out.extend_from_slice(b",\"protocol\":\"HTTP/2\"");
+        }
         out.extend_from_slice(b",\"received\":");
         encode::decimal(out, record.received);
         out.extend_from_slice(b",\"sent\":");
@@ -224,7 +229,11 @@ impl Local {
         out.push(b' ');
         hex_escaped(out, head.target());
         out.push(b' ');
-        out.extend_from_slice(head.version.as_str().as_bytes());
+        let version = match record.protocol {
+            Protocol::Http1 => head.version.as_str(),
+            Protocol::Http2 => "HTTP/2.0",
+        };
+        out.extend_from_slice(version.as_bytes());
         out.extend_from_slice(b"\" ");
         encode::decimal(out, u64::from(record.status));
         out.push(b' ');

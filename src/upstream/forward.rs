@@ -7,7 +7,7 @@ use http1::{BodyLength, ConnectionOptions, Method, Name, RequestHead, encode};
 
 use super::loop_guard;
 use super::pin::Tie;
-use crate::message::{Client, RequestId, Upgrade};
+use crate::message::{Client, RequestId, Upgrade, websocket};
 
 /// What is known about a request besides its head.
 pub struct Facts<'r> {
@@ -127,8 +127,13 @@ fn write_framing(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     }
     let trailers = accepts_trailers(head);
     match (facts.upgrade, trailers) {
-        (Some(Upgrade::WebSocket), _) => {
-            out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        (Some(upgrade), _) => {
+            out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
+            if upgrade == Upgrade::BareWebSocket {
+                out.extend_from_slice(b"Sec-WebSocket-Key: ");
+                out.extend_from_slice(websocket::key_for(facts.id).as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
         }
         (None, true) => out.extend_from_slice(b"Connection: TE\r\nTE: trailers\r\n"),
         (None, false) => {}

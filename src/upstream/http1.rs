@@ -14,7 +14,7 @@ use super::pool::Connection;
 use super::spool::Spool;
 use crate::message::{
     Body, BodyStream, Failure, Interim, Outgoing, OutgoingError, Recycled, Request, Response, Upgrade,
-    Upgraded,
+    Upgraded, websocket,
 };
 use crate::wire::{Buffer, Incoming, IncomingError, Scratch, Watchdog};
 
@@ -118,7 +118,7 @@ pub async fn exchange<'c>(
     };
     let method = request.head.method;
     let outcome = std::future::poll_fn(|cx| exchange.poll_head(method, request.upgrade, cx)).await;
-    match outcome.and_then(|(head, length)| exchange.check_upgrade(head, length, request.upgrade)) {
+    match outcome.and_then(|(head, length)| exchange.check_upgrade(head, length, request)) {
         Ok((head, length)) => {
             exchange.connection.endpoint().note_answer(head.status, || this.now.elapsed());
             let announced = length.announced;
@@ -288,15 +288,22 @@ impl<'c> Exchange<'c> {
         &self,
         head: Recycled<ResponseHead>,
         length: ResponseLength,
-        upgrade: Option<Upgrade>,
+        request: &Request<'_>,
     ) -> Result<(Recycled<ResponseHead>, ResponseLength), Failure> {
         if head.status == 101 {
-            let asked = upgrade.map(|Upgrade::WebSocket| &b"websocket"[..]);
+            let asked = request.upgrade.map(|_| &b"websocket"[..]);
             let mut named = head.fields.all(Name::Upgrade);
             let agrees =
                 named.next().is_some_and(|name| asked.is_some_and(|asked| name.eq_ignore_ascii_case(asked)));
             if !agrees || named.next().is_some() || self.upload != Upload::Done {
                 return Err(Failure::BadUpgrade);
+            }
+            // To a key of the client's the client itself looks at the answer; one of ours is for us to check.
+            if request.upgrade == Some(Upgrade::BareWebSocket) {
+                let wanted = websocket::accept_for(websocket::key_for(&request.id).as_bytes());
+                if head.fields.all_named(websocket::ACCEPT).next() != Some(wanted.as_bytes()) {
+                    return Err(Failure::BadUpgrade);
+                }
             }
         }
         Ok((head, length))

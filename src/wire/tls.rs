@@ -162,8 +162,11 @@ impl Session {
         loop {
             match self.step(&mut ReadBuf::new(&mut []), &[])? {
                 Step::Again | Step::Sealed(_) => {}
-                // Kept for the reader.
-                Step::Opened => return Ok(self.established),
+                // It came right behind the handshake, and is kept for the reader.
+                Step::Opened => {
+                    self.established = true;
+                    return Ok(true);
+                }
                 Step::PeerClosed => self.peer_closed = true,
                 Step::Rest { established } => {
                     self.established |= established;

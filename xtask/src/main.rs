@@ -3,6 +3,7 @@
 mod bench;
 mod chaos;
 mod fuzz;
+mod judges;
 mod packages;
 mod test;
 
@@ -33,6 +34,7 @@ fn run() -> Result<()> {
         Some((&chaos::origin::SUBCOMMAND, [journal, port])) => chaos::origin::run(journal, port),
         Some((&chaos::leash::SUBCOMMAND, [program, arguments @ ..])) => chaos::leash::run(program, arguments),
         Some((&"fuzz", options)) => fuzz::run(options),
+        Some((&"judges", options)) => judges::run(options),
         None => {
             println!("{USAGE}");
             Ok(())
@@ -57,4 +59,7 @@ cargo xtask bench [--quick] [--counts] [--peers all] [--only NAME,...]
                                       (http1, tls, http2)
 cargo xtask chaos                     kills, stops, slows and breaks servers under load, one after the other;
                                       writes docs/chaos.md and .svg
-cargo xtask fuzz TARGET [--seconds N] runs a target of fuzz/ with cargo-fuzz";
+cargo xtask fuzz TARGET [--seconds N] runs a target of fuzz/ with cargo-fuzz
+cargo xtask judges [NAME ...] [--against HOST:PORT]
+                                      sslyze, testssl.sh, Autobahn, grpc, Chromium and cases of HTTP/2 by section
+                                      judge Palisade; --against: another server, that runs already";

@@ -35,6 +35,14 @@ pub const FOR_BENCH: &[Package] = &[
     Package { name: "python3-pip", binary: "pip3", why: "fetches peers that Debian does not carry" },
 ];
 
+/// What `cargo xtask judges` needs; Python packages come on top.
+pub const FOR_JUDGES: &[Package] = &[
+    Package { name: "python3", binary: "python3", why: "runs judges" },
+    Package { name: "python3-pip", binary: "pip3", why: "fetches judges" },
+    Package { name: "testssl.sh", binary: "testssl", why: "a judge" },
+    Package { name: "chromium", binary: "chromium", why: "a judge" },
+];
+
 /// Installs the packages whose program is missing; says which and why.
 pub fn install_missing(packages: &[Package]) -> Result<()> {
     let missing: Vec<&Package> =

@@ -46,7 +46,7 @@ impl Site {
 
     fn handshakes(&self, auth: &ClientAuthOptions) -> Handshakes {
         let tls = TlsOptions { client_auth: Some(auth.clone()), ..TlsOptions::default() };
-        handshakes(&store(&[self.certificate.clone()], &tls, &[]), &tls, &[])
+        handshakes(&store(std::slice::from_ref(&self.certificate), &tls, &[]), &tls, &[])
     }
 }
 

@@ -86,12 +86,14 @@ fn a_look_that_began_before_a_reload_changes_nothing() {
     let (folder, ca) = (Folder::new(), authority("ca"));
     let (old, new) = (issue(&ca, &Wanted::default()), issue(&ca, &Wanted::default()));
     let tls = TlsOptions::default();
-    let (first, second) = (old.write(&folder, "a"), new.write(&folder, "b"));
-    let store = store(&[first], &tls, &[]);
-    store.adopt(&material(&[second], &tls, &[]));
-    store.look(Instant::now(), now());
+    let options = [old.write(&folder, "a")];
+    let store = store(&options, &tls, &[]);
+    let watched = store.watched();
+    let found = watched.look();
+    new.write(&folder, "a");
+    store.adopt(&material(&options, &tls, &[]));
+    store.note(&watched, found, Instant::now(), now());
     assert_eq!(leaf(&handshakes(&store, &tls, &[]), &ca), new.der);
-    assert_eq!(store.standing().len(), 1);
 }
 
 #[test]

@@ -75,6 +75,35 @@ pub const TLS: &[Key] = &[
         absent: Absent::Means("100"),
         doc: "Handshakes under way at the same time from one address (from one /64 for IPv6); 0 is no limit.",
     },
+    Key {
+        name: "hsts",
+        kind: Kind::Either(&[Kind::Duration, Kind::Table(HSTS)]),
+        absent: Absent::Off,
+        doc: "Browsers shall come with TLS only, for so long after each answer: `Strict-Transport-Security` in \
+              every answer that has none. `\"8760h\"` is usual; begin with a short time, since it cannot be taken \
+              back.",
+    },
+];
+
+const HSTS: &[Key] = &[
+    Key {
+        name: "max_age",
+        kind: Kind::Duration,
+        absent: Absent::Mistake,
+        doc: "How long a browser keeps to it.",
+    },
+    Key {
+        name: "include_subdomains",
+        kind: Kind::Boolean,
+        absent: Absent::Means("false"),
+        doc: "Every name below the host, too.",
+    },
+    Key {
+        name: "preload",
+        kind: Kind::Boolean,
+        absent: Absent::Means("false"),
+        doc: "The list that comes with browsers may have it.",
+    },
 ];
 
 pub const VERSIONS: &[&str] = &["1.2", "1.3"];

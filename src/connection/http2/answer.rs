@@ -19,43 +19,68 @@ use crate::wire::{Scratch, Watchdog};
 const PIECE: usize = 16 << 10;
 
 /// Whether an answer to such a request has a body at all.
-pub fn has_body(method: Method, status: u16) -> bool {
+fn has_body(method: Method, status: u16) -> bool {
     method != Method::Head && !matches!(status, 100..=199 | 204 | 304)
 }
 
-/// Sends head and body; gives the bytes that were written, and why that was not all of it.
-pub async fn write(
+/// An answer whose head is sent.
+pub struct Answer<'c> {
+    /// `None` when the head was all.
+    stream: Option<SendStream<Bytes>>,
+    body: Body<'c>,
+    /// Bytes of head and body.
+    pub written: u64,
+}
+
+impl<'c> Answer<'c> {
+    /// Sends the head.
+    pub fn begin(
+        respond: &mut SendResponse<Bytes>,
+        method: Method,
+        response: Response<'c>,
+    ) -> Result<Answer<'c>, Failure> {
+        let has_body = has_body(method, response.head.status);
+        let lines = lines(method, &response, has_body);
+        let mut head = http::Response::new(());
+        *head.status_mut() = http::StatusCode::from_u16(response.head.status).unwrap_or_default();
+        *head.headers_mut() = convert::header_map(&lines);
+        let ends = !has_body || response.body.length() == BodyLength::NONE;
+        let stream = respond.send_response(head, ends).map_err(|_| Failure::ClientClosed)?;
+        Ok(Answer { stream: (!ends).then_some(stream), body: response.body, written: lines.len() as u64 })
+    }
+
+    /// Sends the body; a failure says why the client did not get all of it.
+    pub async fn write(&mut self, pace: &mut Pace, watchdog: &Watchdog) -> Result<(), Failure> {
+        let Some(stream) = self.stream.take() else { return Ok(()) };
+        let body = std::mem::take(&mut self.body);
+        let mut writer = Writer { stream, pace, watchdog, left: exact(body.length()), written: 0 };
+        let outcome = match body {
+            Body::Empty | Body::Upgraded(_) => Ok(()),
+            Body::Text(text) => writer.bytes(&text).await,
+            Body::Received(buffer) => writer.bytes(buffer.data()).await,
+            Body::Stream(mut source) => writer.source(source.as_mut()).await,
+        };
+        self.written += writer.written;
+        if outcome.is_err() {
+            // It must not be taken for the whole.
+            writer.stream.send_reset(h2::Reason::INTERNAL_ERROR);
+        }
+        outcome
+    }
+}
+
+/// Sends the head of an answer that opens a tunnel: what HTTP/1 says with a 101 (RFC 8441 section 5).
+pub fn open_tunnel(
     respond: &mut SendResponse<Bytes>,
-    method: Method,
     response: Response<'_>,
-    pace: &mut Pace,
-    watchdog: &Watchdog,
-) -> (u64, Result<(), Failure>) {
-    let body = has_body(method, response.head.status);
-    let length = response.body.length();
-    let lines = lines(method, &response, body);
-    let mut written = lines.len() as u64;
+) -> Result<SendStream<Bytes>, h2::Error> {
+    let mut lines = Scratch::take();
+    write_fields(&mut lines, &response);
     let mut head = http::Response::new(());
-    *head.status_mut() = http::StatusCode::from_u16(response.head.status).unwrap_or_default();
     *head.headers_mut() = convert::header_map(&lines);
-    let ends = !body || length == BodyLength::NONE;
-    let Ok(stream) = respond.send_response(head, ends) else { return (0, Err(Failure::ClientClosed)) };
-    if ends {
-        return (written, Ok(()));
-    }
-    let mut writer = Writer { stream, pace, watchdog, left: exact(length), written: 0 };
-    let outcome = match response.body {
-        Body::Empty | Body::Upgraded(_) => Ok(()),
-        Body::Text(text) => writer.bytes(&text).await,
-        Body::Received(buffer) => writer.bytes(buffer.data()).await,
-        Body::Stream(mut source) => writer.source(source.as_mut()).await,
-    };
-    written += writer.written;
-    if outcome.is_err() {
-        // It must not be taken for the whole.
-        writer.stream.send_reset(h2::Reason::INTERNAL_ERROR);
-    }
-    (written, outcome)
+    // It answers a key that the client never had.
+    head.headers_mut().remove(http::header::SEC_WEBSOCKET_ACCEPT);
+    respond.send_response(head, false)
 }
 
 fn exact(length: BodyLength) -> Option<u64> {

@@ -28,6 +28,8 @@ const MOST_CONTINUATIONS: u32 = 32;
 /// What frames do that are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Abuse {
+    /// The first frame is not SETTINGS (RFC 9113 section 3.4).
+    NoSettings,
     Resets,
     Settings,
     Pings,
@@ -42,6 +44,7 @@ impl Abuse {
     /// The code that metrics and notices show.
     pub fn reason(self) -> &'static str {
         match self {
+            Abuse::NoSettings => "h2_no_settings",
             Abuse::Resets => "h2_resets",
             Abuse::Settings => "h2_settings",
             Abuse::Pings => "h2_pings",
@@ -138,6 +141,8 @@ impl Frames {
 /// What one client's connection has spent of its patience.
 #[derive(Debug)]
 pub struct Watch {
+    /// A frame has come.
+    begun: bool,
     resets: Window,
     settings: Window,
     pings: Window,
@@ -157,6 +162,7 @@ impl Watch {
     pub fn new(now: Instant) -> Watch {
         let noise = Window::new(now, NOISE_WINDOW);
         Watch {
+            begun: false,
             resets: Window::new(now, RESET_WINDOW),
             settings: noise,
             pings: noise,
@@ -173,6 +179,9 @@ impl Watch {
 
     /// A frame came from the client while `streams` were open.
     pub fn received(&mut self, frame: Frame, streams: usize, now: impl Fn() -> Instant) {
+        if !std::mem::replace(&mut self.begun, true) && (frame.kind != SETTINGS || frame.flags & ACK != 0) {
+            self.abuse = Some(Abuse::NoSettings);
+        }
         let ends_head = frame.flags & END_HEADERS != 0;
         // A priority may come with each stream.
         let busy = MOST_IDLE + 64 * streams.min(1000) as u32;
@@ -298,10 +307,34 @@ mod tests {
         Frame { length, kind, flags, code: u32::MAX }
     }
 
+    /// A connection that began as it should.
+    fn watch(now: Instant) -> Watch {
+        let mut watch = Watch::new(now);
+        watch.received(seen(SETTINGS, 0, 0), 0, || now);
+        watch.settings = Window::new(now, NOISE_WINDOW);
+        watch
+    }
+
+    #[test]
+    fn the_first_frame_is_settings() {
+        let start = Instant::now();
+        for (first, fine) in [
+            (seen(SETTINGS, 0, 0), true),
+            (seen(SETTINGS, ACK, 0), false),
+            (seen(PING, 0, 8), false),
+            (seen(HEADERS, END_HEADERS, 3), false),
+        ] {
+            let mut watch = Watch::new(start);
+            watch.received(first, 0, || start);
+            watch.received(seen(HEADERS, END_HEADERS, 3), 0, || start);
+            assert_eq!(watch.abuse.is_none(), fine, "{first:?}");
+        }
+    }
+
     /// How many such frames a second, and for how many seconds, are taken.
     fn taken(frame: Frame, per_second: u32) -> bool {
         let start = Instant::now();
-        let mut watch = Watch::new(start);
+        let mut watch = watch(start);
         for second in 0..5 {
             for _ in 0..per_second {
                 watch.received(frame, 1, || start + Duration::from_secs(second));
@@ -333,7 +366,7 @@ mod tests {
     fn resets_count_whoever_sends_them() {
         let start = Instant::now();
         let now = || start;
-        let mut watch = Watch::new(start);
+        let mut watch = watch(start);
         for _ in 0..50 {
             watch.received(seen(RST_STREAM, 0, 4), 1, now);
             watch.sent(Frame { code: 1, ..seen(RST_STREAM, 0, 4) }, now);
@@ -347,7 +380,7 @@ mod tests {
     #[test]
     fn window_updates_are_earned_by_data() {
         let start = Instant::now();
-        let mut watch = Watch::new(start);
+        let mut watch = watch(start);
         for _ in 0..5000 {
             watch.sent(seen(DATA, 0, 100), || start);
             watch.received(seen(WINDOW_UPDATE, 0, 4), 1, || start);
@@ -363,7 +396,7 @@ mod tests {
     #[test]
     fn resets_are_forgiven_after_a_while() {
         let start = Instant::now();
-        let mut watch = Watch::new(start);
+        let mut watch = watch(start);
         for round in 0..10 {
             for _ in 0..90 {
                 watch.received(seen(RST_STREAM, 0, 4), 1, || start + round * Duration::from_secs(31));
@@ -375,7 +408,7 @@ mod tests {
     #[test]
     fn a_head_has_an_end() {
         let start = Instant::now();
-        let mut watch = Watch::new(start);
+        let mut watch = watch(start);
         watch.received(seen(HEADERS, 0, 10), 0, || start);
         assert_eq!(watch.head_open, Some(start));
         for _ in 0..32 {

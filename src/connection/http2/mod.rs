@@ -187,7 +187,7 @@ impl Life<'_> {
             End::Abuse(abuse) => {
                 PROCESS.abusive.fetch_add(1, Relaxed);
                 entrance::complain_of(&self.connection.client, abuse.reason());
-                Reason::ENHANCE_YOUR_CALM
+                if abuse == Abuse::NoSettings { Reason::PROTOCOL_ERROR } else { Reason::ENHANCE_YOUR_CALM }
             }
             End::Idle | End::HeadTimeout => Reason::NO_ERROR,
         };

@@ -55,7 +55,9 @@ impl<'s> RequestBody<'s> {
             let mut head = http::Response::new(());
             *head.status_mut() = http::StatusCode::CONTINUE;
             // Once the final answer has begun there is nobody to invite any more.
-            let _ = respond.borrow_mut().send_informational(head);
+            if let Ok(mut respond) = respond.try_borrow_mut() {
+                let _ = respond.send_informational(head);
+            }
         }
     }
 

@@ -4,30 +4,34 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use ::http1::framing::request_length;
-use ::http1::{BodyLength, HeadError, HeadLimits, Method, RequestHead, RequestParts};
+use ::http1::{BodyLength, HeadError, HeadLimits, RequestHead, RequestParts};
 use bytes::Bytes;
+use h2::ext::Protocol;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use tokio::time::Instant;
 
-use super::answer;
+use super::answer::{self, Answer};
 use super::request_body::RequestBody;
 use crate::connection::entry::Connection;
 use crate::connection::interim_writer;
 use crate::connection::pace::Pace;
 use crate::connection::serving::Current;
 use crate::message::{
-    Body, Failure, Interim, Protocol, Recycled, Request, RequestId, Response, convert, pages,
+    self, Body, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade, Upgraded, convert, pages,
 };
 use crate::observe::{self, Record};
+use crate::tunnel::{self, End};
 use crate::wire::Watchdog;
 
 /// What a head says about its body.
 struct Wishes {
     length: BodyLength,
     expects_continue: bool,
+    upgrade: Option<Upgrade>,
 }
 
 impl Connection {
@@ -39,7 +43,7 @@ impl Connection {
         respond: SendResponse<Bytes>,
     ) {
         let mut record = Record::new(Instant::now(), self.client);
-        record.protocol = Protocol::Http2;
+        record.protocol = message::Protocol::Http2;
         let (parts, body) = request.into_parts();
         let mut head = Recycled::<RequestHead>::take();
         let wishes = read_head(&parts, &mut head, body.is_end_stream())
@@ -67,12 +71,15 @@ impl Connection {
             head,
             body: Body::Empty,
             id: RequestId::make(),
-            upgrade: None,
+            upgrade: wishes.upgrade,
             interim: &interim,
             watchdog: &watchdog,
             secured: self.secured(),
         };
-        if wishes.length != BodyLength::NONE {
+        let mut body = Some(body);
+        if wishes.length != BodyLength::NONE
+            && let Some(body) = body.take()
+        {
             let invitation = wishes.expects_continue.then_some(&respond);
             let pace = Pace::of(&current.limits);
             let body = RequestBody::new(body, wishes.length, pace, &watchdog, invitation, &received);
@@ -92,8 +99,26 @@ impl Connection {
             .await
         };
         match response {
-            Some(response) => {
-                self.write_answer(current, method, response, &respond, &watchdog, &mut record).await;
+            Some(mut response) => {
+                current.entrance.add_fields(&mut response);
+                let upgraded = take_upgraded(&mut response);
+                match (upgraded, body) {
+                    (Some(upgraded), Some(body)) => {
+                        let idle = current.limits.tunnel_idle_timeout;
+                        let opened = answer::open_tunnel(&mut respond.borrow_mut(), response);
+                        let client = opened.map(|stream| End::stream(body, stream));
+                        join(client, *upgraded, idle, &watchdog, &mut record).await;
+                    }
+                    _ => {
+                        record.status = response.head.status;
+                        let begun = if record.failure == Some(Failure::ClientClosed) {
+                            Err(Failure::ClientClosed)
+                        } else {
+                            Answer::begin(&mut respond.borrow_mut(), method, response)
+                        };
+                        write(begun, current, &watchdog, &mut record).await;
+                    }
+                }
             }
             None => {
                 record.failure = Some(Failure::ClientGone);
@@ -101,31 +126,9 @@ impl Connection {
                 record.upstream_time = record.asked.elapsed();
             }
         }
-        record.received = received.get();
+        record.received += received.get();
         let (head, id) = request.into_answered();
         observe::note(&current.proxy.line(&record, &head, &id), Instant::now());
-    }
-
-    async fn write_answer(
-        &self,
-        current: &Current,
-        method: Method,
-        response: Response<'_>,
-        respond: &RefCell<SendResponse<Bytes>>,
-        watchdog: &Watchdog,
-        record: &mut Record,
-    ) {
-        record.status = response.head.status;
-        if record.failure == Some(Failure::ClientClosed) {
-            return;
-        }
-        let mut pace = Pace::of(&current.limits);
-        let mut respond = respond.borrow_mut();
-        let (sent, outcome) = answer::write(&mut respond, method, response, &mut pace, watchdog).await;
-        record.sent = sent;
-        if let Err(failure) = outcome {
-            record.failure = Some(failure);
-        }
     }
 
     /// A request that breaks the rules of the version is reset; one that is only too large, or in the wrong
@@ -145,12 +148,53 @@ impl Connection {
         if is_malformed(failure) {
             respond.send_reset(Reason::PROTOCOL_ERROR);
         } else {
-            let (watchdog, mut pace) = (Watchdog::new(), Pace::of(&current.limits));
-            let written = answer::write(&mut respond, head.method, response, &mut pace, &watchdog).await;
-            record.sent = written.0;
+            let begun = Answer::begin(&mut respond, head.method, response);
+            let failure = record.failure;
+            write(begun, current, &Watchdog::new(), &mut record).await;
+            record.failure = failure;
         }
         observe::note(&current.proxy.line(&record, head, &id), Instant::now());
     }
+}
+
+/// Writes the body of an answer and notes what became of it.
+async fn write(
+    begun: Result<Answer<'_>, Failure>,
+    current: &Current,
+    watchdog: &Watchdog,
+    record: &mut Record,
+) {
+    let outcome = match begun {
+        Ok(mut answer) => {
+            let written = answer.write(&mut Pace::of(&current.limits), watchdog).await;
+            record.sent = answer.written;
+            written
+        }
+        Err(failure) => Err(failure),
+    };
+    if let Err(failure) = outcome {
+        record.failure = Some(failure);
+    }
+}
+
+/// Joins the stream to the origin's connection (RFC 8441).
+async fn join(
+    client: Result<End<'_>, h2::Error>,
+    upgraded: Upgraded,
+    idle_timeout: Duration,
+    watchdog: &Watchdog,
+    record: &mut Record,
+) {
+    record.status = 200;
+    let Ok(client) = client else {
+        record.failure = Some(Failure::ClientClosed);
+        return;
+    };
+    let Upgraded { socket, buffer, held } = upgraded;
+    let moved = tunnel::join(client, End::socket(&socket, buffer), idle_timeout, watchdog).await;
+    record.received += moved.from_client;
+    record.sent += moved.to_client;
+    drop(held);
 }
 
 fn is_malformed(failure: Failure) -> bool {
@@ -187,8 +231,12 @@ fn send_interim(interim: &Interim, respond: &RefCell<SendResponse<Bytes>>) {
 fn read_head(parts: &http::request::Parts, head: &mut RequestHead, ends: bool) -> Result<Wishes, HeadError> {
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
-    let request =
-        RequestParts { method: parts.method.as_str().as_bytes(), authority, target: target.as_bytes() };
+    let (method, upgrade) = match asked_for(parts)? {
+        // What an extended CONNECT asks for is what a GET asks for that wants to change the protocol.
+        Some(upgrade) => ("GET", Some(upgrade)),
+        None => (parts.method.as_str(), None),
+    };
+    let request = RequestParts { method: method.as_bytes(), authority, target: target.as_bytes() };
     if !matches!(parts.uri.scheme_str(), Some("http" | "https") | None) {
         return Err(HeadError::BadTarget);
     }
@@ -202,5 +250,30 @@ fn read_head(parts: &http::request::Parts, head: &mut RequestHead, ends: bool) -
         (false, true) => announced,
         (false, false) => BodyLength::Chunked,
     };
-    Ok(Wishes { length, expects_continue: head.expects_continue()? })
+    if upgrade.is_some() {
+        // The bytes that follow are those of the new protocol, and they have no length.
+        let plain = !ends && !told;
+        let wishes = Wishes { length: BodyLength::NONE, expects_continue: false, upgrade };
+        return if plain { Ok(wishes) } else { Err(HeadError::UpgradeWithBody) };
+    }
+    Ok(Wishes { length, expects_continue: head.expects_continue()?, upgrade: None })
+}
+
+/// The protocol that an extended CONNECT names (RFC 8441 section 4), when it is one that is passed on.
+fn asked_for(parts: &http::request::Parts) -> Result<Option<Upgrade>, HeadError> {
+    match parts.extensions.get::<Protocol>() {
+        None => Ok(None),
+        Some(protocol) if protocol.as_str() == "websocket" => Ok(Some(Upgrade::BareWebSocket)),
+        Some(_) => Err(HeadError::BadSyntax),
+    }
+}
+
+fn take_upgraded(response: &mut Response<'_>) -> Option<Box<Upgraded>> {
+    match std::mem::take(&mut response.body) {
+        Body::Upgraded(upgraded) => Some(upgraded),
+        body => {
+            response.body = body;
+            None
+        }
+    }
 }

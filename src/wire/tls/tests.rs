@@ -198,3 +198,33 @@ fn what_is_no_tls_is_an_error() {
         assert!(poll_fn(|cx| socket.poll_handshake(cx)).await.is_err());
     });
 }
+
+#[test]
+fn what_comes_right_behind_a_handshake_is_not_left_lying() {
+    run(async |version| {
+        let (near, far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        far.set_nonblocking(true).unwrap();
+        let (server_config, client_config) = configs(version);
+        let server = Socket::unix(near.into()).unwrap();
+        server.secure(Session::server(server_config, Buffer::new()).unwrap());
+        let client = Socket::unix(far.into()).unwrap();
+        client.secure(Session::client(client_config, ServerName::try_from("a.test").unwrap()).unwrap());
+        let asking = async {
+            poll_fn(|cx| client.poll_handshake(cx)).await.unwrap();
+            // The last part of the handshake is on its way, and not read yet.
+            write_all(&client, b"one").await;
+            write_all(&client, b"two").await;
+            read(&client, 6).await
+        };
+        let answering = async {
+            // Reads when all of it is there.
+            tokio::task::yield_now().await;
+            poll_fn(|cx| server.poll_handshake(cx)).await.unwrap();
+            let got = read(&server, 6).await;
+            write_all(&server, &got).await;
+        };
+        let (answer, ()) = tokio::join!(asking, answering);
+        assert_eq!(answer, b"onetwo");
+    });
+}

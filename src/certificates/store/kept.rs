@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::digest::Digest;
-use super::files::Flaw;
+use crate::certificates::digest::Digest;
+use crate::certificates::load::Flaw;
 
 /// A certificate and its key are two files: for a moment they may not belong together.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -149,8 +149,8 @@ impl<T> Kept<T> {
 mod tests {
     use std::fs::{self, File};
 
-    use super::super::files::Culprit;
     use super::*;
+    use crate::certificates::load::Culprit;
 
     fn good(byte: u8) -> Look<u8> {
         Look { stamps: Stamps::UNKNOWN, outcome: Ok(byte) }

@@ -1,6 +1,9 @@
 //! Everything that was loaded, kept over reloads and watched: certificates, authorities, keys of tickets.
 //! What changes behind a path is used without a reload; what breaks there changes nothing.
 
+mod expiry;
+mod kept;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,13 +12,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::choice::Shelf;
-use super::expiry::{self, Stage};
-use super::files::Flaw;
-use super::kept::{Kept, Look, News, Stamps};
-use super::resolver::Current;
-use super::tickets::Ring;
-use super::{Authority, CertificateOptions, ClientAuthOptions, Pair, Seconds, TicketKeys};
+use self::expiry::Stage;
+use self::kept::{Kept, Look, News, Stamps};
+use crate::certificates::choice::Shelf;
+use crate::certificates::load::Flaw;
+use crate::certificates::resolver::Current;
+use crate::certificates::tickets::Ring;
+use crate::certificates::{Authority, CertificateOptions, ClientAuthOptions, Pair, Seconds, TicketKeys};
 use crate::observe::notice;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -92,7 +95,7 @@ impl Store {
         });
         inner.rings = rings.collect();
         self.fill_shelf(&inner);
-        let news = inner.expiries(super::now());
+        let news = inner.expiries(crate::certificates::now());
         drop(inner);
         news.iter().for_each(|news| notice(news));
     }
@@ -104,7 +107,9 @@ impl Store {
         loop {
             ticks.tick().await;
             let store = self.clone();
-            let looked = tokio::task::spawn_blocking(move || store.look(Instant::now(), super::now())).await;
+            let looked =
+                tokio::task::spawn_blocking(move || store.look(Instant::now(), crate::certificates::now()))
+                    .await;
             if let Err(error) = looked
                 && let Ok(panic) = error.try_into_panic()
             {
@@ -120,7 +125,7 @@ impl Store {
 
     /// Every certificate, by name.
     pub fn standing(&self) -> Vec<CertificateStanding> {
-        let now = super::now();
+        let now = crate::certificates::now();
         let standing = |KeptPair { kept, .. }: &KeptPair| CertificateStanding {
             name: kept.value.name.clone(),
             names: kept.value.names.clone(),
@@ -141,18 +146,18 @@ impl Store {
         authorities.chain(rings).map(str::to_owned).collect()
     }
 
-    pub(super) fn current(&self) -> Current {
+    pub(in crate::certificates) fn current(&self) -> Current {
         self.current.clone()
     }
 
     /// As it is now.
-    pub(super) fn authority(&self, options: &ClientAuthOptions) -> Arc<Authority> {
+    pub(in crate::certificates) fn authority(&self, options: &ClientAuthOptions) -> Arc<Authority> {
         let inner = self.lock();
         let found = inner.authorities.iter().find(|(known, _)| known == options);
         found.expect("the material of a configuration has all its authorities").1.value.clone()
     }
 
-    pub(super) fn ring(&self, file: Option<&Path>) -> Arc<Ring> {
+    pub(in crate::certificates) fn ring(&self, file: Option<&Path>) -> Arc<Ring> {
         let Some(file) = file else { return self.ring.clone() };
         let inner = self.lock();
         let found = inner.rings.iter().find(|(path, ..)| path == file);
@@ -160,9 +165,24 @@ impl Store {
     }
 
     /// One look at all files. Blocks while it reads; no lock is held meanwhile.
-    pub(super) fn look(&self, now: Instant, clock: Seconds) {
-        let watched = Watched::of(&self.lock());
+    pub(in crate::certificates) fn look(&self, now: Instant, clock: Seconds) {
+        let watched = self.watched();
         let found = watched.look();
+        self.note(&watched, found, now, clock);
+    }
+
+    pub(in crate::certificates) fn watched(&self) -> Watched {
+        Watched::of(&self.lock())
+    }
+
+    /// Uses what was found, unless there is another configuration since.
+    pub(in crate::certificates) fn note(
+        &self,
+        watched: &Watched,
+        found: Found,
+        now: Instant,
+        clock: Seconds,
+    ) {
         let (news, changed) = {
             let mut inner = self.lock();
             if inner.generation != watched.generation {
@@ -184,7 +204,7 @@ impl Store {
     }
 
     #[cfg(test)]
-    pub(super) fn expiries(&self, clock: Seconds) -> Vec<String> {
+    pub(in crate::certificates) fn expiries(&self, clock: Seconds) -> Vec<String> {
         self.lock().expiries(clock)
     }
 
@@ -200,7 +220,7 @@ impl Store {
 }
 
 /// What is looked at, apart from the lock.
-struct Watched {
+pub(in crate::certificates) struct Watched {
     generation: u64,
     pairs: Vec<(CertificateOptions, Stamps)>,
     authorities: Vec<(ClientAuthOptions, Stamps)>,
@@ -208,7 +228,7 @@ struct Watched {
 }
 
 /// What was found, in the same order.
-struct Found {
+pub(in crate::certificates) struct Found {
     pairs: Vec<Option<Look<Pair>>>,
     authorities: Vec<Option<Look<Authority>>>,
     rings: Vec<Option<Look<TicketKeys>>>,
@@ -227,7 +247,7 @@ impl Watched {
         }
     }
 
-    fn look(&self) -> Found {
+    pub(in crate::certificates) fn look(&self) -> Found {
         let pair = |(options, last): &(CertificateOptions, Stamps)| {
             let files = [&options.certificate, &options.key].into_iter().chain(&options.ocsp);
             Look::at(files, last, || Pair::load(options))

@@ -1,6 +1,6 @@
 //! When an operator is told that a certificate ends: at 30, 7 and 1 days, and when it is over.
 
-use super::Seconds;
+use crate::certificates::Seconds;
 
 const DAY: Seconds = 86_400;
 

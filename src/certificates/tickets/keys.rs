@@ -15,8 +15,8 @@ use aws_lc_rs::aead::{AES_256_GCM, RandomizedNonceKey};
 use aws_lc_rs::rand;
 use data_encoding::BASE64;
 
-use super::digest::{Digest, digest};
-use super::files::{Culprit, Flaw, read};
+use crate::certificates::digest::{Digest, digest};
+use crate::certificates::load::{Culprit, Flaw, read};
 
 pub(super) const ID: usize = 16;
 const LEAST_SECRET: usize = 32;
@@ -59,7 +59,7 @@ impl Key {
 #[derive(Debug, Clone)]
 pub struct TicketKeys {
     pub(super) keys: Vec<Arc<Key>>,
-    pub(super) content: Digest,
+    pub(in crate::certificates) content: Digest,
 }
 
 impl TicketKeys {

@@ -1,6 +1,6 @@
 //! What a route may ask of a client's certificate.
 
-use super::ClientCertificate;
+use crate::certificates::ClientCertificate;
 
 /// All that is set must hold; of several texts for one thing one is enough.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

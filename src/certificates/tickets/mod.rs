@@ -9,15 +9,18 @@
 //! A ticket holds under the policy that it was made under and under no other: the policy is authenticated
 //! with it. So does a change of the authorities end the tickets that they vouched for.
 
+mod keys;
+
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::aead::{Aad, Nonce};
 use rustls::server::ProducesTickets;
 
-use super::Seconds;
-use super::digest::Digest;
-use super::ticket_keys::{ID, Key, TicketKeys};
+pub use self::keys::TicketKeys;
+use self::keys::{ID, Key};
+use crate::certificates::Seconds;
+use crate::certificates::digest::Digest;
 
 /// Keys of our own are replaced after this; the one before still decrypts. What was recorded can be read by
 /// whoever takes the keys out of the memory within twice this time.
@@ -34,7 +37,7 @@ const MAX_TICKET: usize = 64 << 10;
 
 /// The keys of now, shared by all workers and kept over reloads.
 #[derive(Debug, Default)]
-pub(super) struct Ring {
+pub(in crate::certificates) struct Ring {
     keys: RwLock<Keys>,
     /// Keys of a file are replaced with the file only.
     from_file: bool,
@@ -48,17 +51,22 @@ struct Keys {
 }
 
 impl Ring {
-    pub(super) fn from_file(keys: &TicketKeys) -> Ring {
+    pub(in crate::certificates) fn from_file(keys: &TicketKeys) -> Ring {
         Ring { keys: RwLock::new(Keys { keys: keys.keys.clone(), since: 0 }), from_file: true }
     }
 
     /// Takes the keys of a changed file.
-    pub(super) fn replace(&self, keys: &TicketKeys) {
+    pub(in crate::certificates) fn replace(&self, keys: &TicketKeys) {
         self.keys.write().unwrap_or_else(PoisonError::into_inner).keys = keys.keys.clone();
     }
 
     /// `None` when there is no key, as the system has no random bytes.
-    pub(super) fn seal(&self, policy: &Digest, session: &[u8], now: Seconds) -> Option<Vec<u8>> {
+    pub(in crate::certificates) fn seal(
+        &self,
+        policy: &Digest,
+        session: &[u8],
+        now: Seconds,
+    ) -> Option<Vec<u8>> {
         let key = self.current(now)?;
         let issued = now.to_be_bytes();
         let mut sealed = session.to_vec();
@@ -69,7 +77,7 @@ impl Ring {
 
     /// The session of a ticket that was issued under this policy at most `lifetime` seconds ago by a key
     /// that is still there. The ticket may be anything.
-    pub(super) fn open(
+    pub(in crate::certificates) fn open(
         &self,
         policy: &Digest,
         ticket: &[u8],
@@ -137,14 +145,14 @@ fn bound(policy: &Digest, id: &[u8; ID], issued: &[u8; ISSUED]) -> Vec<u8> {
 }
 
 /// The tickets of one policy, as rustls asks for them.
-pub(super) struct Tickets {
+pub(in crate::certificates) struct Tickets {
     ring: Arc<Ring>,
     policy: Digest,
     lifetime: u32,
 }
 
 impl Tickets {
-    pub(super) fn new(ring: Arc<Ring>, policy: Digest, with_certificate: bool) -> Tickets {
+    pub(in crate::certificates) fn new(ring: Arc<Ring>, policy: Digest, with_certificate: bool) -> Tickets {
         let lifetime = if with_certificate { LIFETIME_WITH_CERTIFICATE } else { LIFETIME };
         Tickets { ring, policy, lifetime }
     }
@@ -166,11 +174,11 @@ impl ProducesTickets for Tickets {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        self.ring.seal(&self.policy, plain, super::now())
+        self.ring.seal(&self.policy, plain, crate::certificates::now())
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        self.ring.open(&self.policy, cipher, self.lifetime, super::now())
+        self.ring.open(&self.policy, cipher, self.lifetime, crate::certificates::now())
     }
 }
 

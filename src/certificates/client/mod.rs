@@ -1,12 +1,16 @@
 //! What a client's certificate says: for conditions of routes, header fields and logs. rustls has verified
 //! it before anybody reads it here.
 
+mod conditions;
+
 use std::fmt::Write;
+
+pub use conditions::{ClientCertificateMatch, Glob};
 
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
 
-use super::digest::Digest;
-use super::{Seconds, names};
+use crate::certificates::digest::Digest;
+use crate::certificates::{Seconds, names};
 
 /// Names beyond this many of a kind are left out: a certificate may be large.
 const MOST_NAMES: usize = 100;
@@ -86,7 +90,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// As RFC 4514 writes it: the last part first, and no value can be taken for more parts than it is.
-pub(super) fn distinguished(name: &X509Name<'_>) -> String {
+pub(in crate::certificates) fn distinguished(name: &X509Name<'_>) -> String {
     let mut parts: Vec<String> = Vec::new();
     for set in name.iter_rdn() {
         let part: Vec<String> = set

@@ -44,11 +44,11 @@ impl Culprit {
 }
 
 impl Flaw {
-    pub(super) fn new(culprit: Culprit, message: impl Into<String>) -> Flaw {
+    pub(in crate::certificates) fn new(culprit: Culprit, message: impl Into<String>) -> Flaw {
         Flaw { culprit, message: message.into(), hint: None }
     }
 
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Flaw {
+    pub(in crate::certificates) fn hint(mut self, hint: impl Into<String>) -> Flaw {
         self.hint = Some(hint.into());
         self
     }
@@ -67,7 +67,7 @@ impl fmt::Display for Flaw {
 impl std::error::Error for Flaw {}
 
 /// The bytes of a file, at least one.
-pub(super) fn read(culprit: Culprit, path: &Path) -> Result<Vec<u8>, Flaw> {
+pub(in crate::certificates) fn read(culprit: Culprit, path: &Path) -> Result<Vec<u8>, Flaw> {
     let cannot = |why: &str| Flaw::new(culprit, format!("cannot read `{}`: {why}", path.display()));
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => cannot("there is no such file"),
@@ -108,6 +108,11 @@ impl Pem {
         let sections: Result<Vec<T>, pem::Error> = T::pem_slice_iter(&self.bytes).collect();
         let sections = sections.map_err(|error| self.broken(&error))?;
         if sections.is_empty() { Err(self.none(what)) } else { Ok(sections) }
+    }
+
+    /// The first of them.
+    pub(super) fn first<T: PemObject>(&self, what: &str) -> Result<T, Flaw> {
+        self.all(what)?.into_iter().next().ok_or_else(|| self.none(what))
     }
 
     fn broken(&self, error: &pem::Error) -> Flaw {

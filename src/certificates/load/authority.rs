@@ -9,15 +9,15 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
-use super::digest::{Digest, digest};
 use super::files::{Culprit, Flaw, Pem};
-use super::{ClientAuthOptions, ClientDemand, provider};
+use crate::certificates::digest::{Digest, digest};
+use crate::certificates::{ClientAuthOptions, ClientDemand, provider};
 
 /// Loaded and found to be usable.
 pub struct Authority {
-    pub(super) verifier: Arc<dyn ClientCertVerifier>,
+    pub(in crate::certificates) verifier: Arc<dyn ClientCertVerifier>,
     /// Of the authorities, the lists and the demand: another policy is another digest.
-    pub(super) content: Digest,
+    pub(in crate::certificates) content: Digest,
 }
 
 impl fmt::Debug for Authority {

@@ -1,7 +1,7 @@
 //! A certificate and its key, loaded and found to belong together.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -9,10 +9,10 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::client::distinguished;
-use super::digest::{Digest, digest};
 use super::files::{Culprit, Flaw, Pem, read};
-use super::{CertificateOptions, Seconds, names, provider};
+use crate::certificates::client::distinguished;
+use crate::certificates::digest::{Digest, digest};
+use crate::certificates::{CertificateOptions, Seconds, names, provider};
 
 /// Ready to be shown.
 pub struct Pair {
@@ -24,11 +24,11 @@ pub struct Pair {
     pub issuer: String,
     pub not_before: Seconds,
     pub not_after: Seconds,
-    pub(super) certified: Arc<CertifiedKey>,
+    pub(in crate::certificates) certified: Arc<CertifiedKey>,
     /// Of the certificate alone: by it an operator was warned.
-    pub(super) leaf: Digest,
+    pub(in crate::certificates) leaf: Digest,
     /// Of all that is shown.
-    pub(super) content: Digest,
+    pub(in crate::certificates) content: Digest,
 }
 
 /// Without the key.
@@ -47,16 +47,13 @@ impl Pair {
         if key_file.is_encrypted() {
             return Err(key_file.encrypted());
         }
-        let keys: Vec<PrivateKeyDer<'static>> = key_file.all("private key")?;
-        let key =
-            keys.into_iter().next().map(|key| (provider().key_provider.load_private_key(key), &options.key));
-        let Some((key, key_path)) = key else { return Err(key_file.encrypted()) };
-        let key = key.map_err(|_| {
-            let message = format!("the key in `{}` cannot be used", key_path.display());
+        let key: PrivateKeyDer<'static> = key_file.first("private key")?;
+        let key = provider().key_provider.load_private_key(key).map_err(|_| {
+            let message = format!("the key in `{}` cannot be used", options.key.display());
             Flaw::new(Culprit::Key, message)
                 .hint("supported are RSA with 2048 to 8192 bits, ECDSA (P-256, P-384, P-521) and Ed25519")
         })?;
-        let ocsp = options.ocsp.as_ref().map(|path| ocsp(path)).transpose()?;
+        let ocsp = options.ocsp.as_deref().map(ocsp).transpose()?;
         let facts = Facts::of(&chain, options)?;
         let parts = chain.iter().map(CertificateDer::as_ref).chain(ocsp.as_deref());
         let content = digest("pair", parts);
@@ -79,7 +76,7 @@ impl Pair {
         (self.not_before..=self.not_after).contains(&now)
     }
 
-    pub(super) fn is_rsa(&self) -> bool {
+    pub(in crate::certificates) fn is_rsa(&self) -> bool {
         self.certified.key.algorithm() == SignatureAlgorithm::RSA
     }
 }
@@ -132,7 +129,7 @@ fn text(name: &str) -> String {
     String::from_utf8_lossy(&names::normalise(name.as_bytes())).into_owned()
 }
 
-fn ocsp(path: &PathBuf) -> Result<Vec<u8>, Flaw> {
+fn ocsp(path: &Path) -> Result<Vec<u8>, Flaw> {
     let bytes = read(Culprit::Ocsp, path)?;
     // An OCSPResponse is a SEQUENCE that begins with an ENUMERATED (RFC 6960 section 4.2.1).
     let body = bytes.get(1).map(|length| if *length < 0x80 { 2 } else { 2 + usize::from(length & 0x7f) });

@@ -1,0 +1,10 @@
+//! From files to what can be used: read, parsed, and found to be sound.
+
+mod authority;
+mod files;
+mod pair;
+
+pub use authority::Authority;
+pub(in crate::certificates) use files::read;
+pub use files::{Culprit, Flaw};
+pub use pair::Pair;

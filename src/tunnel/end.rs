@@ -1,0 +1,127 @@
+//! What a tunnel joins: a connection, or a stream of one that carries many.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use h2::{Reason, RecvStream, SendStream};
+
+use crate::wire::{Buffer, Socket};
+
+/// Given to an engine at a time.
+const PIECE: usize = 16 << 10;
+
+/// Bytes come from here.
+pub(super) enum Source<'s> {
+    Socket(&'s Socket, Buffer),
+    Stream(RecvStream, Bytes),
+}
+
+/// Bytes go here.
+pub(super) enum Sink<'s> {
+    Socket(&'s Socket),
+    Stream(SendStream<Bytes>),
+}
+
+/// One end of a tunnel.
+pub struct End<'s> {
+    pub(super) source: Source<'s>,
+    pub(super) sink: Sink<'s>,
+}
+
+impl<'s> End<'s> {
+    /// `received` are bytes that came already.
+    pub fn socket(socket: &'s Socket, received: Buffer) -> End<'s> {
+        End { source: Source::Socket(socket, received), sink: Sink::Socket(socket) }
+    }
+
+    /// An end that is cut off resets the stream; one that has ended ends it.
+    pub fn stream(receive: RecvStream, send: SendStream<Bytes>) -> End<'s> {
+        End { source: Source::Stream(receive, Bytes::new()), sink: Sink::Stream(send) }
+    }
+}
+
+impl Source<'_> {
+    pub(super) fn data(&self) -> &[u8] {
+        match self {
+            Source::Socket(_, buffer) => buffer.data(),
+            Source::Stream(_, chunk) => chunk,
+        }
+    }
+
+    pub(super) fn consume(&mut self, count: usize) {
+        match self {
+            Source::Socket(_, buffer) => buffer.consume(count),
+            Source::Stream(stream, chunk) => {
+                chunk.advance(count.min(chunk.len()));
+                let _ = stream.flow_control().release_capacity(count);
+            }
+        }
+    }
+
+    /// Waits for bytes when there are none; false at the end.
+    pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        match self {
+            Source::Socket(socket, buffer) => socket.poll_fill(cx, buffer).map_ok(|count| count > 0),
+            Source::Stream(stream, chunk) => loop {
+                match ready!(stream.poll_data(cx)) {
+                    Some(Ok(more)) if more.is_empty() => {}
+                    Some(Ok(more)) => {
+                        *chunk = more;
+                        return Poll::Ready(Ok(true));
+                    }
+                    Some(Err(_)) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                    None => return Poll::Ready(Ok(false)),
+                }
+            },
+        }
+    }
+}
+
+impl Sink<'_> {
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Sink::Socket(socket) => socket.poll_write(cx, bytes),
+            Sink::Stream(stream) => {
+                let wanted = bytes.len().min(PIECE);
+                stream.reserve_capacity(wanted);
+                let mut capacity = stream.capacity();
+                while capacity == 0 {
+                    match ready!(stream.poll_capacity(cx)) {
+                        Some(Ok(more)) => capacity = more,
+                        _ => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                    }
+                }
+                let count = wanted.min(capacity);
+                let sent = stream.send_data(Bytes::copy_from_slice(&bytes[..count]), false);
+                Poll::Ready(sent.map(|()| count).map_err(|_| io::ErrorKind::ConnectionReset.into()))
+            }
+        }
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Sink::Socket(socket) => socket.poll_flush(cx),
+            Sink::Stream(stream) => match stream.poll_reset(cx) {
+                // Whoever waits for bytes to send hears here that nobody takes them any more.
+                Poll::Ready(_) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                Poll::Pending => Poll::Ready(Ok(())),
+            },
+        }
+    }
+
+    /// Says that nothing more comes.
+    pub(super) fn finish(&mut self) -> bool {
+        match self {
+            Sink::Socket(socket) => socket.shutdown().is_ok(),
+            Sink::Stream(stream) => stream.send_data(Bytes::new(), true).is_ok(),
+        }
+    }
+
+    /// Nothing more comes, and what came is not all.
+    pub(super) fn cut(&mut self) {
+        if let Sink::Stream(stream) = self {
+            stream.send_reset(Reason::CANCEL);
+        }
+    }
+}

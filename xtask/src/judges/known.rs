@@ -1,0 +1,25 @@
+//! What a judge complains of and we leave as it is, each with its reason.
+
+use super::Judge;
+
+/// Why this case does not count; `None` when it does.
+pub fn reason(judge: Judge, case: &str) -> Option<&'static str> {
+    let known = |(of, name, _): &&(Judge, &str, &str)| *of == judge && *name == case;
+    KNOWN.iter().find(known).map(|(_, _, reason)| *reason)
+}
+
+const KNOWN: &[(Judge, &str, &str)] = &[
+    (Judge::Testssl, "cert_chain_of_trust", "the certificate is of a test's own authority"),
+    (Judge::Testssl, "cert_expirationStatus", "it lives for thirty days"),
+    (Judge::Testssl, "cert_notAfter", "it lives for thirty days"),
+    (Judge::Testssl, "cert_revocation", "a test's own authority publishes nothing"),
+    (Judge::Testssl, "DNS_CAArecord", "there is no name server"),
+    (Judge::Testssl, "HSTS", "the origin decides whether to say it"),
+    (Judge::Testssl, "security_headers", "the origin decides whether to say them"),
+    (Judge::Testssl, "engine_problem", "about the machine that asks"),
+    (Judge::Websocket, "7.1.5", "the echo server answers so without a proxy too"),
+    (Judge::Websocket, "9.3.1", "more fragments than the echo server takes, without a proxy too"),
+    (Judge::Websocket, "9.3.2", "more fragments than the echo server takes, without a proxy too"),
+    (Judge::Websocket, "9.4.1", "more fragments than the echo server takes, without a proxy too"),
+    (Judge::Websocket, "9.4.2", "more fragments than the echo server takes, without a proxy too"),
+];
