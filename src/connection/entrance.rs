@@ -43,7 +43,8 @@ impl Entrance {
         if head.target_scheme().is_some_and(|named| named != scheme) {
             return Err(Failure::WrongScheme);
         }
-        if self.host_policies.is_empty() {
+        // Who is only sent to where TLS is spoken comes to nothing that is protected.
+        if self.host_policies.is_empty() || self.redirect.is_some() {
             return Ok(());
         }
         let under = secured.and_then(|secured| secured.policy);

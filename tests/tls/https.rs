@@ -1,17 +1,25 @@
 //! From `http` to `https`, and staying there.
 
-use testkit::{Client, H2Client, Origin, Script};
+use std::net::TcpListener;
+
+use testkit::{Client, H2Client, Origin, Palisade, Script};
 
 use crate::Site;
+use crate::site::BINARY;
 
 #[test]
 fn a_listener_sends_everybody_to_https() {
     let site = Site::new();
-    let palisade = site.start(
-        "tls = true",
-        "[listeners.plain]\naddress = \"127.0.0.1:0\"\nredirect_to_https = true\nhttp2 = true\n",
+    // It is told to clients, so it must be in the configuration.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let plain = "[listeners.plain]\naddress = \"127.0.0.1:0\"\nredirect_to_https = true\nhttp2 = true\n";
+    let config = site.config("tls = true", plain).replacen(
+        "[listeners.https]\n            address = \"127.0.0.1:0\"",
+        &format!("[listeners.https]\n            address = \"127.0.0.1:{port}\""),
+        1,
     );
-    let port = palisade.address("https").port();
+    let palisade = Palisade::start(BINARY, &config);
+    assert_eq!(palisade.address("https").port(), port);
     let mut client = Client::connect(palisade.address("plain"));
     for (method, target, host, expected) in [
         ("GET", "/", "open.test", "https://open.test:PORT/"),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use testkit::{Authority, Certificate, Client, H2Client, Leaf, Palisade, Stream, TlsClient, TlsVersion};
+use testkit::{Authority, Certificate, Client, H2Client, Leaf, Palisade, TlsClient, TlsVersion};
 
 use crate::Site;
 
