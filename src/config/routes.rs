@@ -38,6 +38,7 @@ pub fn lower(
         rewrite: complete.rewrite,
         upstream_host: complete.upstream_host,
         forwarded: complete.forwarded,
+        forward_client_certificate: complete.forward_client_certificate,
         timeouts: complete.timeouts,
         retry: complete.retry,
         mirror,

@@ -23,6 +23,7 @@ pub struct Settings {
     rewrite: Option<RewriteChoice>,
     upstream_host: Option<String>,
     forwarded: Option<bool>,
+    forward_client_certificate: Option<bool>,
     connect: Option<Duration>,
     send: Option<Duration>,
     read: Option<Duration>,
@@ -46,6 +47,7 @@ pub struct Complete {
     pub rewrite: Option<Rewrite>,
     pub upstream_host: Option<String>,
     pub forwarded: bool,
+    pub forward_client_certificate: bool,
     pub timeouts: Timeouts,
     pub retry: RetryOptions,
     pub request_body: BodyMode,
@@ -59,6 +61,7 @@ pub fn lower(fields: &Fields<'_>) -> Settings {
         rewrite: rewrite_choice(fields),
         upstream_host: fields.text("upstream_host").and_then(|text| fields.parsed(text, host::upstream_host)),
         forwarded: fields.boolean("forwarded"),
+        forward_client_certificate: fields.boolean("forward_client_certificate"),
         connect: patience("connect"),
         send: patience("send"),
         read: patience("read"),
@@ -80,6 +83,10 @@ impl Settings {
             rewrite: rewrite.and_then(|choice| choice.for_path(path)),
             upstream_host: self.upstream_host.or_else(|| defaults.upstream_host.clone()),
             forwarded: self.forwarded.or(defaults.forwarded).unwrap_or(false),
+            forward_client_certificate: self
+                .forward_client_certificate
+                .or(defaults.forward_client_certificate)
+                .unwrap_or(false),
             timeouts: Timeouts {
                 connect: self.connect.or(defaults.connect).unwrap_or(timeouts.connect),
                 send: self.send.or(defaults.send).unwrap_or(timeouts.send),
@@ -273,8 +280,16 @@ fn size_or_unlimited(text: &str) -> Parsed<u64> {
 
 /// Options that only mean something with an upstream, on a route that has none.
 pub fn refuse_without_upstream(fields: &Fields<'_>, target: &str) {
-    for name in ["strip_prefix", "rewrite", "upstream_host", "forwarded", "timeouts", "retry", "request_body"]
-    {
+    for name in [
+        "strip_prefix",
+        "rewrite",
+        "upstream_host",
+        "forwarded",
+        "forward_client_certificate",
+        "timeouts",
+        "retry",
+        "request_body",
+    ] {
         if let Some(place) = fields.key(name) {
             refuse(fields, place, name, target);
         }

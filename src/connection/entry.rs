@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ::http1::RequestHead;
+use rustls::pki_types::CertificateDer;
 use rustls::server::Acceptor;
 use tokio::time::Instant;
 
@@ -17,10 +18,11 @@ use super::http1::Next;
 use super::serving::Serving;
 use super::waiting::{Rest, Waiting};
 use crate::certificates::{Handshakes, Policy};
-use crate::message::{Client, Failure, Http2, Protocol, Secured};
+use crate::message::{Client, ClientCertificate, Failure, Http2, Protocol, Secured};
+use crate::observe::Record;
 use crate::observe::metrics::PROCESS;
 use crate::wire::tls::Session;
-use crate::wire::{Buffer, Socket, Watchdog};
+use crate::wire::{Buffer, Socket, Watchdog, clock};
 
 /// For the first request of a connection that was accepted when the listener was closed.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
@@ -36,7 +38,7 @@ pub struct Connection {
     pub(super) watchdog: Watchdog,
     pub(super) rest: Cell<Rest>,
     /// Set by its handshake.
-    pub(super) secured: OnceCell<Box<Secured>>,
+    pub(super) secured: OnceCell<Rc<Secured>>,
     /// Its place in the list of whoever keeps one.
     pub place: Cell<u32>,
 }
@@ -75,8 +77,17 @@ impl Connection {
         self.rest.set(self.rest.get().waits(since, patience));
     }
 
-    pub(super) fn secured(&self) -> Option<&Secured> {
-        self.secured.get().map(Box::as_ref)
+    pub(super) fn secured(&self) -> Option<&Rc<Secured>> {
+        self.secured.get()
+    }
+
+    /// Of a request that began to come at `started`.
+    pub(super) fn record(&self, started: Instant) -> Record {
+        let mut record = Record::new(started, self.client);
+        if let Some(secured) = self.secured() {
+            record.certificate = secured.certificate.clone();
+        }
+        record
     }
 
     /// It was chosen to be closed, or has a request, and is not to be chosen again.
@@ -203,6 +214,7 @@ impl Connection {
             Err(_) => return Err(self.note_failed("it took too long")),
         };
         self.watchdog.rest();
+        let certificate = self.read_certificate(agreed.certificate)?;
         PROCESS.handshakes.fetch_add(1, Relaxed);
         if agreed.resumed {
             PROCESS.handshakes_resumed.fetch_add(1, Relaxed);
@@ -211,8 +223,24 @@ impl Connection {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        let _ = self.secured.set(Box::new(Secured { agreed, policy: policy.mark }));
+        let _ = self.secured.set(Rc::new(Secured { certificate, policy: policy.mark }));
         Ok(protocol)
+    }
+
+    /// What the client's certificate says. A session that goes on has the one of its first handshake, at which
+    /// nobody has looked since; what cannot be read cannot be decided on.
+    fn read_certificate(
+        &self,
+        shown: Option<CertificateDer<'_>>,
+    ) -> Result<Option<Rc<ClientCertificate>>, Refused> {
+        let Some(der) = shown else { return Ok(None) };
+        let certificate = ClientCertificate::parse(&der)
+            .map_err(|_| self.note_failed("the client's certificate cannot be read"))?;
+        let now = clock::since_epoch(Instant::now()).as_secs();
+        if certificate.has_ended(i64::try_from(now).unwrap_or(i64::MAX)) {
+            return Err(self.note_failed("the client's certificate has ended"));
+        }
+        Ok(Some(Rc::new(certificate)))
     }
 
     /// Ready when it is clear which policy the handshake is made under.

@@ -1,5 +1,7 @@
 //! What is asked.
 
+use std::rc::Rc;
+
 use http1::RequestHead;
 
 use super::{Body, Interim, Recycled, RequestId, Secured};
@@ -18,7 +20,7 @@ pub struct Request<'c> {
     /// The timer of the task that serves this request.
     pub watchdog: &'c Watchdog,
     /// Set when it came through TLS.
-    pub secured: Option<&'c Secured>,
+    pub secured: Option<&'c Rc<Secured>>,
 }
 
 impl Request<'_> {

@@ -116,14 +116,24 @@ pub const ROUTE: &[Key] = &[
     REWRITE,
     UPSTREAM_HOST,
     FORWARDED,
+    FORWARD_CLIENT_CERTIFICATE,
     TIMEOUTS,
     RETRY,
     REQUEST_BODY,
     MAX_BODY_SIZE,
 ];
 
-pub const DEFAULTS: &[Key] =
-    &[STRIP_PREFIX, REWRITE, UPSTREAM_HOST, FORWARDED, TIMEOUTS, RETRY, REQUEST_BODY, MAX_BODY_SIZE];
+pub const DEFAULTS: &[Key] = &[
+    STRIP_PREFIX,
+    REWRITE,
+    UPSTREAM_HOST,
+    FORWARDED,
+    FORWARD_CLIENT_CERTIFICATE,
+    TIMEOUTS,
+    RETRY,
+    REQUEST_BODY,
+    MAX_BODY_SIZE,
+];
 
 const CONDITION: Kind = Kind::Either(&[Kind::Boolean, Kind::Text("value"), Kind::Table(CONDITION_REGEX)]);
 
@@ -161,6 +171,15 @@ const FORWARDED: Key = Key {
     kind: Kind::Boolean,
     absent: Absent::Means("false"),
     doc: "Also send the `Forwarded` field (RFC 7239), beside `X-Forwarded-*`.",
+};
+
+const FORWARD_CLIENT_CERTIFICATE: Key = Key {
+    name: "forward_client_certificate",
+    kind: Kind::Boolean,
+    absent: Absent::Means("false"),
+    doc: "Tell the upstream what the client's certificate says: `Client-Cert` (RFC 9440) and \
+          `X-Client-Cert-Subject`, `-Issuer`, `-San`, `-Serial`, `-Fingerprint` and `-Spiffe`. What clients send \
+          under these names never reaches it.",
 };
 
 const TIMEOUTS: Key = Key {

@@ -42,7 +42,7 @@ impl Connection {
         request: http::Request<RecvStream>,
         respond: SendResponse<Bytes>,
     ) {
-        let mut record = Record::new(Instant::now(), self.client);
+        let mut record = self.record(Instant::now());
         record.protocol = message::Protocol::Http2;
         let (parts, body) = request.into_parts();
         let mut head = Recycled::<RequestHead>::take();
@@ -142,7 +142,8 @@ impl Connection {
         mut record: Record,
     ) {
         let id = RequestId::make();
-        let response = pages::explain(failure, head, &id);
+        let mut response = pages::explain(failure, head, &id);
+        current.entrance.add_fields(&mut response);
         record.failure = Some(failure);
         record.status = response.head.status;
         if is_malformed(failure) {
