@@ -4,6 +4,7 @@ mod body;
 mod client;
 pub mod convert;
 mod failure;
+pub mod grpc;
 mod interim;
 mod outgoing;
 pub mod pages;

@@ -221,7 +221,8 @@ pub(super) async fn ask<'c>(
 ) -> Result<Response<'c>, Missed<'c>> {
     let Obtained { connection, reused, now } = obtained;
     let (slot, identity) = (connection.endpoint().slot.index, connection.endpoint().identity);
-    let this = Try { reused, timeouts: sending.timeouts, limit: sending.retry.try_timeout, now };
+    let timeouts = if request.is_call.get() { sending.timeouts.of_call() } else { sending.timeouts };
+    let this = Try { reused, timeouts, limit: sending.retry.try_timeout, now };
     match exchange(connection, request, facts, payload.turn(), this).await {
         Ok(mut response) => {
             if let Some(stick) = &facts.tie.stick {

@@ -141,7 +141,7 @@ struct Copied {
 impl Copied {
     async fn send(self) {
         let Copied { client, head, id, body, upstream, sending } = self;
-        let (interim, watchdog) = (Interim::default(), Watchdog::new());
+        let (interim, watchdog, is_call) = (Interim::default(), Watchdog::new(), Cell::new(false));
         let mut payload = body.map_or(Payload::None, |body| Payload::Spool(Box::new(body)));
         let request = Request {
             head,
@@ -150,6 +150,7 @@ impl Copied {
             upgrade: None,
             interim: &interim,
             watchdog: &watchdog,
+            is_call: &is_call,
             secured: None,
         };
         let now = Instant::now();

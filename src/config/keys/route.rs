@@ -114,6 +114,7 @@ pub const ROUTE: &[Key] = &[
     Key { name: "respond", kind: Kind::Table(RESPOND), absent: Absent::Off, doc: "Target: a fixed answer." },
     STRIP_PREFIX,
     REWRITE,
+    GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,
     TIMEOUTS,
@@ -122,8 +123,17 @@ pub const ROUTE: &[Key] = &[
     MAX_BODY_SIZE,
 ];
 
-pub const DEFAULTS: &[Key] =
-    &[STRIP_PREFIX, REWRITE, UPSTREAM_HOST, FORWARDED, TIMEOUTS, RETRY, REQUEST_BODY, MAX_BODY_SIZE];
+pub const DEFAULTS: &[Key] = &[
+    STRIP_PREFIX,
+    REWRITE,
+    GRPC_WEB,
+    UPSTREAM_HOST,
+    FORWARDED,
+    TIMEOUTS,
+    RETRY,
+    REQUEST_BODY,
+    MAX_BODY_SIZE,
+];
 
 const CONDITION: Kind = Kind::Either(&[Kind::Boolean, Kind::Text("value"), Kind::Table(CONDITION_REGEX)]);
 
@@ -147,6 +157,14 @@ const REWRITE: Key = Key {
     kind: Kind::Table(REWRITE_KEYS),
     absent: Absent::Off,
     doc: "Another path for the upstream; instead of `strip_prefix`. A path without a match stays as it is.",
+};
+
+const GRPC_WEB: Key = Key {
+    name: "grpc_web",
+    kind: Kind::Boolean,
+    absent: Absent::Means("false"),
+    doc: "Calls of gRPC-Web (`application/grpc-web`, `application/grpc-web-text`) become calls of gRPC for the \
+          upstream, and their answers are translated back. Other requests stay as they are.",
 };
 
 const UPSTREAM_HOST: Key = Key {
