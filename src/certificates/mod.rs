@@ -23,7 +23,7 @@ mod tests;
 
 pub use client::{ClientCertificate, ClientCertificateMatch, Glob};
 pub use handshakes::{Handshakes, Policy, UnknownName};
-pub use load::{Authority, Culprit, Flaw, Pair};
+pub use load::{Authority, Culprit, Flaw, Pair, Roots};
 pub use options::{
     CertificateOptions, ClientAuthOptions, ClientDemand, HostTlsOptions, TlsOptions, TlsVersion, UnknownSni,
 };

@@ -16,7 +16,7 @@ mod secured;
 pub mod websocket;
 
 pub use body::{Body, BodyStream, Upgraded};
-pub use client::{Client, Protocol, network};
+pub use client::{Client, Http2, Protocol, network};
 pub use failure::{Blame, Failure};
 pub use interim::Interim;
 pub use outgoing::{Outgoing, OutgoingError};
