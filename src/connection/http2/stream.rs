@@ -167,12 +167,7 @@ impl Connection {
 }
 
 /// Writes the body of an answer and notes what became of it.
-async fn write(
-    begun: Result<Answer<'_>, Failure>,
-    mut pace: Pace,
-    watchdog: &Watchdog,
-    record: &mut Record,
-) {
+async fn write(begun: Result<Answer<'_>, Failure>, mut pace: Pace, watchdog: &Watchdog, record: &mut Record) {
     let outcome = match begun {
         Ok(mut answer) => {
             let written = answer.write(&mut pace, watchdog).await;
