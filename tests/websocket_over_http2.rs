@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use data_encoding::BASE64;
-use testkit::{
-    Frame, H2Client, H2Failure, Origin, OriginConnection, Palisade, SOON, error, pattern, poll_until, setting,
-};
+use testkit::http2::{error, setting};
+use testkit::{Frame, H2Client, H2Failure, Origin, OriginConnection, Palisade, SOON, pattern, poll_until};
 
 const SIGTERM: i32 = 15;
 
@@ -92,7 +91,8 @@ fn agree(connection: &mut OriginConnection) -> bool {
     match request.header("Sec-WebSocket-Key") {
         Some(key) => connection.write_all(agreement(key).as_bytes()).is_ok(),
         None => {
-            let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+            let _ =
+                connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
             false
         }
     }

@@ -68,7 +68,7 @@ fn both_sides_talk_in_turn() {
     );
     let mut client = stage.client();
     let stream = client.open("POST", "/test.Service/Chat", CALL, false);
-    let mut expect = |client: &mut testkit::H2Client, length: usize| {
+    let expect = |client: &mut testkit::H2Client, length: usize| {
         poll_until(SOON, "the next message of the server", || {
             client.take_in(Duration::from_millis(10));
             client.received(stream) >= length

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use testkit::{Frame, GoAwayAt, H2Script, H2Step, SOON, error};
+use testkit::http2::error;
+use testkit::{Frame, GoAwayAt, H2Script, H2Step, SOON};
 
 use crate::stage::{CALL, OK, Stage, answer, expect_failed, message};
 
@@ -77,7 +78,8 @@ fn the_server_hears_of_a_call_that_is_cancelled() {
 /// What the server began and did not end is told so, in the words of gRPC.
 #[test]
 fn a_server_that_breaks_off_is_told_of() {
-    let ends: [(&str, fn(H2Script) -> H2Script); 3] = [
+    type End = fn(H2Script) -> H2Script;
+    let ends: [(&str, End); 3] = [
         ("reset", |script| script.reset(error::INTERNAL_ERROR)),
         ("goaway", |script| {
             script.then(H2Step::GoAway { at: GoAwayAt::Here, code: error::NO_ERROR }).then(H2Step::Close)

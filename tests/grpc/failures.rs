@@ -27,7 +27,7 @@ fn each_class_of_failure_has_its_status() {
         ("/gone.Service/Get", "14", "upstream_connect_refused", 502),
         ("/test.Service/Reset", "14", "upstream_closed", 502),
         ("/test.Service/Broken", "14", "upstream_bad_http2", 502),
-        ("/test.Service/%zz", "13", "path_bad_escape", 400),
+        ("/test.Service/..%2fa", "13", "path_encoded_slash", 400),
     ];
     for (path, grpc, reason, status) in cases {
         let types = ["application/grpc", "Application/GRPC+proto; a=b"];

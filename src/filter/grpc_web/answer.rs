@@ -118,8 +118,11 @@ mod tests {
     use super::*;
     use http1::Name;
 
-    /// A stream that gives these pieces, with a pause before each that is `None`.
-    struct Scripted(Vec<Option<&'static [u8]>>, Option<Fields>);
+    /// Bytes, or a pause.
+    type Piece = Option<&'static [u8]>;
+
+    /// A stream of these.
+    struct Scripted(Vec<Piece>, Option<Fields>);
 
     impl BodyStream for Scripted {
         fn poll_data(&mut self, _: &mut Context<'_>) -> Poll<Result<&[u8], Failure>> {
@@ -159,7 +162,7 @@ mod tests {
     const FRAME: &[u8] = b"\x80\x00\x00\x00\x23grpc-status: 0\r\nx-bytes-bin: AAE=\r\n";
 
     /// All of it, with `|` where it was waited for.
-    fn read(framing: Framing, pieces: &[Option<&'static [u8]>], end: Option<Fields>) -> Vec<u8> {
+    fn read(framing: Framing, pieces: &[Piece], end: Option<Fields>) -> Vec<u8> {
         let mut body = Framed::new(Box::new(Scripted(pieces.to_vec(), end)), framing);
         let mut cx = Context::from_waker(Waker::noop());
         let mut all = Vec::new();
@@ -188,7 +191,7 @@ mod tests {
 
     #[test]
     fn text_is_padded_only_where_nothing_more_is_there() {
-        let cases: [(&[Option<&'static [u8]>], &str); 5] = [
+        let cases: [(&[Piece], &str); 5] = [
             (&[Some(b"hello")], "aGVsbG8="),
             (&[Some(b"he"), Some(b"llo")], "aGVsbG8="),
             (&[Some(b"hello"), None, None, Some(b"hello")], "aGVsbG8=|aGVsbG8="),

@@ -134,24 +134,24 @@ mod tests {
 
     #[test]
     fn pieces_with_their_own_padding_are_one_stream() {
-        let cases: [(&[u8], Result<&[u8], Failure>); 11] = [
-            (b"", Ok(b"")),
-            (b"AAAA", Ok(&[0; 3])),
-            (b"aGVsbG8=", Ok(b"hello")),
-            (b"aA==ZWxsbw==", Ok(b"hello")),
-            (b"aGU=bGxv", Ok(b"hello")),
-            (b"aGVsbG8", Err(Failure::BadBase64)),
-            (b"aGVs bG8=", Err(Failure::BadBase64)),
-            (b"aGVs\r\nbG8=", Err(Failure::BadBase64)),
-            (b"a===", Err(Failure::BadBase64)),
+        let cases: [(&[u8], Option<&[u8]>); 11] = [
+            (b"", Some(b"")),
+            (b"AAAA", Some(&[0; 3])),
+            (b"aGVsbG8=", Some(b"hello")),
+            (b"aA==ZWxsbw==", Some(b"hello")),
+            (b"aGU=bGxv", Some(b"hello")),
+            (b"aGVsbG8", None),
+            (b"aGVs bG8=", None),
+            (b"aGVs\r\nbG8=", None),
+            (b"a===", None),
             // Bits that stand for nothing.
-            (b"aGVsbG9=", Err(Failure::BadBase64)),
-            (b"____", Err(Failure::BadBase64)),
+            (b"aGVsbG9=", None),
+            (b"____", None),
         ];
         for (text, wanted) in cases {
             for cut in 1..=text.len().max(1) {
                 for taken in [1, 2, 100] {
-                    let wanted = wanted.map(<[u8]>::to_vec);
+                    let wanted = wanted.map(<[u8]>::to_vec).ok_or(Failure::BadBase64);
                     assert_eq!(decoded(text, cut, taken), wanted, "{} by {cut}", text.escape_ascii());
                 }
             }
