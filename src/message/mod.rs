@@ -15,7 +15,7 @@ mod response;
 mod secured;
 pub mod websocket;
 
-pub use body::{Body, BodyStream, Upgraded};
+pub use body::{Body, BodyStream, Far, Upgraded};
 pub use client::{Client, Http2, Protocol, network};
 pub use failure::{Blame, Failure};
 pub use interim::Interim;

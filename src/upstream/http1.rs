@@ -16,7 +16,7 @@ use super::pool::Connection;
 use super::spool::Spool;
 use super::tls::refusal;
 use crate::message::{
-    Body, BodyStream, Failure, Interim, Outgoing, OutgoingError, Recycled, Request, Response, Upgrade,
+    Body, BodyStream, Failure, Far, Interim, Outgoing, OutgoingError, Recycled, Request, Response, Upgrade,
     Upgraded, websocket,
 };
 use crate::wire::{Buffer, Incoming, IncomingError, Scratch, Watchdog};
@@ -362,7 +362,10 @@ impl<'c> Exchange<'c> {
         let buffer = std::mem::take(&mut self.buffer);
         if status == 101 {
             let (socket, permit) = self.connection.into_parts();
-            return Body::Upgraded(Box::new(Upgraded { socket, buffer, held: Box::new(permit) }));
+            return Body::Upgraded(Box::new(Upgraded {
+                far: Far::Socket(socket, buffer),
+                held: Box::new(permit),
+            }));
         }
         self.moved = Instant::now();
         let ResponseLength { length: framing, reusable, .. } = length;

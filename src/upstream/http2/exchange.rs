@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use h2::client::ResponseFuture;
 use http1::framing::response_length;
-use http1::{BodyLength, Method, ResponseHead};
+use http1::{BodyLength, Method, Name, RequestHead, ResponseHead};
 use tokio::time::Instant;
 
 use super::body::AnswerBody;
@@ -15,7 +15,7 @@ use super::error::before_answer;
 use super::head;
 use super::session::Place;
 use super::upload::Upload;
-use crate::message::{Body, Failure, Interim, Recycled, Request, Response};
+use crate::message::{Body, Failure, Far, Interim, Recycled, Request, Response, Upgraded, websocket};
 use crate::upstream::Timeouts;
 use crate::upstream::forward::Facts;
 use crate::upstream::http1::{Left, MAX_INTERIM, Payload, Try, Unanswered};
@@ -33,13 +33,14 @@ pub async fn exchange<'c>(
     let reused = this.reused;
     let own = payload.turn();
     let secure = place.endpoint().approach.is_secure();
-    if request.upgrade.is_some() {
-        // There is nobody yet who would join two streams.
+    let upgrade = request.upgrade;
+    if upgrade.is_some() && !place.session().takes_extended_connect() {
         *payload = own;
         return Err(unanswered(&place, Failure::BadUpgrade, reused, 0, false));
     }
     let sent = head::request(&request.head, facts, secure).and_then(|head| {
-        place.send(head, own.is_none()).map_err(|error| {
+        let ends = own.is_none() && upgrade.is_none();
+        place.send(head, ends).map_err(|error| {
             place.session().close();
             // What is not sent at all was not looked at.
             error.as_ref().map_or(Failure::ClosedBeforeAnswer, before_answer)
@@ -68,7 +69,12 @@ pub async fn exchange<'c>(
         Ok(answered) => {
             exchange.place.note_answer();
             exchange.place.endpoint().note_answer(answered.head.status, || this.now.elapsed());
-            Ok(exchange.into_response(answered))
+            match upgrade {
+                Some(_) if (200..300).contains(&answered.head.status) => {
+                    Ok(exchange.into_tunnel(answered, &request.head))
+                }
+                _ => Ok(exchange.into_response(answered)),
+            }
         }
         Err(failure) => {
             let Exchange { answer, place, upload, interim_count, timeouts, limit, .. } = exchange;
@@ -182,6 +188,23 @@ impl<'c> Exchange<'c> {
             length => length,
         };
         Poll::Ready(Ok(Answered { head, length, announced: framing.announced, stream }))
+    }
+
+    /// The stream is a tunnel from here on (RFC 8441 section 5), which every version knows as a 101.
+    fn into_tunnel(self, answered: Answered, asked: &RequestHead) -> Response<'c> {
+        let mut head = Recycled::<ResponseHead>::take();
+        head.set_status(101);
+        for field in answered.head.fields.iter().filter(|field| field.known != Name::ContentLength) {
+            head.fields.push(field.known, field.name, field.value);
+        }
+        // A client with a key wants to see that it was understood.
+        if let Some(key) = asked.fields.all_named(websocket::KEY).next() {
+            let accept = websocket::accept_for(key);
+            head.fields.push(Name::Other, b"Sec-WebSocket-Accept", accept.as_bytes());
+        }
+        let far = Far::Stream(answered.stream, self.upload.into_stream());
+        let body = Body::Upgraded(Box::new(Upgraded { far, held: Box::new(self.place) }));
+        Response { head, body, announced: None }
     }
 
     fn into_response(self, answered: Answered) -> Response<'c> {

@@ -1,5 +1,6 @@
 //! Heads between our form and the HTTP/2 engine's.
 
+use h2::ext::Protocol;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http1::connection::accepts_trailers;
@@ -32,6 +33,12 @@ pub fn request(head: &RequestHead, facts: &Facts<'_>, secure: bool) -> Result<Re
         write_line(&mut lines, b"te", b"trailers");
     }
     *request.headers_mut() = header_map(&lines);
+    if facts.upgrade.is_some() {
+        // What a GET asks for that changes the protocol of a connection (RFC 8441 section 5).
+        *request.method_mut() = Method::CONNECT;
+        request.extensions_mut().insert(Protocol::from_static("websocket"));
+        request.headers_mut().remove(http::header::SEC_WEBSOCKET_KEY);
+    }
     Ok(request)
 }
 

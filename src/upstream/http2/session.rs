@@ -195,6 +195,11 @@ impl Session {
             .is_some_and(|requests| matches!(requests.poll_ready(&mut cx), Poll::Ready(Err(_))))
     }
 
+    /// The origin joins streams to other protocols (RFC 8441 section 3).
+    pub fn takes_extended_connect(&self) -> bool {
+        self.requests.borrow().as_ref().is_some_and(SendRequest::is_extended_connect_protocol_enabled)
+    }
+
     pub fn has_served(&self) -> bool {
         self.served.get()
     }

@@ -42,6 +42,11 @@ impl<'c> Upload<'c> {
         self.state == State::Running
     }
 
+    /// The half of the stream that the request goes on.
+    pub fn into_stream(self) -> SendStream<Bytes> {
+        self.stream
+    }
+
     /// The payload, when nothing of it was given away.
     pub fn into_untouched(self) -> Option<Payload<'c>> {
         (self.written == 0 && self.state != State::Done).then_some(self.payload)
