@@ -163,6 +163,7 @@ fn catch_all() -> RouteOptions {
         tls: Default::default(),
         target: TargetOptions::Fixed(answer),
         rewrite: None,
+        grpc_web: false,
         upstream_host: None,
         forwarded: false,
         forward_client_certificate: false,

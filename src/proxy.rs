@@ -5,11 +5,13 @@ mod fault;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http1::{Method, Name, RequestHead};
 use ipnet::IpNet;
 
 use crate::admin::Admin;
+use crate::filter::{Call, Filter, ResponseStep};
 use crate::message::{Client, Failure, Request, RequestId, Response, pages};
 use crate::observe::{Line, Record};
 use crate::route::target::apply_rewrite;
@@ -35,6 +37,10 @@ pub struct Route {
     /// Its number in the metrics.
     pub series: usize,
     pub rewrite: Option<Rewrite>,
+    /// In the order in which a request meets them.
+    pub filters: Vec<Filter>,
+    /// Calls of gRPC are let through as such; so long both sides of one may be silent.
+    pub calls: Option<Duration>,
     pub target: Target,
     /// Answers when the upstream has nobody left.
     pub fallback: Option<FixedAnswer>,
@@ -48,6 +54,26 @@ pub enum Target {
     Redirect(RedirectTemplate, u16),
     Fixed(FixedAnswer),
     Admin(Admin),
+}
+
+impl Target {
+    async fn answer<'c>(
+        &self,
+        client: &Client,
+        request: &mut Request<'c>,
+        record: &mut Record,
+    ) -> Result<Response<'c>, Failure> {
+        match self {
+            Target::Upstream(upstream, sending) => upstream.send(client, request, sending, record).await,
+            Target::Split(split, sending) => match split.choose(&request.head, client.address) {
+                Some(upstream) => Box::pin(upstream.send(client, request, sending, record)).await,
+                None => Err(Failure::NoEndpoint),
+            },
+            Target::Redirect(template, status) => Ok(redirect(template, *status, request)),
+            Target::Fixed(fixed) => Ok(fixed_answer(fixed)),
+            Target::Admin(admin) => Ok(admin.answer(request).await),
+        }
+    }
 }
 
 impl Proxy {
@@ -75,25 +101,29 @@ impl Proxy {
         if client.trusted {
             keep_request_id(request);
         }
-        match self.answer(client, request, record).await {
-            #[cfg(debug_assertions)]
-            Ok(mut response) => {
-                fault::within(&request.head, &mut response);
-                response
-            }
-            #[cfg(not(debug_assertions))]
+        let mut steps = Vec::new();
+        let mut response = match self.answer(client, request, &mut steps, record).await {
             Ok(response) => response,
             Err(failure) => {
                 record.failure = Some(failure);
+                record.status = pages::status(failure);
                 pages::explain(failure, &request.head, &request.id)
             }
+        };
+        #[cfg(debug_assertions)]
+        fault::within(&request.head, &mut response);
+        for step in steps.into_iter().rev() {
+            step.on_response(&mut response);
         }
+        response
     }
 
+    /// What `steps` gets is still to be done to the answer, the last first.
     async fn answer<'c>(
         &self,
         client: &Client,
         request: &mut Request<'c>,
+        steps: &mut Vec<ResponseStep>,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
         refuse_method(request.head.method)?;
@@ -110,15 +140,14 @@ impl Proxy {
         if let Some(rewrite) = &route.rewrite {
             rewrite_path(rewrite, request)?;
         }
-        let outcome = match &route.target {
-            Target::Upstream(upstream, sending) => upstream.send(client, request, sending, record).await,
-            Target::Split(split, sending) => match split.choose(&request.head, client.address) {
-                Some(upstream) => Box::pin(upstream.send(client, request, sending, record)).await,
-                None => Err(Failure::NoEndpoint),
-            },
-            Target::Redirect(template, status) => Ok(redirect(template, *status, request)),
-            Target::Fixed(fixed) => Ok(fixed_answer(fixed)),
-            Target::Admin(admin) => Ok(admin.answer(request).await),
+        steps.extend(route.filters.iter().filter_map(|filter| filter.on_request(request)));
+        let call = route.calls.and_then(|idle| Call::begin(request, idle, record.asked));
+        let outcome = match call {
+            None => route.target.answer(client, request, record).await,
+            Some(call) => {
+                let watchdog = request.watchdog;
+                Box::pin(call.bound(watchdog, route.target.answer(client, request, record))).await
+            }
         };
         match (outcome, &route.fallback) {
             (Err(failure), Some(page)) if failure.is_nobody() => {

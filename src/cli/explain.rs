@@ -234,6 +234,9 @@ fn upstream(text: &mut Text, config: &Config, route: &RouteOptions, request: Ask
         BodyMode::Stream => "passed on as it arrives",
     };
     text.line("body", &format!("{mode}, {}", most(route.max_body_size)));
+    if route.grpc_web {
+        text.line("grpc_web", "calls of gRPC-Web become calls of gRPC");
+    }
     balances::beside(text, route);
 }
 

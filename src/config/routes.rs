@@ -36,6 +36,7 @@ pub fn lower(
         tls,
         target,
         rewrite: complete.rewrite,
+        grpc_web: complete.grpc_web,
         upstream_host: complete.upstream_host,
         forwarded: complete.forwarded,
         forward_client_certificate: complete.forward_client_certificate,

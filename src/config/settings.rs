@@ -21,6 +21,7 @@ const DEFAULT_MAX_BODY: u64 = 1 << 30;
 #[derive(Default, Clone)]
 pub struct Settings {
     rewrite: Option<RewriteChoice>,
+    grpc_web: Option<bool>,
     upstream_host: Option<String>,
     forwarded: Option<bool>,
     forward_client_certificate: Option<bool>,
@@ -45,6 +46,7 @@ enum RewriteChoice {
 /// All that a route needs beside match and target.
 pub struct Complete {
     pub rewrite: Option<Rewrite>,
+    pub grpc_web: bool,
     pub upstream_host: Option<String>,
     pub forwarded: bool,
     pub forward_client_certificate: bool,
@@ -59,6 +61,7 @@ pub fn lower(fields: &Fields<'_>) -> Settings {
     let patience = |name: &str| timeouts.as_ref().and_then(|table| table.duration(name, Zero::Refused));
     Settings {
         rewrite: rewrite_choice(fields),
+        grpc_web: fields.boolean("grpc_web"),
         upstream_host: fields.text("upstream_host").and_then(|text| fields.parsed(text, host::upstream_host)),
         forwarded: fields.boolean("forwarded"),
         forward_client_certificate: fields.boolean("forward_client_certificate"),
@@ -81,6 +84,7 @@ impl Settings {
         let rewrite = self.rewrite.or_else(|| defaults.rewrite.clone());
         Complete {
             rewrite: rewrite.and_then(|choice| choice.for_path(path)),
+            grpc_web: self.grpc_web.or(defaults.grpc_web).unwrap_or(false),
             upstream_host: self.upstream_host.or_else(|| defaults.upstream_host.clone()),
             forwarded: self.forwarded.or(defaults.forwarded).unwrap_or(false),
             forward_client_certificate: self
@@ -280,21 +284,24 @@ fn size_or_unlimited(text: &str) -> Parsed<u64> {
 
 /// Options that only mean something with an upstream, on a route that has none.
 pub fn refuse_without_upstream(fields: &Fields<'_>, target: &str) {
-    for name in [
-        "strip_prefix",
-        "rewrite",
-        "upstream_host",
-        "forwarded",
-        "forward_client_certificate",
-        "timeouts",
-        "retry",
-        "request_body",
-    ] {
+    for name in NEED_AN_UPSTREAM {
         if let Some(place) = fields.key(name) {
             refuse(fields, place, name, target);
         }
     }
 }
+
+const NEED_AN_UPSTREAM: [&str; 9] = [
+    "strip_prefix",
+    "rewrite",
+    "grpc_web",
+    "upstream_host",
+    "forwarded",
+    "forward_client_certificate",
+    "timeouts",
+    "retry",
+    "request_body",
+];
 
 fn refuse(fields: &Fields<'_>, place: &Place, name: &str, target: &str) {
     let message = format!("`{name}` does nothing in a route with `{target}`");

@@ -219,6 +219,7 @@ impl Connection {
             upgrade: wishes.upgrade,
             interim: &interim,
             watchdog: &self.watchdog,
+            is_call: &state.is_call,
             secured: self.secured(),
         };
         if let Some(body) = &mut body {
@@ -256,7 +257,7 @@ impl Connection {
         let close = !keep || !state.is_drainable(DRAIN_BYTES);
         let form = answer::form(asked, &response, close);
         let upgraded = take_upgraded(&mut response);
-        record.status = response.head.status;
+        record.answered(response.head.status);
         let mut broken = matches!(record.failure, Some(Failure::ClientClosed | Failure::ClientGone));
         if !broken {
             let mut answer = Answer::new(unsent, asked, form, response);
@@ -381,7 +382,7 @@ impl Connection {
         if self.secured().is_some() {
             current.entrance.add_fields(&mut response);
         }
-        record.status = response.head.status;
+        record.status = pages::status(failure);
         let answers = failure != Failure::ClientClosed;
         if answers {
             let asked = Asked { version: Version::Http11, ..Asked::of(head) };

@@ -18,6 +18,8 @@ pub struct BodyState {
     /// Once the final answer has begun no 100 may follow (RFC 9110 section 10.1.1).
     pub answered: Cell<bool>,
     pub received: Cell<u64>,
+    /// Silence within it is not slowness.
+    pub is_call: Cell<bool>,
     left: Cell<Left>,
 }
 
@@ -39,7 +41,8 @@ impl BodyState {
             BodyLength::Exact(length) => Left::Bytes(length),
             _ => Left::Unknown,
         };
-        BodyState { answered: Cell::new(false), received: Cell::new(0), left: Cell::new(left) }
+        let (answered, received, is_call) = (Cell::new(false), Cell::new(0), Cell::new(false));
+        BodyState { answered, received, is_call, left: Cell::new(left) }
     }
 
     /// All of the body was received, whoever looked at it.
@@ -99,6 +102,9 @@ impl<'c> RequestBody<'c> {
 
     /// The client is waited for; ready when it is too slow, and the rest of the body lost.
     fn poll_lost<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Failure>> {
+        if self.state.is_call.get() {
+            return Poll::Pending;
+        }
         self.pace.poll_too_slow(self.watchdog, cx).map(|()| {
             self.state.left.set(Left::Lost);
             Err(Failure::BodyTimeout)

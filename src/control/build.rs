@@ -11,6 +11,7 @@ use crate::admin::{Admin, Command, Facts, Standing};
 use crate::certificates::{Handshakes, HostPolicies, HostRule, HostTlsOptions, Store};
 use crate::config::Config;
 use crate::connection::{ClientLimits, Entrance};
+use crate::filter::Filter;
 use crate::listen::{ConnectionLimits, ListenAddress, Loads};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
@@ -21,7 +22,7 @@ use crate::route::{
 use crate::upstream::health::StatusSet;
 use crate::upstream::mirror::Mirror;
 use crate::upstream::split::Split;
-use crate::upstream::{Discovery, Group, Groups, RetryOptions, Sending, SpoolSpace, Upstream};
+use crate::upstream::{Discovery, Group, Groups, Protocol, RetryOptions, Sending, SpoolSpace, Upstream};
 
 /// What survives a reload.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         .iter()
         .map(|options| Arc::new(Upstream::build(options, &shared.groups, shared.space.clone())))
         .collect();
-    let routes = config.routes.iter().map(|options| route(options, &upstreams)).collect();
+    let routes = config.routes.iter().map(|options| route(options, config, &upstreams)).collect();
     let public = Proxy::new(Table::build(&config.routes), routes, config.server.trusted_proxies.clone());
     let facts = Facts {
         upstreams: upstreams.clone(),
@@ -139,7 +140,7 @@ fn https_port(config: &Config) -> u16 {
 
 const HTTPS: u16 = 443;
 
-fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
+fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -> Route {
     let target = match &options.target {
         TargetOptions::Upstream(name) => {
             Target::Upstream(named(upstreams, name), sending(options, upstreams))
@@ -163,8 +164,23 @@ fn route(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Route {
         log_member: observe::json::member("route", &options.name),
         series: metrics::series_of(&options.name),
         rewrite: options.rewrite.clone(),
+        filters: options.grpc_web.then_some(Filter::GrpcWeb).into_iter().collect(),
+        calls: speaks_grpc(&options.target, config).then_some(config.server.clients.tunnel_idle_timeout),
         target,
         fallback,
+    }
+}
+
+/// gRPC needs HTTP/2. Before any other server what calls itself a call is held to the limits of its route.
+fn speaks_grpc(target: &TargetOptions, config: &Config) -> bool {
+    let speaks = |name: &str| {
+        let mut named = config.upstreams.iter().filter(|upstream| upstream.name == name);
+        named.any(|upstream| upstream.protocol != Protocol::Http1)
+    };
+    match target {
+        TargetOptions::Upstream(name) => speaks(name),
+        TargetOptions::Split(split) => split.shares.iter().all(|(name, _)| speaks(name)),
+        TargetOptions::Redirect(_) | TargetOptions::Fixed(_) => false,
     }
 }
 
@@ -225,6 +241,7 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         // Only the table looks at these options, and it does not look at the target.
         target: TargetOptions::Upstream(name.clone()),
         rewrite: None,
+        grpc_web: false,
         upstream_host: None,
         forwarded: false,
         forward_client_certificate: false,
@@ -240,6 +257,8 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         log_member: observe::json::member("route", &name),
         name,
         rewrite: None,
+        filters: Vec::new(),
+        calls: None,
         target,
         fallback: None,
     };

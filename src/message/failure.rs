@@ -31,6 +31,8 @@ pub enum Failure {
     /// The body came too slowly.
     BodyTimeout,
     BodyTooLarge,
+    /// The body of gRPC-Web text is not base64.
+    BadBase64,
     /// The client closed before its request was complete or its answer sent.
     ClientClosed,
     /// The client left while its answer was awaited.
@@ -39,6 +41,10 @@ pub enum Failure {
     ClientTooSlow,
     /// The request came through this proxy before.
     Loop,
+    /// A call took longer than its client had said it would wait.
+    CallDeadline,
+    /// Neither side of a call without a deadline said anything for too long.
+    CallSilent,
 
     // The upstream's.
     ConnectRefused,
@@ -92,7 +98,7 @@ impl Failure {
         match self {
             BadHead(_) | BadBody(_) | BodyMismatch | BadPath(_) | MethodRefused | WrongScheme | PlainHttp
             | Misdirected | HeadTimeout | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone
-            | ClientTooSlow | Loop => Blame::Client,
+            | ClientTooSlow | Loop | BadBase64 | CallDeadline | CallSilent => Blame::Client,
             ConnectRefused | ConnectTimeout | ConnectFailed | UpstreamTls(_) | NotResolved | SendTimeout
             | ReadTimeout | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated
             | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams | BadHttp2(_) => {
@@ -120,6 +126,11 @@ impl Failure {
         )
     }
 
+    /// True when a call of gRPC took too long, while both its ends were there.
+    pub fn is_of_call(self) -> bool {
+        matches!(self, Failure::CallDeadline | Failure::CallSilent)
+    }
+
     /// The code that log and metrics show.
     pub fn reason(self) -> &'static str {
         use Failure::*;
@@ -135,10 +146,13 @@ impl Failure {
             HeadTimeout => "head_timeout",
             BodyTimeout => "body_timeout",
             BodyTooLarge => "body_too_large",
+            BadBase64 => "bad_base64",
             ClientClosed => "client_closed",
             ClientGone => "client_gone",
             ClientTooSlow => "client_too_slow",
             Loop => "loop",
+            CallDeadline => "call_deadline",
+            CallSilent => "call_silent",
             ConnectRefused => "upstream_connect_refused",
             ConnectTimeout => "upstream_connect_timeout",
             ConnectFailed => "upstream_connect_failed",
@@ -176,6 +190,8 @@ impl Failure {
             Failure::BadAnswerBody(error) => Some(error.reason()),
             Failure::HeadTimeout => Some("head_timeout"),
             Failure::BodyTimeout | Failure::ClientTooSlow => Some("min_rate, send_timeout"),
+            Failure::CallDeadline => Some("grpc-timeout"),
+            Failure::CallSilent => Some("tunnel_idle_timeout"),
             Failure::ConnectTimeout => Some("timeouts.connect"),
             Failure::SendTimeout => Some("timeouts.send"),
             Failure::UpstreamTls(why) | Failure::BadHttp2(why) => Some(why),

@@ -5,6 +5,7 @@ mod client;
 pub mod client_certificate;
 pub mod convert;
 mod failure;
+pub mod grpc;
 mod interim;
 mod outgoing;
 pub mod pages;

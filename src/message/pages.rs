@@ -1,9 +1,10 @@
 //! The one place where a failure becomes a status and a page. Pages are small, come as HTML, JSON
-//! (RFC 9457) or plain text as the client prefers, carry the request id, and never name an upstream.
+//! (RFC 9457) or plain text as the client prefers, carry the request id, and never name an upstream. A call of
+//! gRPC gets no page: what became of it stands in fields (`grpc`).
 
 use http1::{HeadError, Name, RequestHead};
 
-use super::{Failure, RequestId, Response};
+use super::{Failure, RequestId, Response, grpc};
 
 /// Seconds that a client should wait before it tries again after a 503.
 const RETRY_AFTER: &[u8] = b"5";
@@ -13,8 +14,11 @@ pub const ALLOW: &[u8] = b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
 
 /// The answer to a request that failed.
 pub fn explain(failure: Failure, head: &RequestHead, id: &RequestId) -> Response<'static> {
+    if let Some(framing) = grpc::Framing::of_call(head) {
+        return grpc::explain(failure, framing, id);
+    }
     let status = status(failure);
-    let mut response = page_saying(status, said_of(failure).unwrap_or_else(|| advice(status)), head, id);
+    let mut response = page_saying(status, sentence(failure), head, id);
     if status == 503 {
         response.head.fields.push(Name::Other, b"Retry-After", RETRY_AFTER);
     }
@@ -33,7 +37,7 @@ pub fn status(failure: Failure) -> u16 {
         BadHead(HeadError::UnknownCoding) => 501,
         BadHead(HeadError::BadVersion) => 505,
         BadHead(HeadError::BadExpectation) => 417,
-        BadHead(_) | BadBody(_) | BodyMismatch | BadPath(_) | PlainHttp => 400,
+        BadHead(_) | BadBody(_) | BodyMismatch | BadBase64 | BadPath(_) | PlainHttp => 400,
         MethodRefused => 405,
         WrongScheme | Misdirected => 421,
         HeadTimeout | BodyTimeout => 408,
@@ -43,12 +47,17 @@ pub fn status(failure: Failure) -> u16 {
         ConnectRefused | ConnectFailed | UpstreamTls(_) | ClosedBeforeAnswer | BadAnswer(_)
         | BadAnswerBody(_) | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused
         | NoStreams | BadHttp2(_) => 502,
-        ConnectTimeout | SendTimeout | ReadTimeout => 504,
+        ConnectTimeout | SendTimeout | ReadTimeout | CallDeadline | CallSilent => 504,
         NotResolved | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
         | OutOfPorts => 503,
         NoRoute => 404,
         OutOfSpace => 507,
     }
+}
+
+/// What a client is told.
+pub(super) fn sentence(failure: Failure) -> &'static str {
+    said_of(failure).unwrap_or_else(|| advice(status(failure)))
 }
 
 /// What a client can do about it, where that is more than its status says.

@@ -1,5 +1,6 @@
 //! What is asked.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use http1::RequestHead;
@@ -19,6 +20,9 @@ pub struct Request<'c> {
     pub interim: &'c Interim,
     /// The timer of the task that serves this request.
     pub watchdog: &'c Watchdog,
+    /// It is a call of gRPC, whose silence is nobody's fault: set once that is found, and then no time-out for
+    /// pieces of a body holds, on either side.
+    pub is_call: &'c Cell<bool>,
     /// Set when it came through TLS.
     pub secured: Option<&'c Rc<Secured>>,
 }

@@ -22,7 +22,8 @@ pub struct Record {
     pub route: Option<usize>,
     /// The member of the log line that names the endpoint which was asked last.
     pub endpoint: Option<Rc<[u8]>>,
-    /// Status sent to the client; 0 when none was.
+    /// Status sent to the client; 0 when none was. Of a failed call of gRPC, whose answer is always a 200, the
+    /// one that another request would have got.
     pub status: u16,
     pub failure: Option<Failure>,
     /// From the choice of the endpoint to the head of its answer.
@@ -51,6 +52,13 @@ impl Record {
             attempts: 0,
             received: 0,
             sent: 0,
+        }
+    }
+
+    /// An answer with this status goes to the client; a failure has said before what it stands for.
+    pub fn answered(&mut self, status: u16) {
+        if self.status == 0 {
+            self.status = status;
         }
     }
 }

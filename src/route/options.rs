@@ -19,6 +19,8 @@ pub struct RouteOptions {
     pub target: TargetOptions,
     /// What happens to the path on its way to the upstream.
     pub rewrite: Option<Rewrite>,
+    /// Calls of gRPC-Web are translated.
+    pub grpc_web: bool,
     /// `Host` towards the upstream; the client's when `None`.
     pub upstream_host: Option<String>,
     /// Also send the `Forwarded` field (RFC 7239).

@@ -261,7 +261,8 @@ pub(super) async fn ask<'c>(
 ) -> Result<Response<'c>, Missed<'c>> {
     let Obtained { lane, reused, now } = obtained;
     let (slot, identity) = (lane.endpoint().slot.index, lane.endpoint().identity);
-    let this = Try { reused, timeouts: sending.timeouts, limit: sending.retry.try_timeout, now };
+    let timeouts = if request.is_call.get() { sending.timeouts.of_call() } else { sending.timeouts };
+    let this = Try { reused, timeouts, limit: sending.retry.try_timeout, now };
     let answered = match lane {
         Lane::Whole(connection) => exchange(connection, request, facts, payload.turn(), this).await,
         Lane::Shared(place) => Box::pin(http2::exchange(place, request, facts, payload, this)).await,

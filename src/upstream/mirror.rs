@@ -144,7 +144,7 @@ struct Copied {
 impl Copied {
     async fn send(self) {
         let Copied { client, head, id, body, secured, upstream, sending } = self;
-        let (interim, watchdog) = (Interim::default(), Watchdog::new());
+        let (interim, watchdog, is_call) = (Interim::default(), Watchdog::new(), Cell::new(false));
         let mut payload = body.map_or(Payload::None, |body| Payload::Spool(Box::new(body)));
         let request = Request {
             head,
@@ -153,6 +153,7 @@ impl Copied {
             upgrade: None,
             interim: &interim,
             watchdog: &watchdog,
+            is_call: &is_call,
             secured: secured.as_ref(),
         };
         let now = Instant::now();

@@ -163,6 +163,14 @@ pub struct Timeouts {
     pub read: Duration,
 }
 
+impl Timeouts {
+    /// Those of a call of gRPC: it has bounds of its own, which are within this.
+    pub fn of_call(self) -> Timeouts {
+        const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
+        Timeouts { send: NEVER, read: NEVER, ..self }
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Timeouts {

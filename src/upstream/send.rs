@@ -75,6 +75,7 @@ impl Upstream {
             _ if sending.fallback.is_none() && self.is_refusing(record.asked) => {
                 return Err(Failure::BreakerOpen);
             }
+            body if request.is_call.get() => stream(body, u64::MAX, accepts_trailers(&request.head)),
             body => self.prepare(body, accepts_trailers(&request.head), sending).await?,
         };
         if let Some(mirror) = &sending.mirror {
@@ -193,11 +194,17 @@ impl Upstream {
                 let spool = Spool::fill(stream.as_mut(), sending.max_body_size, &self.space).await?;
                 Ok(Payload::Spool(Box::new(spool)))
             }
-            (Body::Stream(stream), BodyMode::Stream) => {
-                Ok(Payload::Stream(Box::new(Limited::new(stream, sending.max_body_size, trailers))))
-            }
+            (body, BodyMode::Stream) => Ok(stream(body, sending.max_body_size, trailers)),
             // The bodies of requests are streams or nothing.
             _ => Ok(Payload::None),
         }
+    }
+}
+
+/// A body that is passed on as it comes, up to `max` bytes.
+fn stream(body: Body<'_>, max: u64, trailers: bool) -> Payload<'_> {
+    match body {
+        Body::Stream(stream) => Payload::Stream(Box::new(Limited::new(stream, max, trailers))),
+        _ => Payload::None,
     }
 }

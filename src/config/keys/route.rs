@@ -114,6 +114,7 @@ pub const ROUTE: &[Key] = &[
     Key { name: "respond", kind: Kind::Table(RESPOND), absent: Absent::Off, doc: "Target: a fixed answer." },
     STRIP_PREFIX,
     REWRITE,
+    GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,
     FORWARD_CLIENT_CERTIFICATE,
@@ -126,6 +127,7 @@ pub const ROUTE: &[Key] = &[
 pub const DEFAULTS: &[Key] = &[
     STRIP_PREFIX,
     REWRITE,
+    GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,
     FORWARD_CLIENT_CERTIFICATE,
@@ -157,6 +159,14 @@ const REWRITE: Key = Key {
     kind: Kind::Table(REWRITE_KEYS),
     absent: Absent::Off,
     doc: "Another path for the upstream; instead of `strip_prefix`. A path without a match stays as it is.",
+};
+
+const GRPC_WEB: Key = Key {
+    name: "grpc_web",
+    kind: Kind::Boolean,
+    absent: Absent::Means("false"),
+    doc: "Calls of gRPC-Web (`application/grpc-web`, `application/grpc-web-text`) become calls of gRPC for the \
+          upstream, and their answers are translated back. Other requests stay as they are.",
 };
 
 const UPSTREAM_HOST: Key = Key {

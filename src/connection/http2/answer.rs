@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::connection::answer::write_fields;
 use crate::connection::pace::Pace;
-use crate::message::{Body, BodyStream, Failure, Response, convert};
+use crate::message::{Blame, Body, BodyStream, Failure, RequestId, Response, convert, grpc};
 use crate::wire::{Scratch, Watchdog};
 
 /// Given to the engine at a time.
@@ -28,16 +28,19 @@ pub struct Answer<'c> {
     /// `None` when the head was all.
     stream: Option<SendStream<Bytes>>,
     body: Body<'c>,
+    /// Of the call of gRPC that it answers: the client hears in trailers what became of it.
+    call: Option<RequestId>,
     /// Bytes of head and body.
     pub written: u64,
 }
 
 impl<'c> Answer<'c> {
-    /// Sends the head.
+    /// Sends the head; `call` is the id of a request that is a call of gRPC.
     pub fn begin(
         respond: &mut SendResponse<Bytes>,
         method: Method,
         response: Response<'c>,
+        call: Option<&RequestId>,
     ) -> Result<Answer<'c>, Failure> {
         let has_body = has_body(method, response.head.status);
         let lines = lines(method, &response, has_body);
@@ -46,7 +49,9 @@ impl<'c> Answer<'c> {
         *head.headers_mut() = convert::header_map(&lines);
         let ends = !has_body || response.body.length() == BodyLength::NONE;
         let stream = respond.send_response(head, ends).map_err(|_| Failure::ClientClosed)?;
-        Ok(Answer { stream: (!ends).then_some(stream), body: response.body, written: lines.len() as u64 })
+        let call = call.filter(|_| grpc::is_answer(&response.head.fields)).cloned();
+        let stream = (!ends).then_some(stream);
+        Ok(Answer { stream, body: response.body, call, written: lines.len() as u64 })
     }
 
     /// Sends the body; a failure says why the client did not get all of it.
@@ -61,11 +66,22 @@ impl<'c> Answer<'c> {
             Body::Stream(mut source) => writer.source(source.as_mut()).await,
         };
         self.written += writer.written;
-        if outcome.is_err() {
-            // It must not be taken for the whole.
-            writer.stream.send_reset(h2::Reason::INTERNAL_ERROR);
+        if let Err(failure) = outcome {
+            break_off(&mut writer.stream, failure, self.call.as_ref());
         }
         outcome
+    }
+}
+
+/// Ends an answer so that it is not taken for the whole.
+fn break_off(stream: &mut SendStream<Bytes>, failure: Failure, call: Option<&RequestId>) {
+    let listens = failure.blame() != Blame::Client || failure.is_of_call();
+    let told = call.filter(|_| listens).map(|id| {
+        // Whoever waits for a status cannot read a reset as well.
+        stream.send_trailers(convert::trailer_map(&grpc::trailers(failure, id)))
+    });
+    if !matches!(told, Some(Ok(()))) {
+        stream.send_reset(h2::Reason::INTERNAL_ERROR);
     }
 }
 

@@ -13,6 +13,14 @@ use crate::connection::pace::Pace;
 use crate::message::{BodyStream, Failure, convert};
 use crate::wire::Watchdog;
 
+/// What the connection and the body know of each other.
+#[derive(Debug, Default)]
+pub struct BodyState {
+    pub received: Cell<u64>,
+    /// Silence within it is not slowness.
+    pub is_call: Cell<bool>,
+}
+
 /// Reads the body as it is asked for, and asks the client for it when that waits to be asked.
 pub struct RequestBody<'s> {
     stream: RecvStream,
@@ -25,7 +33,7 @@ pub struct RequestBody<'s> {
     watchdog: &'s Watchdog,
     /// Where a 100 goes, while the client waits for one.
     invitation: Option<&'s RefCell<SendResponse<Bytes>>>,
-    received: &'s Cell<u64>,
+    state: &'s BodyState,
 }
 
 impl<'s> RequestBody<'s> {
@@ -35,7 +43,7 @@ impl<'s> RequestBody<'s> {
         pace: Pace,
         watchdog: &'s Watchdog,
         invitation: Option<&'s RefCell<SendResponse<Bytes>>>,
-        received: &'s Cell<u64>,
+        state: &'s BodyState,
     ) -> RequestBody<'s> {
         RequestBody {
             stream,
@@ -46,7 +54,7 @@ impl<'s> RequestBody<'s> {
             pace,
             watchdog,
             invitation,
-            received,
+            state,
         }
     }
 
@@ -66,7 +74,8 @@ impl<'s> RequestBody<'s> {
         while self.chunk.is_empty() && !self.ended {
             match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(chunk)) => {
-                    self.received.set(self.received.get() + chunk.len() as u64);
+                    let received = &self.state.received;
+                    received.set(received.get() + chunk.len() as u64);
                     self.pace.progressed(chunk.len() as u64, Instant::now);
                     self.chunk = chunk;
                 }
@@ -93,6 +102,9 @@ impl BodyStream for RequestBody<'_> {
             Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
             Poll::Pending => {
                 self.invite();
+                if self.state.is_call.get() {
+                    return Poll::Pending;
+                }
                 self.pace.poll_too_slow(self.watchdog, cx).map(|()| Err(Failure::BodyTimeout))
             }
         }

@@ -1,6 +1,6 @@
 //! One request on a stream of HTTP/2: made of its frames, handled, answered.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use h2::{Reason, RecvStream};
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
-use super::request_body::RequestBody;
+use super::request_body::{BodyState, RequestBody};
 use crate::connection::entry::Connection;
 use crate::connection::interim_writer;
 use crate::connection::pace::Pace;
@@ -64,7 +64,7 @@ impl Connection {
         respond: SendResponse<Bytes>,
         mut record: Record,
     ) {
-        let (watchdog, interim, received) = (Watchdog::new(), Interim::default(), Cell::new(0));
+        let (watchdog, interim, state) = (Watchdog::new(), Interim::default(), BodyState::default());
         let method = head.method;
         let respond = RefCell::new(respond);
         let mut request = Request {
@@ -74,6 +74,7 @@ impl Connection {
             upgrade: wishes.upgrade,
             interim: &interim,
             watchdog: &watchdog,
+            is_call: &state.is_call,
             secured: self.secured(),
         };
         let mut body = Some(body);
@@ -82,7 +83,7 @@ impl Connection {
         {
             let invitation = wishes.expects_continue.then_some(&respond);
             let pace = Pace::of(&current.limits);
-            let body = RequestBody::new(body, wishes.length, pace, &watchdog, invitation, &received);
+            let body = RequestBody::new(body, wishes.length, pace, &watchdog, invitation, &state);
             request.body = Body::Stream(Box::new(body));
         }
         let response = {
@@ -110,13 +111,21 @@ impl Connection {
                         join(client, *upgraded, idle, &watchdog, &mut record).await;
                     }
                     _ => {
-                        record.status = response.head.status;
+                        record.answered(response.head.status);
+                        let is_call = state.is_call.get();
+                        let pace = if is_call {
+                            // A reader that holds a stream up does what it may; it is as silent as a tunnel.
+                            Pace::new(0, Duration::ZERO, current.limits.tunnel_idle_timeout)
+                        } else {
+                            Pace::of(&current.limits)
+                        };
                         let begun = if record.failure == Some(Failure::ClientClosed) {
                             Err(Failure::ClientClosed)
                         } else {
-                            Answer::begin(&mut respond.borrow_mut(), method, response)
+                            let call = is_call.then_some(&request.id);
+                            Answer::begin(&mut respond.borrow_mut(), method, response, call)
                         };
-                        write(begun, current, &watchdog, &mut record).await;
+                        write(begun, pace, &watchdog, &mut record).await;
                     }
                 }
             }
@@ -126,7 +135,7 @@ impl Connection {
                 record.upstream_time = record.asked.elapsed();
             }
         }
-        record.received += received.get();
+        record.received += state.received.get();
         let (head, id) = request.into_answered();
         observe::note(&current.proxy.line(&record, &head, &id), Instant::now());
     }
@@ -145,13 +154,13 @@ impl Connection {
         let mut response = pages::explain(failure, head, &id);
         current.entrance.add_fields(&mut response);
         record.failure = Some(failure);
-        record.status = response.head.status;
+        record.status = pages::status(failure);
         if is_malformed(failure) {
             respond.send_reset(Reason::PROTOCOL_ERROR);
         } else {
-            let begun = Answer::begin(&mut respond, head.method, response);
+            let begun = Answer::begin(&mut respond, head.method, response, None);
             let failure = record.failure;
-            write(begun, current, &Watchdog::new(), &mut record).await;
+            write(begun, Pace::of(&current.limits), &Watchdog::new(), &mut record).await;
             record.failure = failure;
         }
         observe::note(&current.proxy.line(&record, head, &id), Instant::now());
@@ -159,15 +168,10 @@ impl Connection {
 }
 
 /// Writes the body of an answer and notes what became of it.
-async fn write(
-    begun: Result<Answer<'_>, Failure>,
-    current: &Current,
-    watchdog: &Watchdog,
-    record: &mut Record,
-) {
+async fn write(begun: Result<Answer<'_>, Failure>, mut pace: Pace, watchdog: &Watchdog, record: &mut Record) {
     let outcome = match begun {
         Ok(mut answer) => {
-            let written = answer.write(&mut Pace::of(&current.limits), watchdog).await;
+            let written = answer.write(&mut pace, watchdog).await;
             record.sent = answer.written;
             written
         }

@@ -150,6 +150,7 @@ fn route(name: String, matches: RouteMatch) -> RouteOptions {
         tls: Default::default(),
         target: TargetOptions::Fixed(answer),
         rewrite: None,
+        grpc_web: false,
         upstream_host: None,
         forwarded: false,
         forward_client_certificate: false,

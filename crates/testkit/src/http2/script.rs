@@ -36,6 +36,8 @@ pub enum H2Step {
     },
     /// Waits; other streams go on.
     Pause(Duration),
+    /// Waits for so many bytes of the request's body; for its end with `usize::MAX`. For scripts that start early.
+    Await(usize),
     /// A frame as it is, with its own number of the stream.
     Frame(Frame),
     /// A frame on this stream, whose number is put in.
@@ -110,6 +112,16 @@ impl H2Script {
 
     pub fn reset(self, code: u32) -> H2Script {
         self.then(H2Step::Reset(code))
+    }
+
+    /// Goes on when the request's body has so many bytes.
+    pub fn await_body(self, bytes: usize) -> H2Script {
+        self.then(H2Step::Await(bytes))
+    }
+
+    /// Goes on when the request has ended.
+    pub fn await_end(self) -> H2Script {
+        self.await_body(usize::MAX)
     }
 
     pub fn pause(self, time: Duration) -> H2Script {

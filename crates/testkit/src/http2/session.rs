@@ -177,6 +177,17 @@ impl<'a> Session<'a> {
                 self.send(&Frame::goaway(last, code))?;
             }
             H2Step::Pause(time) => stream.due = Some(Instant::now() + time),
+            H2Step::Await(bytes) => {
+                let ended = stream.ended_by_peer;
+                let index = self.index;
+                let here = self.shared.records().stream(index, id).map_or(0, |request| request.body.len());
+                if !ended && here < bytes {
+                    if let Some(stream) = self.streams.get_mut(&id) {
+                        stream.steps.push_front(H2Step::Await(bytes));
+                    }
+                    return Ok(false);
+                }
+            }
             H2Step::Frame(frame) => self.send(&frame)?,
             H2Step::FrameHere(frame) => self.send(&Frame { stream: id, ..frame })?,
             H2Step::Raw(bytes) => self.wire.send(&bytes)?,
