@@ -43,6 +43,13 @@ impl Entrance {
         if head.target_scheme().is_some_and(|named| named != scheme) {
             return Err(Failure::WrongScheme);
         }
+        // A connection of before a reload may have been asked for less.
+        if let (Some(secured), Some(handshakes)) = (secured, &self.handshakes)
+            && secured.policy.is_none()
+            && secured.effective != handshakes.own().effective
+        {
+            return Err(Failure::Misdirected);
+        }
         // Who is only sent to where TLS is spoken comes to nothing that is protected.
         if self.host_policies.is_empty() || self.redirect.is_some() {
             return Ok(());

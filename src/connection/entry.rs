@@ -90,6 +90,11 @@ impl Connection {
         record
     }
 
+    /// It says goodbye by itself when its listener closes.
+    pub fn ends_itself(&self) -> bool {
+        self.rest.get().ends_itself()
+    }
+
     /// It was chosen to be closed, or has a request, and is not to be chosen again.
     pub fn leave_waiting(&self) {
         self.rest.set(self.rest.get().at_work());
@@ -200,7 +205,9 @@ impl Connection {
             return Err(Refused::Closed);
         };
         let deadline = started + entrance.handshake_timeout;
-        let outcome = self.watchdog.limit(deadline, |cx| self.poll_hello(handshakes, received, cx)).await;
+        let mut hello = Hello::default();
+        let hear = |cx: &mut Context<'_>| self.poll_hello(handshakes, &mut hello, received, cx);
+        let outcome = self.watchdog.limit(deadline, hear).await;
         let policy = match outcome {
             Ok(Ok(policy)) => policy,
             Ok(Err(refused)) => return Err(refused),
@@ -221,9 +228,16 @@ impl Connection {
         }
         let protocol = match agreed.protocol.as_deref() {
             Some(b"h2") => Protocol::Http2,
+            _ if entrance.http2 == Http2::Only => {
+                return Err(self.note_failed("it does not speak HTTP/2"));
+            }
             _ => Protocol::Http1,
         };
-        let _ = self.secured.set(Rc::new(Secured { certificate, policy: policy.mark }));
+        let _ = self.secured.set(Rc::new(Secured {
+            certificate,
+            policy: policy.mark,
+            effective: policy.effective,
+        }));
         Ok(protocol)
     }
 
@@ -247,6 +261,7 @@ impl Connection {
     fn poll_hello<'h>(
         &self,
         handshakes: &'h Handshakes,
+        hello: &mut Hello,
         received: &mut Buffer,
         cx: &mut Context<'_>,
     ) -> Poll<Result<&'h Policy, Refused>> {
@@ -257,7 +272,7 @@ impl Connection {
                     if let Some(only) = handshakes.only() {
                         return Poll::Ready(Ok(only));
                     }
-                    match read_hello(received.data()) {
+                    match hello.read(received.data()) {
                         Ok(Some(name)) => {
                             let chosen = handshakes.choose(name.as_deref());
                             return Poll::Ready(chosen.map_err(|_| {
@@ -333,25 +348,39 @@ const HANDSHAKE_RECORD: u8 = 22;
 /// A fatal alert, as a record (RFC 8446 section 6, RFC 6066 section 3).
 const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];
 
-/// The name that a hello asks for; `None` while it is not complete, an alert when it is none.
-fn read_hello(records: &[u8]) -> Result<Option<Option<String>>, Vec<u8>> {
-    let mut acceptor = Acceptor::default();
-    let mut rest = records;
-    while !rest.is_empty() {
-        if acceptor.read_tls(&mut rest).is_err() {
-            return Err(Vec::new());
-        }
-        match acceptor.accept() {
-            Ok(Some(accepted)) => return Ok(Some(accepted.client_hello().server_name().map(str::to_owned))),
-            Ok(None) => {}
-            Err((_, mut alert)) => {
-                let mut bytes = Vec::new();
-                let _ = alert.write_all(&mut bytes);
-                return Err(bytes);
+/// A hello that is looked into while it comes.
+#[derive(Default)]
+struct Hello {
+    acceptor: Acceptor,
+    /// Bytes that it was given.
+    fed: usize,
+}
+
+impl Hello {
+    /// The name that it asks for; `None` while it is not complete, an alert when it is none. `records` are all
+    /// that came so far.
+    fn read(&mut self, records: &[u8]) -> Result<Option<Option<String>>, Vec<u8>> {
+        let mut rest = records.get(self.fed..).unwrap_or_default();
+        while !rest.is_empty() {
+            let before = rest.len();
+            if self.acceptor.read_tls(&mut rest).is_err() {
+                return Err(Vec::new());
+            }
+            self.fed += before - rest.len();
+            match self.acceptor.accept() {
+                Ok(Some(accepted)) => {
+                    return Ok(Some(accepted.client_hello().server_name().map(str::to_owned)));
+                }
+                Ok(None) => {}
+                Err((_, mut alert)) => {
+                    let mut bytes = Vec::new();
+                    let _ = alert.write_all(&mut bytes);
+                    return Err(bytes);
+                }
             }
         }
+        Ok(None)
     }
-    Ok(None)
 }
 
 /// With its two counters it fills an allocation of 192 bytes: ten thousand idle ones are mostly this.

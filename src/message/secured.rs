@@ -11,6 +11,8 @@ pub struct Secured {
     pub certificate: Option<Rc<ClientCertificate>>,
     /// The policy of the host that the handshake was made for; `None` for the listener's own.
     pub policy: Option<PolicyMark>,
+    /// All that was asked for in the handshake.
+    pub effective: PolicyMark,
 }
 
 /// Tells one TLS policy of a host from another, and from what it was before a reload: made of its contents.

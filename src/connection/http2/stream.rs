@@ -111,6 +111,11 @@ impl Connection {
                         join(client, *upgraded, idle, &watchdog, &mut record).await;
                     }
                     _ => {
+                        if wishes.upgrade.is_some() && (200..300).contains(&response.head.status) {
+                            // The client would take it for the tunnel that it asked for.
+                            record.failure = Some(Failure::BadUpgrade);
+                            response = pages::explain(Failure::BadUpgrade, &request.head, &request.id);
+                        }
                         record.answered(response.head.status);
                         let is_call = state.is_call.get();
                         let pace = if is_call {
