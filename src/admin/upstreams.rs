@@ -205,6 +205,9 @@ fn events(endpoint: &Endpoint) -> Vec<(&'static str, u64)> {
     vec![
         ("connect", counters.connects.load(Relaxed)),
         ("connect_failure", counters.connect_failures.load(Relaxed)),
+        ("handshake", counters.handshakes.load(Relaxed)),
+        ("handshake_resumed", counters.handshakes_resumed.load(Relaxed)),
+        ("handshake_failure", counters.handshake_failures.load(Relaxed)),
         ("queued", counters.queued.load(Relaxed)),
         ("queue_refused", counters.queue_refused.load(Relaxed)),
         ("queue_timeout", counters.queue_timeouts.load(Relaxed)),

@@ -9,6 +9,8 @@ use super::digest::digest;
 use super::policies::{HostPolicies, identity};
 use super::resolver::{Resolver, shelf};
 use super::tickets::Tickets;
+use crate::message::Http2;
+
 use super::{Authority, ClientDemand, Mark, Store, TlsOptions, TlsVersion, provider};
 
 /// Of one listener and configuration; never changed.
@@ -91,7 +93,7 @@ fn base(
     min_version: TlsVersion,
     authority: Option<&Arc<Authority>>,
     resolver: Arc<Resolver>,
-    http2: bool,
+    http2: Http2,
 ) -> ServerConfig {
     let versions: &[&rustls::SupportedProtocolVersion] = match min_version {
         TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
@@ -105,7 +107,12 @@ fn base(
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(resolver);
     let http1 = b"http/1.1".to_vec();
-    config.alpn_protocols = if http2 { vec![b"h2".to_vec(), http1] } else { vec![http1] };
+    let h2 = b"h2".to_vec();
+    config.alpn_protocols = match http2 {
+        Http2::Off => vec![http1],
+        Http2::Beside => vec![h2, http1],
+        Http2::Only => vec![h2],
+    };
     // Sessions live in tickets only: nothing here grows with clients, and any worker can resume.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 2;

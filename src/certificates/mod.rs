@@ -21,7 +21,7 @@ mod tickets;
 mod tests;
 
 pub use handshakes::{Handshakes, Policy, UnknownName};
-pub use load::{Authority, Culprit, Flaw, Pair};
+pub use load::{Authority, Culprit, Flaw, Pair, Roots};
 pub use options::{
     CertificateOptions, ClientAuthOptions, ClientDemand, HostTlsOptions, TlsOptions, TlsVersion, UnknownSni,
 };

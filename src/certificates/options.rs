@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::message::Http2;
+
 /// One `[certificates.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateOptions {
@@ -26,7 +28,7 @@ pub struct TlsOptions {
     pub ticket_keys: Option<PathBuf>,
     pub client_auth: Option<ClientAuthOptions>,
     /// Offered to clients beside HTTP/1.1.
-    pub http2: bool,
+    pub http2: Http2,
     pub handshake_timeout: Duration,
     /// Handshakes under way at the same time from one address (one /64 for IPv6); 0 is no limit.
     pub max_handshakes_per_client: u32,
@@ -41,7 +43,7 @@ impl Default for TlsOptions {
             unknown_sni: UnknownSni::Default,
             ticket_keys: None,
             client_auth: None,
-            http2: true,
+            http2: Http2::Beside,
             handshake_timeout: Duration::from_secs(10),
             max_handshakes_per_client: 100,
             hsts: None,

@@ -8,6 +8,7 @@ use super::fields::Fields;
 use super::file::ConfigFile;
 use super::keys::{self, Section};
 use super::listeners::{self, Listener};
+use super::origin_tls::SystemRoots;
 use super::settings::Settings;
 use super::shadow;
 use super::split;
@@ -127,8 +128,9 @@ fn lower_listeners<'a>(
 
 fn lower_upstreams(root: &Table, workers: usize, problems: &Problems) -> Vec<Arc<UpstreamOptions>> {
     let lowered = each(root, "upstreams", problems);
+    let system = SystemRoots::default();
     lowered
-        .filter_map(|(entry, fields)| upstreams::lower(&entry.key, &fields, workers))
+        .filter_map(|(entry, fields)| upstreams::lower(&entry.key, &fields, workers, &system))
         .map(Arc::new)
         .collect()
 }

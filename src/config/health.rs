@@ -4,11 +4,11 @@ use super::diagnostic::Diagnostic;
 use super::fields::{Fields, Text, Zero};
 use super::values::{Parsed, shown, wrong};
 use super::{host, pattern};
-use crate::upstream::BreakerOptions;
 use crate::upstream::health::{HealthOptions, Initial, OutlierOptions, Probe, StatusSet};
+use crate::upstream::{BreakerOptions, Protocol};
 
-pub fn lower(fields: &Fields<'_>) -> HealthOptions {
-    let probe = probe(fields);
+pub fn lower(fields: &Fields<'_>, protocol: Protocol) -> HealthOptions {
+    let probe = grpc(fields, protocol).unwrap_or_else(|| probe(fields));
     let duration = |name, default| {
         fields.duration(name, Zero::Refused).unwrap_or(std::time::Duration::from_secs(default))
     };
@@ -24,6 +24,34 @@ pub fn lower(fields: &Fields<'_>) -> HealthOptions {
             _ => Initial::Up,
         },
     }
+}
+
+/// A check by gRPC, when that is asked for.
+fn grpc(fields: &Fields<'_>, protocol: Protocol) -> Option<Probe> {
+    /// Bytes of the name of a service.
+    const LONGEST: usize = 127;
+    let place = fields.key("grpc")?;
+    let service = match (fields.text("grpc"), fields.boolean("grpc")) {
+        (Some(text), _) => text.value,
+        (None, Some(true)) => "",
+        _ => return None,
+    };
+    if service.len() > LONGEST {
+        let message = format!("the name of a service has at most {LONGEST} bytes");
+        fields.problems.add(Diagnostic::error(place, message));
+    }
+    if protocol == Protocol::Http1 {
+        let message = "`grpc` needs HTTP/2";
+        let hint = "add `protocol = \"http2\"` to the upstream";
+        fields.problems.add(Diagnostic::error(place, message).hint(hint));
+    }
+    for name in ["path", "host", "headers", "status", "body"] {
+        if let Some(other) = fields.key(name) {
+            let message = format!("`{name}` cannot stand beside `grpc`");
+            fields.problems.add(Diagnostic::error(other, message).hint("leave one of them out"));
+        }
+    }
+    Some(Probe::Grpc { service: service.to_owned() })
 }
 
 fn probe(fields: &Fields<'_>) -> Probe {

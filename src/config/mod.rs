@@ -22,6 +22,7 @@ mod json;
 mod keys;
 mod listeners;
 mod matches;
+mod origin_tls;
 mod pattern;
 mod render;
 mod retry;

@@ -36,7 +36,7 @@ fn is_planned(context: &str, word: &str) -> bool {
 const PLANNED: &[(&str, &[&str])] = &[
     ("", &["acme", "tracing"]),
     ("listeners", &["certificates", "http3", "proxy_protocol"]),
-    ("upstreams", &["tls", "protocol", "proxy_protocol"]),
+    ("upstreams", &["proxy_protocol"]),
     ("routes", ROUTE_PLANNED),
     ("defaults", ROUTE_PLANNED),
 ];
@@ -245,6 +245,16 @@ const ALIASES: &[Alias] = &[
     ),
     (
         "upstreams",
+        &["ssl", "https", "proxy_ssl_verify", "ssl_verify", "transport_socket", "tls_insecure_skip_verify"],
+        "write `tls = true`, or `tls = { ca = \"internal-ca.pem\", name = \"app.internal\" }`",
+    ),
+    (
+        "upstreams",
+        &["http2", "h2", "h2c", "grpc", "alpn", "proto", "http_version", "proxy_http_version"],
+        "write `protocol = \"http2\"`, or `\"auto\"` to let servers choose",
+    ),
+    (
+        "upstreams",
         &["lb_policy", "algorithm", "policy", "strategy", "load_balancing", "load_balancer", "method", "lb"],
         "write `balance = \"round_robin\"`",
     ),
@@ -424,6 +434,26 @@ const ALIASES: &[Alias] = &[
     ),
     ("endpoints", &["down", "drain", "disabled"], "take it off the list, or use `palisade endpoint disable`"),
     ("health", &["uri", "url", "endpoint", "http_path", "target"], "write `path = \"/health\"`"),
+    (
+        "tls",
+        &["sni", "server_name", "ssl_name", "proxy_ssl_name", "hostname"],
+        "write `name = \"app.internal\"`",
+    ),
+    (
+        "tls",
+        &["ca_file", "cafile", "trusted_certificate", "roots", "client_ca_file"],
+        "write `ca = \"internal-ca.pem\"`",
+    ),
+    (
+        "tls",
+        &["cert", "crt", "certificate_file", "client_certificate", "key_file", "certificate_key"],
+        "write `certificate = \"client.pem\", key = \"client.key\"`",
+    ),
+    (
+        "tls",
+        &["insecure", "insecure_skip_verify", "skip_verify", "ssl_verify"],
+        "name the authority of the servers: `ca = \"internal-ca.pem\"`",
+    ),
     ("health", &["unhealthy_threshold", "fails", "max_fails", "failures"], "write `fall = 3`"),
     ("health", &["healthy_threshold", "passes", "min_successes", "successes"], "write `rise = 2`"),
     ("health", &["expected_statuses", "expect_status", "match", "codes"], "write `status = [\"2xx\"]`"),

@@ -11,22 +11,28 @@ use crate::certificates::{
     ClientAuthOptions, ClientDemand, HostTlsOptions, Material, TlsOptions, TlsVersion, UnknownSni,
 };
 use crate::listen::ListenerOptions;
+use crate::message::Http2;
 use crate::route::{ClientCertificateMatch, Glob, HostPattern, PathPattern, RouteMatch, RouteOptions};
 
 const CLIENT_KEYS: [&str; 4] = ["client_ca", "client_auth", "client_crl", "client_crl_unknown"];
 
 /// What a listener has of TLS: the options, whether it takes HTTP/2, whether it redirects.
-pub fn lower_listener(fields: &Fields<'_>, material: &mut Material) -> (Option<TlsOptions>, bool, bool) {
-    let http2 = fields.boolean("http2");
+pub fn lower_listener(fields: &Fields<'_>, material: &mut Material) -> (Option<TlsOptions>, Http2, bool) {
+    let http2 = match (fields.boolean("http2"), fields.text("http2")) {
+        (None, Some(_)) => Some(Http2::Only),
+        (Some(true), _) => Some(Http2::Beside),
+        (Some(false), _) => Some(Http2::Off),
+        (None, None) => None,
+    };
     let redirect = fields.boolean("redirect_to_https").unwrap_or(false);
     let Some(mut tls) = tls(fields, material) else {
         for place in CLIENT_KEYS.iter().filter_map(|name| fields.key(name)) {
             let message = format!("`{}` does nothing without `tls`", place.text());
             fields.problems.add(Diagnostic::error(place, message).hint("add `tls = true`"));
         }
-        return (None, http2.unwrap_or(false), redirect);
+        return (None, http2.unwrap_or_default(), redirect);
     };
-    tls.http2 = http2.unwrap_or(true);
+    tls.http2 = http2.unwrap_or(tls.http2);
     if let Some(place) = fields.key("redirect_to_https").filter(|_| redirect) {
         let message = "`redirect_to_https` and `tls`: clients would be sent where they are";
         fields.problems.add(Diagnostic::error(place, message).hint("it is for the listener on port 80"));

@@ -6,22 +6,36 @@ use super::address;
 use super::diagnostic::{Diagnostic, Place};
 use super::endpoints_file;
 use super::fields::{Fields, Text, Zero};
+use super::origin_tls::{self, SystemRoots};
 use super::tree::{Node, Value};
 use super::{balance, health};
 use crate::upstream::health::{BACKUP, PlanRules};
-use crate::upstream::{EndpointAddress, EndpointOptions, PoolOptions, UpstreamOptions};
+use crate::upstream::{EndpointAddress, EndpointOptions, PoolOptions, Protocol, UpstreamOptions};
 
-pub fn lower(name: &str, fields: &Fields<'_>, workers: usize) -> Option<UpstreamOptions> {
+pub fn lower(
+    name: &str,
+    fields: &Fields<'_>,
+    workers: usize,
+    system: &SystemRoots,
+) -> Option<UpstreamOptions> {
+    let protocol = match fields.text("protocol").map(|text| text.value) {
+        Some("http2") => Protocol::Http2,
+        Some("auto") => Protocol::Auto,
+        _ => Protocol::Http1,
+    };
+    let tls = origin_tls::lower(name, fields, protocol, system);
     let balance = balance::lower(fields);
     let sticky = balance::lower_sticky(fields);
     let pool = fields.table("pool").map(|pool| lower_pool(&pool, workers)).unwrap_or_default();
-    let health = fields.table("health").map(|table| health::lower(&table));
+    let health = fields.table("health").map(|table| health::lower(&table, protocol));
     let outlier = health::lower_outlier(fields);
     let slow_start = fields.duration("slow_start", Zero::Allowed).unwrap_or_default();
     let percent = |name, default| fields.integer(name).unwrap_or(default);
     let rules = PlanRules::default();
     Some(UpstreamOptions {
         name: name.to_string(),
+        protocol,
+        tls,
         balance,
         sticky,
         slow_start,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ::http1::{Name, RequestHead, Scheme};
 
 use crate::certificates::{Handshakes, HostPolicies};
-use crate::message::{Client, Failure, Response, Secured};
+use crate::message::{Client, Failure, Http2, Response, Secured};
 use crate::observe::notice;
 use crate::proxy::Proxy;
 
@@ -25,7 +25,7 @@ pub struct Entrance {
     pub max_handshakes_per_client: u32,
     pub shaking: Arc<Shaking>,
     /// Without TLS: HTTP/2 by prior knowledge.
-    pub http2: bool,
+    pub http2: Http2,
     /// Answers here instead of the proxy: sends everybody to `https`.
     pub redirect: Option<Arc<Proxy>>,
     /// The line of the field that has browsers come with TLS only (RFC 6797).

@@ -18,7 +18,7 @@ use super::http1::Next;
 use super::serving::Serving;
 use super::waiting::{Rest, Waiting};
 use crate::certificates::{Handshakes, Policy};
-use crate::message::{Client, ClientCertificate, Failure, Protocol, Secured};
+use crate::message::{Client, ClientCertificate, Failure, Http2, Protocol, Secured};
 use crate::observe::Record;
 use crate::observe::metrics::PROCESS;
 use crate::wire::tls::Session;
@@ -174,8 +174,11 @@ impl Connection {
                     Err(Refused::Closed) => None,
                 }
             }
-            None if entrance.http2 => self.hear_preface(received, current.limits.head_timeout).await,
-            None => Some(Protocol::Http1),
+            None => match entrance.http2 {
+                Http2::Off => Some(Protocol::Http1),
+                Http2::Beside => self.hear_preface(received, current.limits.head_timeout).await,
+                Http2::Only => Some(Protocol::Http2),
+            },
         }
     }
 

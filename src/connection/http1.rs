@@ -338,13 +338,11 @@ impl Connection {
         upgraded: Upgraded,
         record: &mut Record,
     ) {
-        let Upgraded { socket, buffer, held } = upgraded;
         let idle = limits.tunnel_idle_timeout;
-        let (client, origin) = (End::socket(&self.socket, from_client), End::socket(&socket, buffer));
-        let moved = tunnel::join(client, origin, idle, &self.watchdog).await;
+        let client = End::socket(&self.socket, from_client);
+        let moved = tunnel::join_upgraded(client, upgraded, idle, &self.watchdog).await;
         record.received += moved.from_client;
         record.sent += moved.to_client;
-        drop(held);
     }
 
     /// Reads the rest of a body that nobody wanted; false when it takes too long.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::{ClientLimits, Entrance};
+use crate::message::Http2;
 use crate::proxy::Proxy;
 
 /// What the connections of one worker and one listener share.
@@ -41,7 +42,7 @@ impl Serving {
     /// Something comes before the first request, or may.
     pub(super) fn has_entrance(&self) -> bool {
         let current = self.current.borrow();
-        current.entrance.handshakes.is_some() || current.entrance.http2
+        current.entrance.handshakes.is_some() || current.entrance.http2 != Http2::Off
     }
 
     pub(super) fn idle_timeout(&self) -> Duration {

@@ -19,6 +19,7 @@ use crate::admin::{Command, Standing};
 use crate::certificates::Store;
 use crate::config::{self, Config, Loaded};
 use crate::listen::{BoundListener, ConnectionLimits, ListenAddress, ListenerOptions, Loads, bind};
+use crate::message::Http2;
 use crate::observe::metrics::PROCESS;
 use crate::observe::{AccessLog, notice};
 use crate::upstream::health::check_endpoints;
@@ -363,7 +364,7 @@ fn wanted_listeners(config: &Config) -> Vec<(Door, ListenerOptions)> {
         address,
         backlog: 128,
         tls: None,
-        http2: false,
+        http2: Http2::Off,
         redirect_to_https: false,
     };
     if let Some(address) = config.admin.address {

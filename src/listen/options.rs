@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::certificates::TlsOptions;
+use crate::message::Http2;
 
 /// One `[listeners.NAME]`, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct ListenerOptions {
     /// Clients speak TLS.
     pub tls: Option<TlsOptions>,
     /// With TLS by ALPN, without by prior knowledge.
-    pub http2: bool,
+    pub http2: Http2,
     /// Every request is answered with the same address in `https`.
     pub redirect_to_https: bool,
 }

@@ -2,6 +2,8 @@
 
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use h2::{RecvStream, SendStream};
 use http1::{BodyLength, Fields};
 
 use super::Failure;
@@ -37,11 +39,17 @@ pub trait BodyStream {
     fn trailers(&mut self) -> Option<Fields>;
 }
 
-/// An upstream connection behind its 101.
+/// What an origin speaks the new protocol on.
+pub enum Far {
+    /// A connection behind its 101, and what the origin sent behind its head.
+    Socket(Socket, Buffer),
+    /// A stream of HTTP/2 behind its 200.
+    Stream(RecvStream, SendStream<Bytes>),
+}
+
+/// The origin has switched protocols.
 pub struct Upgraded {
-    pub socket: Socket,
-    /// What the origin sent behind its head.
-    pub buffer: Buffer,
+    pub far: Far,
     /// Dropped when the tunnel ends: the pool's place for this connection.
     pub held: Box<dyn std::any::Any>,
 }

@@ -19,6 +19,18 @@ pub enum Protocol {
     Http2,
 }
 
+/// Whether clients of a listener may speak HTTP/2: with TLS it is offered by ALPN, without it is what a client
+/// begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Http2 {
+    #[default]
+    Off,
+    /// HTTP/1 or HTTP/2.
+    Beside,
+    /// Nothing else.
+    Only,
+}
+
 /// The client of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {

@@ -44,6 +44,8 @@ pub enum Failure {
     ConnectRefused,
     ConnectTimeout,
     ConnectFailed,
+    /// The TLS handshake, or what it agreed on; the code says why.
+    UpstreamTls(&'static str),
     /// The name of the endpoint does not resolve.
     NotResolved,
     SendTimeout,
@@ -57,6 +59,14 @@ pub enum Failure {
     TooManyInterim,
     /// 101 without having been asked, or with another protocol.
     BadUpgrade,
+    /// HTTP/2 is wanted, and is not what the origin speaks.
+    NoHttp2,
+    /// The origin says that it has not looked at the request (HTTP/2).
+    StreamRefused,
+    /// It allows no stream at all (HTTP/2).
+    NoStreams,
+    /// A rule of HTTP/2 that the origin broke; the code says which.
+    BadHttp2(&'static str),
 
     // The proxy's.
     NoRoute,
@@ -83,9 +93,11 @@ impl Failure {
             BadHead(_) | BadBody(_) | BodyMismatch | BadPath(_) | MethodRefused | WrongScheme | PlainHttp
             | Misdirected | HeadTimeout | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone
             | ClientTooSlow | Loop => Blame::Client,
-            ConnectRefused | ConnectTimeout | ConnectFailed | NotResolved | SendTimeout | ReadTimeout
-            | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated | TooManyInterim
-            | BadUpgrade => Blame::Upstream,
+            ConnectRefused | ConnectTimeout | ConnectFailed | UpstreamTls(_) | NotResolved | SendTimeout
+            | ReadTimeout | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated
+            | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams | BadHttp2(_) => {
+                Blame::Upstream
+            }
             NoRoute | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
             | OutOfPorts | OutOfSpace => Blame::Proxy,
         }
@@ -96,7 +108,15 @@ impl Failure {
         use Failure::*;
         matches!(
             self,
-            NoEndpoint | NotResolved | BreakerOpen | ConnectRefused | ConnectFailed | ConnectTimeout
+            NoEndpoint
+                | NotResolved
+                | BreakerOpen
+                | ConnectRefused
+                | ConnectFailed
+                | ConnectTimeout
+                | UpstreamTls(_)
+                | NoHttp2
+                | NoStreams
         )
     }
 
@@ -122,6 +142,7 @@ impl Failure {
             ConnectRefused => "upstream_connect_refused",
             ConnectTimeout => "upstream_connect_timeout",
             ConnectFailed => "upstream_connect_failed",
+            UpstreamTls(_) => "upstream_tls_failed",
             NotResolved => "upstream_not_resolved",
             SendTimeout => "upstream_send_timeout",
             ReadTimeout => "upstream_read_timeout",
@@ -131,6 +152,10 @@ impl Failure {
             AnswerTruncated => "upstream_truncated",
             TooManyInterim => "upstream_too_many_interim",
             BadUpgrade => "upstream_bad_upgrade",
+            NoHttp2 => "upstream_no_http2",
+            StreamRefused => "upstream_refused_stream",
+            NoStreams => "upstream_no_streams",
+            BadHttp2(_) => "upstream_bad_http2",
             NoRoute => "no_route",
             NoEndpoint => "no_endpoint",
             QueueFull => "queue_full",
@@ -153,6 +178,7 @@ impl Failure {
             Failure::BodyTimeout | Failure::ClientTooSlow => Some("min_rate, send_timeout"),
             Failure::ConnectTimeout => Some("timeouts.connect"),
             Failure::SendTimeout => Some("timeouts.send"),
+            Failure::UpstreamTls(why) | Failure::BadHttp2(why) => Some(why),
             Failure::ReadTimeout => Some("timeouts.read"),
             Failure::QueueFull => Some("pool.max_queue"),
             Failure::QueueTimeout => Some("pool.queue_timeout, pool.max_connections"),

@@ -15,8 +15,8 @@ mod response;
 mod secured;
 pub mod websocket;
 
-pub use body::{Body, BodyStream, Upgraded};
-pub use client::{Client, Protocol, network};
+pub use body::{Body, BodyStream, Far, Upgraded};
+pub use client::{Client, Http2, Protocol, network};
 pub use client_certificate::ClientCertificate;
 pub use failure::{Blame, Failure};
 pub use interim::Interim;

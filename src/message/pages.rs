@@ -40,8 +40,9 @@ pub fn status(failure: Failure) -> u16 {
         BodyTooLarge => 413,
         ClientClosed | ClientGone | ClientTooSlow => 499,
         Loop => 508,
-        ConnectRefused | ConnectFailed | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_)
-        | AnswerTruncated | TooManyInterim | BadUpgrade => 502,
+        ConnectRefused | ConnectFailed | UpstreamTls(_) | ClosedBeforeAnswer | BadAnswer(_)
+        | BadAnswerBody(_) | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused
+        | NoStreams | BadHttp2(_) => 502,
         ConnectTimeout | SendTimeout | ReadTimeout => 504,
         NotResolved | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
         | OutOfPorts => 503,

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 pub use end::End;
 
 use self::end::{Sink, Source};
+use crate::message::{Far, Upgraded};
 use crate::wire::Watchdog;
 
 /// One side's bytes on their way to the other.
@@ -39,7 +40,7 @@ pub struct Moved {
 }
 
 /// Joins the two.
-pub async fn join(client: End<'_>, origin: End<'_>, idle_timeout: Duration, watchdog: &Watchdog) -> Moved {
+async fn join(client: End<'_>, origin: End<'_>, idle_timeout: Duration, watchdog: &Watchdog) -> Moved {
     let mut there = Direction::new(client.source, origin.sink);
     let mut back = Direction::new(origin.source, client.sink);
     let mut deadline = Instant::now() + idle_timeout;
@@ -62,6 +63,25 @@ pub async fn join(client: End<'_>, origin: End<'_>, idle_timeout: Duration, watc
         back.to.cut();
     }
     Moved { from_client: there.moved, to_client: back.moved }
+}
+
+/// Joins a client to an origin that has switched protocols.
+pub async fn join_upgraded(
+    client: End<'_>,
+    upgraded: Upgraded,
+    idle_timeout: Duration,
+    watchdog: &Watchdog,
+) -> Moved {
+    let Upgraded { far, held } = upgraded;
+    let moved = match far {
+        Far::Socket(socket, received) => {
+            join(client, End::socket(&socket, received), idle_timeout, watchdog).await
+        }
+        Far::Stream(receive, send) => join(client, End::stream(receive, send), idle_timeout, watchdog).await,
+    };
+    // Its place is free only now.
+    drop(held);
+    moved
 }
 
 impl<'s> Direction<'s> {

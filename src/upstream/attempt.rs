@@ -14,7 +14,8 @@ use super::desk::{self, Choice};
 use super::endpoint::Endpoint;
 use super::forward::Facts;
 use super::hedge::may_hedge;
-use super::http1::{Payload, Try, Unanswered, exchange};
+use super::http1::{Left, Payload, Try, Unanswered, exchange};
+use super::http2::{self, Place};
 use super::pin::Tie;
 use super::pool::{self, Acquired, Connection, Permit};
 use super::retry::{self, Attempt, History, Next, RetryOptions, Stage};
@@ -34,7 +35,9 @@ impl Upstream {
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
         let obtained = match desk::choose(&self.group, &[], &facts.tie, record)? {
-            Choice::Idle(connection) => Ok(Obtained { connection, reused: true, now: started }),
+            Choice::Idle(connection) => {
+                Ok(Obtained { lane: Lane::Whole(connection), reused: true, now: started })
+            }
             Choice::Endpoint(endpoint) => obtain(&endpoint, request, sending.timeouts).await,
         };
         let mut tried = Vec::new();
@@ -79,13 +82,15 @@ impl Upstream {
                 Next::Fresh => {
                     history.freshened = true;
                     record.attempts = record.attempts.saturating_add(1);
-                    // In the place of the dead one.
-                    let permit = match last {
-                        Missed::Answer(unanswered) => unanswered.connection.into_permit(),
-                        other => return other.into_final(),
-                    };
-                    permit.endpoint().counters.resends.fetch_add(1, Relaxed);
-                    open(permit, request, sending.timeouts).await
+                    let Missed::Answer(unanswered) = last else { return last.into_final() };
+                    unanswered.endpoint().counters.resends.fetch_add(1, Relaxed);
+                    match unanswered.left {
+                        // In the place of the dead one.
+                        Left::Connection(connection) => {
+                            open(connection.into_permit(), request, sending.timeouts).await
+                        }
+                        Left::Stream(endpoint) => obtain(&endpoint, request, sending.timeouts).await,
+                    }
                 }
                 Next::Elsewhere if desk::has_other(&self.group, &tried) => {
                     desk::choose(&self.group, &tried, &facts.tie, record)?
@@ -141,22 +146,41 @@ impl Upstream {
             .or_else(|_| desk::choose_again(&self.group, tie, record))?;
         let endpoint = choice.endpoint().clone();
         endpoint.counters.retries.fetch_add(1, Relaxed);
-        let acquired = match choice {
-            Choice::Idle(connection) => Ok(Acquired::Reused(connection)),
-            Choice::Endpoint(_) => pool::acquire(&endpoint, request.watchdog).await,
+        let obtained = match choice {
+            Choice::Idle(connection) => {
+                Ok(Obtained { lane: Lane::Whole(connection), reused: true, now: Instant::now() })
+            }
+            Choice::Endpoint(_) => obtain(&endpoint, request, sending.timeouts).await,
         };
-        let permit = match acquired {
-            Ok(Acquired::Reused(connection)) => connection.into_permit(),
-            Ok(Acquired::Open(permit)) => permit,
-            Err(failure) => return Ok(Err(Missed::Connection(failure, endpoint.slot.index))),
-        };
-        Ok(open(permit, request, sending.timeouts).await)
+        Ok(match obtained {
+            Ok(Obtained { lane: Lane::Whole(connection), reused: true, .. }) => {
+                open(connection.into_permit(), request, sending.timeouts).await
+            }
+            other => other,
+        })
     }
 }
 
-/// A connection to send a request over.
+/// What a request goes over.
+pub(super) enum Lane {
+    /// A connection that is its own for as long as it takes.
+    Whole(Connection),
+    /// A stream of a connection that others are on too.
+    Shared(Place),
+}
+
+impl Lane {
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        match self {
+            Lane::Whole(connection) => connection.endpoint(),
+            Lane::Shared(place) => place.endpoint(),
+        }
+    }
+}
+
+/// A way for one request.
 pub(super) struct Obtained {
-    pub connection: Connection,
+    pub lane: Lane,
     /// It has served a request before.
     pub reused: bool,
     /// When it was there.
@@ -177,7 +201,9 @@ impl Choice {
         timeouts: Timeouts,
     ) -> Result<Obtained, Missed<'c>> {
         match self {
-            Choice::Idle(connection) => Ok(Obtained { connection, reused: true, now: Instant::now() }),
+            Choice::Idle(connection) => {
+                Ok(Obtained { lane: Lane::Whole(connection), reused: true, now: Instant::now() })
+            }
             Choice::Endpoint(endpoint) => obtain(&endpoint, request, timeouts).await,
         }
     }
@@ -189,14 +215,28 @@ async fn obtain<'c>(
     request: &Request<'_>,
     timeouts: Timeouts,
 ) -> Result<Obtained, Missed<'c>> {
-    match pool::acquire(endpoint, request.watchdog).await {
-        Ok(Acquired::Reused(connection)) => Ok(Obtained { connection, reused: true, now: Instant::now() }),
-        Ok(Acquired::Open(permit)) => open(permit, request, timeouts).await,
-        Err(failure) => Err(Missed::Connection(failure, endpoint.slot.index)),
+    if endpoint.approach.may_share() {
+        return Box::pin(http2::obtain(endpoint, request, timeouts)).await;
+    }
+    let deadline = Instant::now() + endpoint.queue_timeout();
+    loop {
+        return match pool::acquire(endpoint, request.watchdog, deadline).await {
+            Ok(Acquired::Reused(connection)) => {
+                Ok(Obtained { lane: Lane::Whole(connection), reused: true, now: Instant::now() })
+            }
+            Ok(Acquired::Open(permit)) => open(permit, request, timeouts).await,
+            // Nothing is shared here.
+            Ok(Acquired::Look) => continue,
+            Err(failure) => Err(Missed::Connection(failure, endpoint.slot.index)),
+        };
     }
 }
 
-async fn open<'c>(permit: Permit, request: &Request<'_>, timeouts: Timeouts) -> Result<Obtained, Missed<'c>> {
+pub(super) async fn open<'c>(
+    permit: Permit,
+    request: &Request<'_>,
+    timeouts: Timeouts,
+) -> Result<Obtained, Missed<'c>> {
     let slot = permit.endpoint().slot.index;
     if permit.endpoint().exceeds_group() {
         if let Some(group) = permit.endpoint().group.upgrade() {
@@ -205,7 +245,7 @@ async fn open<'c>(permit: Permit, request: &Request<'_>, timeouts: Timeouts) -> 
         return Err(Missed::Connection(Failure::BreakerFull("breaker.max_connections"), slot));
     }
     match connect(permit, timeouts.connect, request.watchdog).await {
-        Ok(connection) => Ok(Obtained { connection, reused: false, now: Instant::now() }),
+        Ok(lane) => Ok(Obtained { lane, reused: false, now: Instant::now() }),
         Err(failure) => Err(Missed::Connection(failure, slot)),
     }
 }
@@ -219,10 +259,14 @@ pub(super) async fn ask<'c>(
     payload: &mut Payload<'c>,
     sending: &Sending,
 ) -> Result<Response<'c>, Missed<'c>> {
-    let Obtained { connection, reused, now } = obtained;
-    let (slot, identity) = (connection.endpoint().slot.index, connection.endpoint().identity);
+    let Obtained { lane, reused, now } = obtained;
+    let (slot, identity) = (lane.endpoint().slot.index, lane.endpoint().identity);
     let this = Try { reused, timeouts: sending.timeouts, limit: sending.retry.try_timeout, now };
-    match exchange(connection, request, facts, payload.turn(), this).await {
+    let answered = match lane {
+        Lane::Whole(connection) => exchange(connection, request, facts, payload.turn(), this).await,
+        Lane::Shared(place) => Box::pin(http2::exchange(place, request, facts, payload, this)).await,
+    };
+    match answered {
         Ok(mut response) => {
             if let Some(stick) = &facts.tie.stick {
                 stick.mark(&mut response, identity);
@@ -280,7 +324,7 @@ impl<'c> Missed<'c> {
     pub fn slot(&self) -> usize {
         match self {
             Missed::Connection(_, slot) | Missed::Status(_, slot) => *slot,
-            Missed::Answer(unanswered) => unanswered.connection.endpoint().slot.index,
+            Missed::Answer(unanswered) => unanswered.endpoint().slot.index,
         }
     }
 

@@ -1,28 +1,36 @@
 //! Opens a connection to an endpoint.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
-use super::endpoint::Address;
+use super::approach::Approach;
+use super::attempt::Lane;
+use super::endpoint::{Address, Endpoint};
+use super::http2::{self, Greeted};
 use super::pool::{Connection, Permit};
+use super::tls::handshake_failure;
 use crate::message::Failure;
+use crate::wire::tls::{Agreed, to_io};
 use crate::wire::{Socket, Watchdog};
 
-/// Opens a connection under `permit`, which goes with the failure when there is one.
-pub async fn connect(permit: Permit, timeout: Duration, watchdog: &Watchdog) -> Result<Connection, Failure> {
+/// Opens a connection under `permit`, which goes with the failure when there is one. The handshakes of what is
+/// spoken on it must be over within `timeout` too.
+pub async fn connect(permit: Permit, timeout: Duration, watchdog: &Watchdog) -> Result<Lane, Failure> {
     let endpoint = permit.endpoint().clone();
     endpoint.counters.connects.fetch_add(1, Relaxed);
-    let mut attempt = pin!(open(&endpoint.address));
+    let mut attempt = pin!(open(&endpoint));
     let outcome = watchdog.limit(Instant::now() + timeout, |cx| attempt.as_mut().poll(cx)).await;
     let failure = match outcome {
-        Ok(Ok(socket)) => return Ok(Connection::new(socket, permit)),
-        Ok(Err(error)) => classify(&error),
+        Ok(Ok(Opened::Plain(socket))) => return Ok(Lane::Whole(Connection::new(socket, permit))),
+        Ok(Ok(Opened::Shared(greeted))) => return Ok(Lane::Shared(http2::start(*greeted, permit))),
+        Ok(Err(failure)) => failure,
         Err(_) => Failure::ConnectTimeout,
     };
     endpoint.counters.connect_failures.fetch_add(1, Relaxed);
@@ -30,10 +38,79 @@ pub async fn connect(permit: Permit, timeout: Duration, watchdog: &Watchdog) -> 
     Err(failure)
 }
 
-async fn open(address: &Address) -> io::Result<Socket> {
+/// A connection that is ready for requests.
+enum Opened {
+    Plain(Socket),
+    Shared(Box<Greeted>),
+}
+
+async fn open(endpoint: &Endpoint) -> Result<Opened, Failure> {
+    let socket = reach(&endpoint.address).await.map_err(|error| classify(&error))?;
+    let approach = &endpoint.approach;
+    let (socket, agreed) = match approach.is_secure() {
+        false => (socket, None),
+        true => secure(socket, endpoint).await?,
+    };
+    if !approach.may_share() {
+        return Ok(Opened::Plain(socket));
+    }
+    let shares = approach.shares(agreed.as_deref())?;
+    endpoint.agreed_http1.store(!shares, Relaxed);
+    match shares {
+        true => Ok(Opened::Shared(Box::new(Box::pin(http2::greet(socket)).await?))),
+        false => Ok(Opened::Plain(socket)),
+    }
+}
+
+/// Makes the handshake; gives the protocol that was agreed on with the socket.
+async fn secure(socket: Socket, endpoint: &Endpoint) -> Result<(Socket, Option<Vec<u8>>), Failure> {
+    let counters = &endpoint.counters;
+    match shake_hands(socket, &endpoint.approach).await {
+        Ok((socket, agreed)) => {
+            let counter = if agreed.resumed { &counters.handshakes_resumed } else { &counters.handshakes };
+            counter.fetch_add(1, Relaxed);
+            Ok((socket, agreed.protocol))
+        }
+        Err(error) => {
+            counters.handshake_failures.fetch_add(1, Relaxed);
+            Err(handshake_failure(&error))
+        }
+    }
+}
+
+/// A connected socket to any address.
+pub(super) async fn reach(address: &Address) -> io::Result<Socket> {
     match address {
         Address::Tcp(address) => Socket::tcp(TcpStream::connect(*address).await?.into_std()?.into()),
         Address::Unix(path) => Socket::unix(UnixStream::connect(path).await?.into_std()?.into()),
+    }
+}
+
+/// Makes the handshake, for an approach that has TLS. The socket is the future's own, so that it may also be
+/// polled by tasks that move between threads.
+pub(super) fn shake_hands(
+    socket: Socket,
+    approach: &Approach,
+) -> impl Future<Output = io::Result<(Socket, Agreed)>> + Send + use<> {
+    let begun = match approach.session() {
+        Some(Ok(session)) => {
+            socket.secure(session);
+            Ok(())
+        }
+        Some(Err(error)) => Err(to_io(error)),
+        None => Err(io::ErrorKind::Unsupported.into()),
+    };
+    let mut socket = Some(socket);
+    async move {
+        begun?;
+        poll_fn(move |cx| {
+            let Some(shaking) = &socket else { return Poll::Pending };
+            let agreed = ready!(shaking.poll_handshake(cx))?;
+            Poll::Ready(
+                socket.take().map(|socket| (socket, agreed)).ok_or(io::ErrorKind::NotConnected.into()),
+            )
+        })
+        .await
     }
 }
 

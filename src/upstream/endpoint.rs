@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::PoolOptions;
+use super::approach::Approach;
 use super::balance::hash_key;
 use super::group::Group;
 use super::health::Standing;
@@ -18,6 +19,7 @@ use super::observed::Observed;
 use super::pool::Waiter;
 use super::slots::Slot;
 use crate::observe;
+use crate::wire::worker;
 
 /// Where an endpoint is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +47,9 @@ pub struct Endpoint {
     /// Index into each worker's table of idle connections.
     pub slot: Slot,
     pub address: Address,
+    pub(super) approach: Approach,
+    /// Its last handshake agreed on HTTP/1, where HTTP/2 was offered.
+    pub(super) agreed_http1: AtomicBool,
     /// The address as text, for metrics and notices.
     pub label: String,
     /// By which hash balances and sticky sessions know it, also in other processes.
@@ -73,7 +78,29 @@ pub(super) struct Lobby {
     pub queue: Mutex<VecDeque<Waiter>>,
     /// Idle connections of each worker, written by it alone.
     pub idle: Box<[OwnLine]>,
+    /// Shared connections of each worker; none where nothing can be shared.
+    pub shared: Box<[SharedLine]>,
     pub mailboxes: Mailboxes,
+}
+
+/// The connections of one worker that requests share, written by it alone.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct SharedLine {
+    pub connections: AtomicU32,
+    /// Those that take requests and have none.
+    pub idle: AtomicU32,
+    /// On all of them.
+    pub streams: AtomicU32,
+}
+
+impl Lobby {
+    /// Changes the counters of this worker.
+    pub fn own_shared<T>(&self, change: impl FnOnce(&SharedLine) -> T) {
+        if let Some(line) = self.shared.get(worker::index()) {
+            change(line);
+        }
+    }
 }
 
 /// A worker's counter on a cache line of its own: its neighbours' writes do not slow it down.
@@ -98,6 +125,11 @@ pub(super) struct Settings {
 pub struct Counters {
     pub connects: AtomicU64,
     pub connect_failures: AtomicU64,
+    /// TLS handshakes from the beginning.
+    pub handshakes: AtomicU64,
+    /// Those that went on with an earlier session.
+    pub handshakes_resumed: AtomicU64,
+    pub handshake_failures: AtomicU64,
     pub queued: AtomicU64,
     pub queue_refused: AtomicU64,
     pub queue_timeouts: AtomicU64,
@@ -112,13 +144,20 @@ pub struct Counters {
 }
 
 impl Endpoint {
-    pub(super) fn new(slot: Slot, address: Address, group: Weak<Group>, mailboxes: Mailboxes) -> Endpoint {
+    pub(super) fn new(
+        slot: Slot,
+        address: Address,
+        approach: Approach,
+        group: Weak<Group>,
+        mailboxes: Mailboxes,
+    ) -> Endpoint {
         let label = address.to_string();
         Endpoint {
             slot,
             identity: hash_key(label.as_bytes()),
             log_member: observe::json::member("endpoint", &label),
             address,
+            agreed_http1: AtomicBool::new(false),
             label,
             group,
             standing: Mutex::default(),
@@ -128,8 +167,13 @@ impl Endpoint {
                 waiting: AtomicU32::new(0),
                 queue: Mutex::default(),
                 idle: mailboxes.iter().map(|_| OwnLine::default()).collect(),
+                shared: match approach.may_share() {
+                    true => mailboxes.iter().map(|_| SharedLine::default()).collect(),
+                    false => Box::default(),
+                },
                 mailboxes,
             },
+            approach,
             generation: AtomicU32::new(0),
             retired: AtomicBool::new(false),
             settings: Settings::default(),
@@ -189,6 +233,12 @@ impl Endpoint {
 
     /// Idle connections over all workers, as last noted.
     pub fn idle_connections(&self) -> u32 {
+        let shared = self.lobby.shared.iter().map(|line| line.idle.load(Relaxed)).fold(0, u32::wrapping_add);
+        self.idle_plain().saturating_add(shared)
+    }
+
+    /// Of these, those that are of one request at a time, and that another worker may take over.
+    pub(super) fn idle_plain(&self) -> u32 {
         self.lobby.idle.iter().map(|count| count.0.load(Relaxed)).sum()
     }
 
@@ -203,7 +253,12 @@ impl Endpoint {
     /// Requests on their way over all workers, those that wait for a connection among them: nobody counts
     /// them, as a connection that is not idle has one.
     pub fn load(&self) -> u32 {
-        let busy = self.open_connections().saturating_sub(self.idle_connections());
+        let mut busy = self.open_connections().saturating_sub(self.idle_plain());
+        // In place of a shared connection, its streams count.
+        for line in &self.lobby.shared {
+            let connections = line.connections.load(Relaxed);
+            busy = busy.saturating_sub(connections).saturating_add(line.streams.load(Relaxed));
+        }
         busy.saturating_add(self.waiting_requests())
     }
 

@@ -33,13 +33,20 @@ impl Facts<'_> {
     }
 }
 
-/// Writes the head.
+/// Writes the head as HTTP/1 has it.
 pub fn write_head(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     encode::request_line(out, head);
     out.extend_from_slice(b"Host: ");
     out.extend_from_slice(facts.host.map_or(head.authority(), str::as_bytes));
     out.extend_from_slice(b"\r\n");
+    write_fields(out, head, facts);
+    write_framing(out, head, facts);
+    out.extend_from_slice(b"\r\n");
+}
 
+/// Writes the fields that the origin gets in every version.
+#[inline]
+pub fn write_fields(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     let nominations = ConnectionOptions::parse(&head.fields).is_ok_and(|options| options.nominations > 0);
     let trusted = facts.client.trusted;
     head.fields.write_lines(out, |field| {
@@ -51,8 +58,6 @@ pub fn write_head(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
         client_certificate::write_fields(out, certificate);
     }
     loop_guard::write_field(out, &head.fields);
-    write_framing(out, head, facts);
-    out.extend_from_slice(b"\r\n");
 }
 
 /// Fields of the client that go on as they are. Not: fields of one connection (RFC 9110 section 7.6.1),
@@ -125,10 +130,16 @@ fn write_rfc7239(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     }
 }
 
+/// Whether the length of the body stands in the head; of none it does where an origin may expect one.
+#[inline]
+pub fn tells_length(head: &RequestHead, facts: &Facts<'_>) -> bool {
+    facts.length != BodyLength::NONE
+        || matches!(head.method, Method::Post | Method::Put | Method::Patch)
+        || head.fields.contains(Name::ContentLength)
+}
+
 fn write_framing(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
-    let wants_length = matches!(head.method, Method::Post | Method::Put | Method::Patch)
-        || head.fields.contains(Name::ContentLength);
-    if facts.length != BodyLength::NONE || wants_length {
+    if tells_length(head, facts) {
         encode::framing(out, facts.length);
     }
     let trailers = accepts_trailers(head);

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
+use super::approach::Approach;
 use super::breaker::Breaker;
 use super::endpoint::{Address, Endpoint, Mailboxes};
 use super::health::{self, Fitness, PlanRules};
@@ -132,6 +133,8 @@ struct Source {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
     pub address: Address,
+    /// The name whose address it is.
+    pub host: Option<String>,
     pub weight: u16,
     /// See [`health::Candidate`].
     pub tier: u16,
@@ -187,7 +190,7 @@ impl Source {
             EndpointAddress::Name { .. } | EndpointAddress::Srv(_) | EndpointAddress::File(_) => None,
         };
         let (weight, tier) = (options.weight, options.tier);
-        let found = address.map(|address| Found { address, weight, tier }).into_iter().collect();
+        let found = address.map(|address| Found { address, host: None, weight, tier }).into_iter().collect();
         Source { options, found, trouble: None }
     }
 
@@ -260,8 +263,9 @@ impl Group {
         }
     }
 
-    /// Members from what the sources found; who is in it already stays the same, who is not any more ends,
-    /// though not while new sources are yet to be asked: nobody might be left meanwhile.
+    /// Members from what the sources found; who is in it already and is approached as before stays the same,
+    /// who is not any more ends, though not while new sources are yet to be asked: nobody might be left
+    /// meanwhile.
     fn gather(self: &Arc<Group>, state: &mut State) {
         let former = std::mem::take(&mut state.members);
         let mut known: HashMap<Address, Arc<Endpoint>> =
@@ -274,11 +278,20 @@ impl Group {
             if !seen.insert(&found.address) {
                 continue;
             }
-            let endpoint = known.remove(&found.address).unwrap_or_else(|| {
-                let slot = Slots::take(&self.endpoint_slots);
-                let (group, mailboxes) = (Arc::downgrade(self), self.mailboxes.clone());
-                Arc::new(Endpoint::new(slot, found.address.clone(), group, mailboxes))
-            });
+            let options = &state.options;
+            let approach =
+                Approach::new(options.protocol, options.tls.as_ref(), found.host.as_deref(), &found.address);
+            let endpoint = match known.remove(&found.address) {
+                Some(same) if same.approach == approach => same,
+                other => {
+                    if let Some(other) = other {
+                        other.retired.store(true, Relaxed);
+                    }
+                    let slot = Slots::take(&self.endpoint_slots);
+                    let (group, mailboxes) = (Arc::downgrade(self), self.mailboxes.clone());
+                    Arc::new(Endpoint::new(slot, found.address.clone(), approach, group, mailboxes))
+                }
+            };
             endpoint.adopt(&state.options.pool, max_connections);
             endpoint.observed.watch(state.options.watch());
             members.push(Member { endpoint, weight: found.weight, tier: found.tier });

@@ -49,7 +49,7 @@ impl Upstream {
         record: &mut Record,
     ) -> Result<Response<'c>, Missed<'c>> {
         let began = obtained.now;
-        let endpoint = obtained.connection.endpoint().clone();
+        let endpoint = obtained.lane.endpoint().clone();
         let slot = endpoint.slot.index;
         let mut nothing = Payload::None;
         let mut first = pin!(ask(obtained, request, facts, &mut nothing, sending));

@@ -1,6 +1,7 @@
 //! One exchange with an origin over HTTP/1: send the request, read the head of the answer, and then the
 //! body as fast as the client takes it. The request may still be on its way while the answer comes.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -9,17 +10,19 @@ use http1::{BodyLength, ConnectionOptions, Fields, HeadLimits, HeadScanner, Meth
 use tokio::time::Instant;
 
 use super::Timeouts;
+use super::endpoint::Endpoint;
 use super::forward::{self, Facts};
 use super::pool::Connection;
 use super::spool::Spool;
+use super::tls::refusal;
 use crate::message::{
-    Body, BodyStream, Failure, Interim, Outgoing, OutgoingError, Recycled, Request, Response, Upgrade,
+    Body, BodyStream, Failure, Far, Interim, Outgoing, OutgoingError, Recycled, Request, Response, Upgrade,
     Upgraded, websocket,
 };
 use crate::wire::{Buffer, Incoming, IncomingError, Scratch, Watchdog};
 
 /// Interim answers to one request; an origin that sends more is broken.
-const MAX_INTERIM: u8 = 16;
+pub const MAX_INTERIM: u8 = 16;
 
 /// The body of a request on its way to the origin.
 #[derive(Default)]
@@ -59,7 +62,7 @@ impl<'c> Payload<'c> {
         !matches!(self, Payload::Spent)
     }
 
-    fn source(&mut self) -> Option<&mut dyn BodyStream> {
+    pub fn source(&mut self) -> Option<&mut dyn BodyStream> {
         match self {
             Payload::None | Payload::Spent => None,
             Payload::Spool(spool) => Some(spool.as_mut()),
@@ -77,8 +80,24 @@ pub struct Unanswered {
     pub written: u64,
     /// A byte of the answer arrived.
     pub answered: bool,
+    pub left: Left,
+}
+
+/// What is left of a sending without an answer.
+pub enum Left {
     /// It is of no use any more, but for its permit.
-    pub connection: Connection,
+    Connection(Connection),
+    /// A stream of a connection to this endpoint.
+    Stream(Arc<Endpoint>),
+}
+
+impl Unanswered {
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        match &self.left {
+            Left::Connection(connection) => connection.endpoint(),
+            Left::Stream(endpoint) => endpoint,
+        }
+    }
 }
 
 /// One sending.
@@ -277,7 +296,10 @@ impl<'c> Exchange<'c> {
                 return Poll::Ready(Err(rejected(http1::HeadError::HeadTooLong)));
             }
             match ready!(self.connection.socket.poll_fill(cx, &mut self.buffer)) {
-                Ok(0) | Err(_) => return Poll::Ready(Err(Failure::ClosedBeforeAnswer)),
+                Ok(0) => return Poll::Ready(Err(Failure::ClosedBeforeAnswer)),
+                Err(error) => {
+                    return Poll::Ready(Err(refusal(&error).unwrap_or(Failure::ClosedBeforeAnswer)));
+                }
                 Ok(_) => {}
             }
         }
@@ -316,8 +338,8 @@ impl<'c> Exchange<'c> {
         if !is_stale {
             self.connection.endpoint().note_failure(failure);
         }
-        let (written, connection) = (self.outgoing.written, self.connection);
-        Box::new(Unanswered { failure, reused, written, answered, connection })
+        let (written, left) = (self.outgoing.written, Left::Connection(self.connection));
+        Box::new(Unanswered { failure, reused, written, answered, left })
     }
 
     /// The body when all of it is here, and whether nothing came behind it.
@@ -340,7 +362,10 @@ impl<'c> Exchange<'c> {
         let buffer = std::mem::take(&mut self.buffer);
         if status == 101 {
             let (socket, permit) = self.connection.into_parts();
-            return Body::Upgraded(Box::new(Upgraded { socket, buffer, held: Box::new(permit) }));
+            return Body::Upgraded(Box::new(Upgraded {
+                far: Far::Socket(socket, buffer),
+                held: Box::new(permit),
+            }));
         }
         self.moved = Instant::now();
         let ResponseLength { length: framing, reusable, .. } = length;

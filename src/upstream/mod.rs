@@ -1,5 +1,6 @@
 //! Choose an endpoint and send: groups of servers, their pools and their connections.
 
+mod approach;
 mod attempt;
 pub mod balance;
 mod breaker;
@@ -15,6 +16,7 @@ pub mod group;
 pub mod health;
 mod hedge;
 mod http1;
+mod http2;
 mod latencies;
 mod loop_guard;
 pub mod mirror;
@@ -30,8 +32,10 @@ mod slots;
 pub mod split;
 mod spool;
 pub mod sticky;
+pub mod tls;
 pub mod verdict;
 
+pub use approach::Protocol;
 pub use breaker::BreakerOptions;
 pub use discover::{Discovery, DnsOptions, Families};
 pub use endpoint::{Address, Endpoint};

@@ -2,19 +2,24 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::BreakerOptions;
 use super::balance::{BalanceKind, Bound, Measure};
 use super::health::{HealthOptions, OutlierOptions};
 use super::observed::Watch;
 use super::pin::HashOn;
 use super::sticky::StickyOptions;
+use super::tls::Tls;
+use super::{BreakerOptions, Protocol};
 
 /// One `[upstreams.NAME]`, checked: at least one endpoint, no endpoint twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamOptions {
     pub name: String,
+    pub protocol: Protocol,
+    /// Set when the servers speak TLS.
+    pub tls: Option<Arc<Tls>>,
     pub endpoints: Vec<EndpointOptions>,
     /// Most endpoints that names and files may bring.
     pub max_endpoints: usize,

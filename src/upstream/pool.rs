@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
+use super::http2;
 use crate::message::Failure;
 use crate::wire::{Portable, Socket, Watchdog, worker};
 
@@ -75,6 +76,8 @@ enum Grant {
     /// A connection that came from another worker's runtime.
     FromAfar(Portable, Permit, u32),
     Permit(Permit),
+    /// There may be room on a shared connection of its worker.
+    Look,
 }
 
 /// What a request got.
@@ -84,6 +87,8 @@ pub enum Acquired {
     Reused(Connection),
     /// The right to open one, see [`Connection::new`].
     Open(Permit),
+    /// The advice to look at the shared connections again.
+    Look,
 }
 
 impl Connection {
@@ -165,16 +170,20 @@ pub fn take_idle(endpoint: &Endpoint) -> Option<Connection> {
     }
 }
 
-/// A connection or the right to open one; waits in the queue when there is neither.
-pub async fn acquire(endpoint: &Arc<Endpoint>, watchdog: &Watchdog) -> Result<Acquired, Failure> {
+/// A connection or the right to open one; waits in the queue until `deadline` when there is neither.
+pub async fn acquire(
+    endpoint: &Arc<Endpoint>,
+    watchdog: &Watchdog,
+    deadline: Instant,
+) -> Result<Acquired, Failure> {
     if let Some(connection) = take_idle(endpoint) {
         return Ok(Acquired::Reused(connection));
     }
-    let idle_elsewhere = endpoint.may_queue() && endpoint.idle_connections() > 0;
+    let idle_elsewhere = endpoint.may_queue() && endpoint.idle_plain() > 0;
     if !idle_elsewhere && let Some(permit) = reserve(endpoint) {
         return Ok(Acquired::Open(permit));
     }
-    match wait(endpoint, watchdog, idle_elsewhere).await {
+    match wait(endpoint, watchdog, idle_elsewhere, deadline).await {
         // It was hoped for a connection of another worker; without one a new one may still be opened.
         Err(failure) if idle_elsewhere => reserve(endpoint).map(Acquired::Open).ok_or(failure),
         outcome => outcome,
@@ -196,6 +205,7 @@ async fn wait(
     endpoint: &Arc<Endpoint>,
     watchdog: &Watchdog,
     idle_elsewhere: bool,
+    deadline: Instant,
 ) -> Result<Acquired, Failure> {
     let waiting = Waiting::enter(endpoint)?;
     let (grant, mut granted) = oneshot::channel();
@@ -213,7 +223,6 @@ async fn wait(
     if !idle_elsewhere || asked == 0 {
         grant_permits(endpoint);
     }
-    let deadline = Instant::now() + endpoint.queue_timeout();
     if !idle_elsewhere {
         endpoint.counters.queued.fetch_add(1, Relaxed);
     }
@@ -233,6 +242,7 @@ async fn wait(
             }
         }
         Ok(Ok(Grant::Permit(permit))) => Ok(Acquired::Open(permit)),
+        Ok(Ok(Grant::Look)) => Ok(Acquired::Look),
         Ok(Err(_)) => Err(Failure::NoEndpoint),
         Err(_) => {
             endpoint.counters.queue_timeouts.fetch_add(1, Relaxed);
@@ -314,6 +324,33 @@ fn next_waiter(endpoint: &Endpoint) -> Option<Waiter> {
     endpoint.lobby.queue.lock().expect("no panic while held").pop_front()
 }
 
+/// A request of this worker that waits is to look at the shared connections again; false when there is none.
+pub fn wake_own(endpoint: &Endpoint) -> bool {
+    loop {
+        let waiter = {
+            let mut queue = endpoint.lobby.queue.lock().expect("no panic while held");
+            let own = queue.iter().position(|waiter| waiter.worker == worker::index());
+            own.and_then(|index| queue.remove(index))
+        };
+        let Some(waiter) = waiter else { return false };
+        if waiter.grant.send(Grant::Look).is_ok() {
+            return true;
+        }
+    }
+}
+
+/// Requests wait, and all of them on other workers.
+pub fn only_others_wait(endpoint: &Endpoint) -> bool {
+    let queue = endpoint.lobby.queue.lock().expect("no panic while held");
+    let mut waiting = queue.iter().filter(|waiter| !waiter.grant.is_closed()).peekable();
+    waiting.peek().is_some() && waiting.all(|waiter| waiter.worker != worker::index())
+}
+
+/// Seconds of this worker's life.
+pub fn seconds() -> u32 {
+    SECONDS.get()
+}
+
 /// The pool's own task on each worker: answers other workers' requests and closes what idles too long.
 pub async fn attend(mut mailbox: UnboundedReceiver<Arc<Endpoint>>) {
     let mut sweep = tokio::time::interval(SWEEP);
@@ -327,6 +364,7 @@ pub async fn attend(mut mailbox: UnboundedReceiver<Arc<Endpoint>>) {
             _ = sweep.tick() => {
                 SECONDS.set(SECONDS.get().wrapping_add(1));
                 close_idle();
+                http2::sweep(SECONDS.get());
                 super::desk::sweep();
             }
         }
@@ -341,6 +379,9 @@ fn serve_waiting(endpoint: &Arc<Endpoint>) {
             return;
         }
     }
+    if endpoint.lobby.waiting.load(Acquire) > 0 && endpoint.approach.may_share() {
+        http2::give_way(endpoint);
+    }
     grant_permits(endpoint);
 }
 
@@ -350,6 +391,7 @@ pub fn leave() {
     for own in left.iter().filter(|own| !own.is_empty()) {
         note_idle(own[0].endpoint(), 0);
     }
+    http2::leave();
 }
 
 fn close_idle() {

@@ -72,6 +72,8 @@ pub enum Stage {
     Full,
     /// The connection ended before the answer.
     Closed,
+    /// The origin says that it has not looked at the request.
+    Refused,
     /// The head of the answer did not come in time.
     Timeout,
     /// An answer came, with a status that the user wants to try again after.
@@ -84,7 +86,11 @@ impl Stage {
     /// Where a connection could not be had.
     pub fn of_connect(failure: Failure) -> Stage {
         match failure {
-            Failure::ConnectRefused | Failure::ConnectFailed => Stage::Connect,
+            Failure::ConnectRefused
+            | Failure::ConnectFailed
+            | Failure::UpstreamTls(_)
+            | Failure::NoHttp2
+            | Failure::NoStreams => Stage::Connect,
             // Not so with another endpoint, maybe.
             Failure::QueueFull | Failure::BreakerFull(_) | Failure::OutOfPorts | Failure::NoEndpoint => {
                 Stage::Full
@@ -98,6 +104,7 @@ impl Stage {
     pub fn of_exchange(failure: Failure) -> Stage {
         match failure {
             Failure::ClosedBeforeAnswer => Stage::Closed,
+            Failure::StreamRefused => Stage::Refused,
             Failure::ReadTimeout | Failure::SendTimeout => Stage::Timeout,
             _ => Stage::Final,
         }
@@ -147,7 +154,8 @@ pub enum Next {
 pub fn next(attempt: &Attempt, history: &History, options: &RetryOptions) -> Next {
     // What was written is sent again only when twice is as good as once (RFC 9110 section 9.2.2).
     let safe = attempt.replayable && (attempt.method.is_idempotent() || attempt.written == 0);
-    let again = safe && history.repeated + u8::from(history.freshened) < options.attempts;
+    let repeated = history.repeated + u8::from(history.freshened);
+    let again = safe && repeated < options.attempts;
     match attempt.stage {
         _ if history.connects >= MAX_CONNECTS => Next::GiveUp,
         // Nothing is wrong with the endpoint: who has room takes it.
@@ -158,10 +166,13 @@ pub fn next(attempt: &Attempt, history: &History, options: &RetryOptions) -> Nex
         // Each of them takes its whole time.
         Stage::ConnectTimeout if history.connect_timeouts > usize::from(options.attempts) => Next::GiveUp,
         Stage::Connect | Stage::ConnectTimeout => Next::Elsewhere,
-        Stage::Closed if attempt.answered => Next::GiveUp,
+        Stage::Closed | Stage::Refused if attempt.answered => Next::GiveUp,
         // A keep-alive connection may be closed by the origin at the very moment a request is written to
         // it; the origin then has not looked at it, but we cannot know (RFC 9112 section 9.3.1).
         Stage::Closed if attempt.reused && safe && !history.freshened => Next::Fresh,
+        // Nothing of it was executed, whatever it is (RFC 9113 section 8.7); usually a server that restarts.
+        Stage::Refused if attempt.replayable && !history.freshened => Next::Fresh,
+        Stage::Refused if attempt.replayable && repeated < options.attempts => Next::Again,
         Stage::Closed if options.on_reset && again => Next::Again,
         Stage::Timeout if options.on_timeout && again && !attempt.answered => Next::Again,
         Stage::Status if again => Next::Again,
@@ -174,7 +185,7 @@ pub fn next(attempt: &Attempt, history: &History, options: &RetryOptions) -> Nex
 pub fn may_insist(stage: Stage, history: &History, options: &RetryOptions) -> bool {
     match stage {
         Stage::Connect => history.repeated < options.attempts,
-        Stage::Timeout | Stage::Status => true,
+        Stage::Timeout | Stage::Status | Stage::Refused => true,
         Stage::Closed | Stage::ConnectTimeout | Stage::Full | Stage::Final => false,
     }
 }
@@ -266,6 +277,18 @@ mod tests {
         let once = History { repeated: 1, ..History::default() };
         assert_eq!(next(&FRESH_GET, &once, &default), Next::GiveUp);
         assert_eq!(next(&FRESH_GET, &once, &RetryOptions { attempts: 2, ..default }), Next::Again);
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_sent_again_whatever_it_is() {
+        let refused = Attempt { stage: Stage::Refused, method: Method::Post, ..FRESH_GET };
+        assert_eq!(first(refused, &off()), Next::Fresh);
+        let freshened = History { freshened: true, ..History::default() };
+        assert_eq!(next(&refused, &freshened, &RetryOptions::default()), Next::GiveUp);
+        let twice = RetryOptions { attempts: 2, ..RetryOptions::default() };
+        assert_eq!(next(&refused, &freshened, &twice), Next::Again);
+        assert_eq!(first(Attempt { replayable: false, ..refused }, &twice), Next::GiveUp);
+        assert_eq!(first(Attempt { answered: true, ..refused }, &twice), Next::GiveUp);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub const FOR_BENCH: &[Package] = &[
     Package { name: "nginx-light", binary: "nginx", why: "a peer" },
     Package { name: "haproxy", binary: "haproxy", why: "a peer" },
     Package { name: "wrk", binary: "wrk", why: "load at saturation" },
+    Package { name: "nghttp2-client", binary: "h2load", why: "load of HTTP/2" },
+    Package { name: "curl", binary: "curl", why: "a client that verifies certificates" },
     Package { name: "valgrind", binary: "valgrind", why: "counts instructions" },
     Package { name: "strace", binary: "strace", why: "counts system calls" },
     Package { name: "util-linux", binary: "taskset", why: "pins a process to a core" },

@@ -81,7 +81,12 @@ impl RequestHead {
                 Name::Te if value.eq_ignore_ascii_case(b"trailers") => {
                     self.fields.push(Name::Te, name, value);
                 }
-                known if known.is_hop_by_hop() => return Err(HeadError::BadConnection),
+                Name::Te
+                | Name::Connection
+                | Name::KeepAlive
+                | Name::ProxyConnection
+                | Name::TransferEncoding
+                | Name::Upgrade => return Err(HeadError::BadConnection),
                 Name::Cookie => match &mut cookie {
                     None => cookie = Some(value.to_vec()),
                     Some(crumbs) => {
@@ -179,8 +184,8 @@ mod tests {
             assert_eq!(assemble("/", Some("a"), &[(name, value)]).unwrap_err(), error, "{name:?}: {value:?}");
         }
         assert_eq!(
-            lines(&assemble("/", Some("a"), &[("te", "trailers"), ("x_y", "1")]).unwrap()),
-            "te: trailers\r\n"
+            lines(&assemble("/", Some("a"), &[("te", "trailers"), ("x_y", "1"), ("trailer", "x")]).unwrap()),
+            "te: trailers\r\ntrailer: x\r\n"
         );
     }
 

@@ -10,6 +10,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
 use super::files::{Culprit, Flaw, Pem};
+use super::roots::authorities;
 use crate::certificates::digest::{Digest, digest};
 use crate::certificates::{ClientAuthOptions, ClientDemand, provider};
 
@@ -29,16 +30,7 @@ impl fmt::Debug for Authority {
 impl Authority {
     /// Reads and checks both files.
     pub fn load(options: &ClientAuthOptions) -> Result<Authority, Flaw> {
-        let certificates: Vec<CertificateDer<'static>> =
-            Pem::read(Culprit::ClientCa, &options.ca)?.all("certificate")?;
-        let mut roots = RootCertStore::empty();
-        for (index, certificate) in certificates.iter().enumerate() {
-            roots.add(certificate.clone()).map_err(|_| {
-                let (number, path) = (index + 1, options.ca.display());
-                Flaw::new(Culprit::ClientCa, format!("certificate {number} in `{path}` cannot be used"))
-                    .hint("it must be an X.509 certificate of an authority")
-            })?;
-        }
+        let (roots, certificates) = authorities(Culprit::ClientCa, &options.ca)?;
         let lists = match &options.crl {
             Some(path) => Pem::read(Culprit::ClientCrl, path)?
                 .sections_or_der(SectionKind::Crl, "list of revoked certificates")?,

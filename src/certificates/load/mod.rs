@@ -3,8 +3,10 @@
 mod authority;
 mod files;
 mod pair;
+mod roots;
 
 pub use authority::Authority;
 pub(in crate::certificates) use files::read;
 pub use files::{Culprit, Flaw};
 pub use pair::Pair;
+pub use roots::Roots;

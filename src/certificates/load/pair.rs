@@ -72,6 +72,16 @@ impl Pair {
         })
     }
 
+    /// As a TLS session shows it.
+    pub fn certified(&self) -> &Arc<CertifiedKey> {
+        &self.certified
+    }
+
+    /// Other certificates, or another chain, have another one.
+    pub fn content(&self) -> &Digest {
+        &self.content
+    }
+
     pub fn is_valid_at(&self, now: Seconds) -> bool {
         (self.not_before..=self.not_after).contains(&now)
     }

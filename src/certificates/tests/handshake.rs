@@ -143,7 +143,11 @@ fn versions_key_exchange_and_protocols() {
     let (folder, ca) = (Folder::new(), authority("ca"));
     let options = [issue(&ca, &Wanted::default()).write(&folder, "a")];
     let both = TlsOptions::default();
-    let new = TlsOptions { min_version: TlsVersion::V1_3, http2: false, ..TlsOptions::default() };
+    let new = TlsOptions {
+        min_version: TlsVersion::V1_3,
+        http2: crate::message::Http2::Off,
+        ..TlsOptions::default()
+    };
     let store = store(&options, &both, &[]);
     let (both, new) = (handshakes(&store, &both, &[]), handshakes(&store, &new, &[]));
     let (old_client, new_client) = (Client::new(&ca, &[&TLS12]), Client::new(&ca, &[&TLS13]));

@@ -111,10 +111,10 @@ const UNKNOWN_SNI: &[&str] = &["default", "reject"];
 
 pub const HTTP2: Key = Key {
     name: "http2",
-    kind: Kind::Boolean,
+    kind: Kind::Either(&[Kind::Boolean, Kind::OneOf(&["only"])]),
     absent: Absent::Off,
     doc: "HTTP/2 beside HTTP/1.1. With `tls` it is offered to clients (ALPN) unless this is `false`. Without, \
-          `true` takes clients that begin with it (prior knowledge).",
+          `true` takes clients that begin with it (prior knowledge). `\"only\"` takes nothing else.",
 };
 
 pub const REDIRECT_TO_HTTPS: Key = Key {

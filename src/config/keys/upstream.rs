@@ -27,6 +27,22 @@ pub const UPSTREAM: &[Key] = &[
         doc: "Most servers that names and `endpoints_file` may bring; more are not used.",
     },
     Key {
+        name: "tls",
+        kind: Kind::Either(&[Kind::Boolean, Kind::Table(ORIGIN_TLS)]),
+        absent: Absent::Means("false"),
+        doc: "The servers speak TLS. Their certificates are verified: by the authorities of the system, for the \
+              name by which each server is listed. A table instead of `true` sets more. Files are read again at \
+              each reload.",
+    },
+    Key {
+        name: "protocol",
+        kind: Kind::OneOf(&["http1", "http2", "auto"]),
+        absent: Absent::Means("\"http1\""),
+        doc: "What the servers speak. `http2`: HTTP/2, without TLS by prior knowledge; needed for gRPC. `auto`: \
+              with TLS HTTP/2 where a server agrees to it, else HTTP/1. Requests share the connections of \
+              HTTP/2, up to 100 each or as many as the server allows.",
+    },
+    Key {
         name: "balance",
         kind: Kind::OneOf(BALANCES),
         absent: Absent::Means("\"round_robin\""),
@@ -101,6 +117,42 @@ pub const UPSTREAM: &[Key] = &[
         absent: Absent::Off,
         doc: "Circuit breaker: an upstream in trouble gets fewer requests or none for a while, and clients a \
               503 at once. Off without it.",
+    },
+];
+
+pub const ORIGIN_TLS: &[Key] = &[
+    Key {
+        name: "name",
+        kind: Kind::Text("host"),
+        absent: Absent::Off,
+        doc: "The name that must be in the certificate, and that is asked for (SNI). Without it it is the host \
+              of the server as it is listed or as its SRV record names it, else its IP address; `localhost` for \
+              a Unix socket.",
+    },
+    Key {
+        name: "ca",
+        kind: Kind::Text("file name"),
+        absent: Absent::Off,
+        doc: "PEM: the authorities that may vouch for the servers, instead of those of the system.",
+    },
+    Key {
+        name: "certificate",
+        kind: Kind::Text("file name"),
+        absent: Absent::Off,
+        doc: "PEM: shown to servers that ask for a certificate (mTLS), with those that lead to its authority.",
+    },
+    Key { name: "key", kind: Kind::Text("file name"), absent: Absent::Off, doc: "PEM: its private key." },
+    Key {
+        name: "min_version",
+        kind: Kind::OneOf(super::VERSIONS),
+        absent: Absent::Means("\"1.2\""),
+        doc: "Oldest version of TLS.",
+    },
+    Key {
+        name: "verify",
+        kind: Kind::Boolean,
+        absent: Absent::Means("true"),
+        doc: "`false` takes any certificate: whoever is on the way can read and change everything.",
     },
 ];
 
@@ -222,6 +274,13 @@ pub const HEALTH: &[Key] = &[
         kind: Kind::Text("path"),
         absent: Absent::Off,
         doc: "Asked for with GET. Without it a check only opens a connection.",
+    },
+    Key {
+        name: "grpc",
+        kind: Kind::Either(&[Kind::Boolean, Kind::Text("service")]),
+        absent: Absent::Off,
+        doc: "Instead of `path`: asks `grpc.health.v1.Health` for this service, or with `true` for the server as \
+              a whole. `SERVING` passes. Needs `protocol = \"http2\"`, or `\"auto\"` with TLS.",
     },
     Key {
         name: "host",

@@ -16,10 +16,10 @@ const MOST_RESETS: u32 = 100;
 /// A window of frames that ask for work and carry nothing, and how many may fall into it: many times what a
 /// client has reason to send.
 const NOISE_WINDOW: Duration = Duration::from_secs(1);
-/// SETTINGS and PING are answered.
-const MOST_ANSWERED: u32 = 20;
+const MOST_SETTINGS: u32 = 20;
 const MOST_IDLE: u32 = 100;
-/// Window updates that each frame of data from us is worth, and how many may be saved up.
+/// Window updates that each frame of data from us is worth, and how many may be saved up. A PING for each frame
+/// of data from either side: some clients measure with them how much they may send.
 const UPDATES_EARNED: u32 = 2;
 const MOST_EARNED: u32 = 10_000;
 /// CONTINUATION frames of one head.
@@ -151,6 +151,8 @@ pub struct Watch {
     updates: Window,
     /// Window updates that are owed for what was sent.
     earned: u32,
+    /// PINGs that are owed for what was sent and received.
+    earned_pings: u32,
     unknown: Window,
     continuations: u32,
     /// A head has begun that is not complete, since when.
@@ -170,6 +172,7 @@ impl Watch {
             priorities: noise,
             updates: noise,
             earned: 0,
+            earned_pings: 0,
             unknown: noise,
             continuations: 0,
             head_open: None,
@@ -189,7 +192,11 @@ impl Watch {
             DATA if frame.length == 0 && frame.flags & END_STREAM == 0 => {
                 self.empty.exceeds(MOST_IDLE, &now).then_some(Abuse::EmptyFrames)
             }
-            DATA | PUSH_PROMISE | GOAWAY => None,
+            DATA => {
+                self.earned_pings = MOST_EARNED.min(self.earned_pings + 1);
+                None
+            }
+            PUSH_PROMISE | GOAWAY => None,
             HEADERS => {
                 self.continuations = 0;
                 self.head_open = if ends_head { None } else { Some(now()) };
@@ -204,9 +211,13 @@ impl Watch {
             }
             RST_STREAM => self.resets.exceeds(MOST_RESETS, &now).then_some(Abuse::Resets),
             SETTINGS if frame.flags & ACK == 0 => {
-                self.settings.exceeds(MOST_ANSWERED, &now).then_some(Abuse::Settings)
+                self.settings.exceeds(MOST_SETTINGS, &now).then_some(Abuse::Settings)
             }
-            PING if frame.flags & ACK == 0 => self.pings.exceeds(MOST_ANSWERED, &now).then_some(Abuse::Pings),
+            PING if frame.flags & ACK == 0 && self.earned_pings > 0 => {
+                self.earned_pings -= 1;
+                None
+            }
+            PING if frame.flags & ACK == 0 => self.pings.exceeds(MOST_IDLE, &now).then_some(Abuse::Pings),
             SETTINGS | PING => self.unknown.exceeds(MOST_IDLE, &now).then_some(Abuse::UnknownFrames),
             PRIORITY => self.priorities.exceeds(busy, &now).then_some(Abuse::Priorities),
             WINDOW_UPDATE if self.earned > 0 => {
@@ -224,6 +235,7 @@ impl Watch {
     pub fn sent(&mut self, frame: Frame, now: impl Fn() -> Instant) {
         if frame.kind == DATA && frame.length > 0 {
             self.earned = MOST_EARNED.min(self.earned + UPDATES_EARNED);
+            self.earned_pings = MOST_EARNED.min(self.earned_pings + 1);
         }
         if frame.kind == RST_STREAM
             && !matches!(frame.code, NO_ERROR | CANCEL)
@@ -347,7 +359,7 @@ mod tests {
     fn frames_that_carry_nothing_have_a_rate() {
         for (frame, fine, too_many) in [
             (seen(SETTINGS, 0, 0), 20, 21),
-            (seen(PING, 0, 8), 20, 21),
+            (seen(PING, 0, 8), 100, 101),
             (seen(DATA, 0, 0), 100, 101),
             (seen(PRIORITY, 0, 5), 164, 165),
             (seen(WINDOW_UPDATE, 0, 4), 164, 165),
@@ -378,13 +390,14 @@ mod tests {
     }
 
     #[test]
-    fn window_updates_are_earned_by_data() {
+    fn window_updates_and_pings_are_earned_by_data() {
         let start = Instant::now();
         let mut watch = watch(start);
         for _ in 0..5000 {
             watch.sent(seen(DATA, 0, 100), || start);
             watch.received(seen(WINDOW_UPDATE, 0, 4), 1, || start);
             watch.received(seen(WINDOW_UPDATE, 0, 4), 1, || start);
+            watch.received(seen(PING, 0, 8), 1, || start);
         }
         assert_eq!(watch.abuse, None);
         for _ in 0..200 {

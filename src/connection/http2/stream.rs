@@ -191,11 +191,9 @@ async fn join(
         record.failure = Some(Failure::ClientClosed);
         return;
     };
-    let Upgraded { socket, buffer, held } = upgraded;
-    let moved = tunnel::join(client, End::socket(&socket, buffer), idle_timeout, watchdog).await;
+    let moved = tunnel::join_upgraded(client, upgraded, idle_timeout, watchdog).await;
     record.received += moved.from_client;
     record.sent += moved.to_client;
-    drop(held);
 }
 
 fn is_malformed(failure: Failure) -> bool {

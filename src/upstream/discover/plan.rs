@@ -48,12 +48,21 @@ pub fn endpoints(
 fn found(source: &EndpointOptions, known: &Knowledge, families: Families, most: usize) -> Vec<Found> {
     let &EndpointOptions { ref address, weight, tier } = source;
     let at = |host: &str, port: u16, weight: u16, tier: u16| -> Vec<Found> {
-        let found = |ip: IpAddr| Found { address: Address::Tcp(SocketAddr::new(ip, port)), weight, tier };
+        let found = |ip: IpAddr| Found {
+            address: Address::Tcp(SocketAddr::new(ip, port)),
+            host: Some(host.to_owned()),
+            weight,
+            tier,
+        };
         chosen(families, known.addresses(host)).map(found).collect()
     };
     match address {
-        EndpointAddress::Socket(address) => vec![Found { address: Address::Tcp(*address), weight, tier }],
-        EndpointAddress::Unix(path) => vec![Found { address: Address::Unix(path.clone()), weight, tier }],
+        EndpointAddress::Socket(address) => {
+            vec![Found { address: Address::Tcp(*address), host: None, weight, tier }]
+        }
+        EndpointAddress::Unix(path) => {
+            vec![Found { address: Address::Unix(path.clone()), host: None, weight, tier }]
+        }
         EndpointAddress::Name { host, port } => at(host, *port, weight, tier),
         // A weight of 0 means "hardly ever" (RFC 2782); the smallest share there is comes next to it.
         EndpointAddress::Srv(name) => targets(known, name, most)

@@ -32,6 +32,8 @@ pub enum Probe {
         status: StatusSet,
         body: Option<String>,
     },
+    /// Asks `grpc.health.v1.Health` about this service; the empty one is the whole server.
+    Grpc { service: String },
 }
 
 /// How an endpoint counts before its first check is over.

@@ -2,7 +2,9 @@
 //! standing of each endpoint; all standings of a group become the plan that workers pick from.
 
 mod check;
+mod grpc;
 pub mod outlier;
+mod over_http2;
 mod plan;
 mod prober;
 mod standing;

@@ -10,22 +10,24 @@ use std::time::Duration;
 use http1::framing::response_length;
 use http1::{BodyReader, HeadLimits, HeadScanner, Method, ResponseHead};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, timeout};
 
-use super::{HealthOptions, Probe, StatusSet};
+use super::{HealthOptions, Probe, StatusSet, grpc, over_http2};
+use crate::upstream::connect::{reach, shake_hands};
 use crate::upstream::endpoint::{Address, Endpoint};
 use crate::upstream::generator::Generator;
 use crate::upstream::group::{Group, Groups};
 use crate::upstream::shortage;
+use crate::upstream::tls::handshake_failure;
+use crate::wire::{Buffer, Duplex};
 
 const TICK: Duration = Duration::from_millis(50);
 /// Checks at the same time; more wait for their turn.
 const AT_ONCE: usize = 256;
 /// The most that is read of an answer.
-const MOST: usize = 256 << 10;
+pub(super) const MOST: usize = 256 << 10;
 
 /// The checks of one endpoint.
 struct Series {
@@ -76,7 +78,7 @@ fn jittered(interval: Duration, random: &mut Generator) -> Duration {
 
 async fn check(group: Arc<Group>, endpoint: Arc<Endpoint>, options: HealthOptions, turns: Arc<Semaphore>) {
     let Ok(_turn) = turns.acquire().await else { return };
-    let asked = timeout(options.timeout, ask(&endpoint.address, &options)).await;
+    let asked = timeout(options.timeout, ask(&endpoint, &options)).await;
     let outcome = match asked {
         Ok(Ok(())) => Ok(()),
         Ok(Err(Trouble::Theirs(why))) => Err(why),
@@ -101,17 +103,38 @@ impl From<String> for Trouble {
     }
 }
 
-async fn ask(address: &Address, options: &HealthOptions) -> Result<(), Trouble> {
-    match address {
+/// Asks as requests would: with TLS where they go through it.
+async fn ask(endpoint: &Endpoint, options: &HealthOptions) -> Result<(), Trouble> {
+    let (address, name) = match &endpoint.address {
         Address::Tcp(address) => {
             let port = options.port.unwrap_or(address.port());
             let target = SocketAddr::new(address.ip(), port);
-            let stream = TcpStream::connect(target).await.map_err(not_connected)?;
-            Ok(converse(stream, &options.probe, &target.to_string()).await?)
+            (Address::Tcp(target), target.to_string())
         }
-        Address::Unix(path) => {
-            let stream = UnixStream::connect(path).await.map_err(not_connected)?;
-            Ok(converse(stream, &options.probe, "localhost").await?)
+        Address::Unix(path) => (Address::Unix(path.clone()), "localhost".to_owned()),
+    };
+    let mut socket = reach(&address).await.map_err(not_connected)?;
+    let approach = &endpoint.approach;
+    let mut agreed = None;
+    if approach.is_secure() {
+        let shaken = shake_hands(socket, approach).await.map_err(not_secured)?;
+        (socket, agreed) = (shaken.0, shaken.1.protocol);
+    }
+    let stream = Duplex::new(Box::new(socket), Buffer::new());
+    let no_http2 = || Trouble::Theirs("it does not speak HTTP/2".to_owned());
+    let is_http2 = approach.shares(agreed.as_deref()).map_err(|_| no_http2())?;
+    let scheme = if approach.is_secure() { "https" } else { "http" };
+    match &options.probe {
+        Probe::Connect => Ok(()),
+        Probe::Grpc { service } if is_http2 => Ok(grpc::check(stream, scheme, &name, service).await?),
+        Probe::Grpc { .. } => Err(no_http2()),
+        Probe::Http { path, host, headers, status, body } => {
+            let host = host.as_deref().unwrap_or(&name);
+            let found = match is_http2 {
+                true => over_http2::get(stream, scheme, path, host, headers).await?,
+                false => get(stream, &request(path, host, headers), body.is_some()).await?,
+            };
+            Ok(judge(&found, status, body.as_deref())?)
         }
     }
 }
@@ -123,15 +146,9 @@ fn not_connected(error: io::Error) -> Trouble {
     Trouble::Theirs(format!("cannot connect: {error}"))
 }
 
-async fn converse(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    probe: &Probe,
-    name: &str,
-) -> Result<(), String> {
-    let Probe::Http { path, host, headers, status, body } = probe else { return Ok(()) };
-    let request = request(path, host.as_deref().unwrap_or(name), headers);
-    let found = get(stream, &request, body.is_some()).await?;
-    judge(&found, status, body.as_deref())
+fn not_secured(error: io::Error) -> Trouble {
+    let why = handshake_failure(&error).detail().unwrap_or_default();
+    Trouble::Theirs(format!("TLS handshake failed: {why} ({error})"))
 }
 
 fn request(path: &str, host: &str, headers: &[(String, String)]) -> String {
@@ -147,9 +164,9 @@ fn request(path: &str, host: &str, headers: &[(String, String)]) -> String {
 }
 
 /// An answer as far as a check looks at it.
-struct Found {
-    status: u16,
-    body: Vec<u8>,
+pub(super) struct Found {
+    pub status: u16,
+    pub body: Vec<u8>,
 }
 
 /// Sends the request and reads the head of the answer; and its body when it is wanted.

@@ -3,19 +3,32 @@
 use std::fmt::Write as _;
 
 use super::peers::Peer;
-use super::report::number;
 use super::results::Row;
+use super::table::number;
 
-/// Two groups of bars: CPU per request, and CPU per MiB at 64 KiB. Shorter is better.
+/// Groups of bars: CPU per request, per MiB, per handshake. Shorter is better. What was not measured is left out.
 pub fn svg(rows: &[Row]) -> String {
-    let panels = [
+    let mut panels = vec![
         Panel::new("CPU per request, microseconds (128-byte answers)", rows, Row::cpu_per_request, 1),
         Panel::new("CPU per MiB, microseconds (64 KiB answers)", rows, Row::medium_per_mib, 0),
+        Panel::new(
+            "CPU per TLS 1.3 handshake, microseconds (ECDSA)",
+            rows,
+            |row| row.tls.cpu_per_handshake(0),
+            0,
+        ),
+        Panel::new(
+            "CPU per HTTP/2 request with TLS, microseconds (128-byte answers)",
+            rows,
+            |row| row.http2.with_tls.map(|load| load.cpu_micros),
+            1,
+        ),
     ];
+    panels.retain(|panel| !panel.bars.is_empty());
     let height = panels.iter().map(Panel::height).sum::<usize>() + MARGIN;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-         height=\"{height}\" role=\"img\" aria-label=\"CPU per request and per MiB of each proxy\">\n{STYLE}\n"
+         height=\"{height}\" role=\"img\" aria-label=\"CPU that each proxy takes for the same work\">\n{STYLE}\n"
     );
     let mut top = 0;
     for panel in &panels {

@@ -1,6 +1,7 @@
 //! What Palisade promises to be, next to what was measured. A missed goal is printed as missed.
 
 use super::peers::Peer;
+use super::plan::Topic;
 use super::results::Row;
 
 /// One promise.
@@ -46,31 +47,89 @@ impl Goal {
     }
 }
 
-/// Every goal, judged by `rows`. Without a row of Palisade there is nothing to judge.
-pub fn judge(rows: &[Row]) -> Vec<Goal> {
-    let row = |peer| rows.iter().find(|row| row.peer == peer);
-    let Some(palisade) = row(Peer::Palisade) else { return Vec::new() };
-    // Palisade's number as a share of a peer's.
-    let share = |of: fn(&Row) -> Option<f64>, peer| Some(of(palisade)? / of(row(peer)?)?);
-    let cpu_of_better = || {
-        let peers = [row(Peer::Nginx)?.cpu_per_request()?, row(Peer::Haproxy)?.cpu_per_request()?];
-        Some(palisade.cpu_per_request()? / peers[0].min(peers[1]))
+/// Every goal of `topics`, judged by `rows`. Without a row of Palisade there is nothing to judge.
+pub fn judge(rows: &[Row], topics: &[Topic]) -> Vec<Goal> {
+    let Some(ours) = rows.iter().find(|row| row.peer == Peer::Palisade) else { return Vec::new() };
+    let comparison = Comparison { ours, rows };
+    let of_topic = |topic: &Topic| match topic {
+        Topic::Http1 => http1(&comparison),
+        Topic::Tls => tls(&comparison),
+        Topic::Http2 => http2(&comparison),
     };
-    let goal = |what, unit, measured, limit, aim| Goal { what, unit, measured, limit, aim };
-    let calls = palisade.calls.as_ref().map(|calls| calls.socket);
-    let idle_mib = palisade.idle_bytes.map(|bytes| bytes / f64::from(1 << 20));
+    topics.iter().flat_map(of_topic).collect()
+}
+
+fn http1(to: &Comparison<'_>) -> Vec<Goal> {
+    let cpu = to.better(Row::cpu_per_request);
+    let calls = to.ours.calls.as_ref().map(|calls| calls.socket);
+    let medium = |peer| to.share(Row::medium_per_mib, peer);
+    let large = |peer| to.share(Row::large_per_mib, peer);
     vec![
-        goal("CPU per request, of the better of nginx and HAProxy", "x", cpu_of_better(), 0.85, Some(0.80)),
-        goal("User instructions per request", "", palisade.instructions(), 11_000.0, Some(9_000.0)),
+        goal("CPU per request, of the better of nginx and HAProxy", "x", cpu, 0.85, Some(0.80)),
+        goal("User instructions per request", "", to.ours.instructions(), 11_000.0, Some(9_000.0)),
         goal("Socket calls per request", "", calls, 4.1, None),
-        goal("Heap allocations per request", "", palisade.allocations(), 2.0, None),
-        goal("CPU per byte at 64 KiB, of nginx", "x", share(Row::medium_per_mib, Peer::Nginx), 0.6, None),
-        goal("CPU per byte at 64 KiB, of HAProxy", "x", share(Row::medium_per_mib, Peer::Haproxy), 0.9, None),
-        goal("CPU per byte at 1 MiB, of nginx", "x", share(Row::large_per_mib, Peer::Nginx), 0.6, None),
-        goal("CPU per byte at 1 MiB, of HAProxy", "x", share(Row::large_per_mib, Peer::Haproxy), 0.9, None),
-        goal("Memory of 10,000 idle connections", "MiB", idle_mib, 10.0, None),
-        goal("p99 at a fixed rate, of nginx", "x", share(Row::p99_micros, Peer::Nginx), 1.0, None),
+        goal("Heap allocations per request", "", to.ours.allocations(), 2.0, None),
+        goal("CPU per byte at 64 KiB, of nginx", "x", medium(Peer::Nginx), 0.6, None),
+        goal("CPU per byte at 64 KiB, of HAProxy", "x", medium(Peer::Haproxy), 0.9, None),
+        goal("CPU per byte at 1 MiB, of nginx", "x", large(Peer::Nginx), 0.6, None),
+        goal("CPU per byte at 1 MiB, of HAProxy", "x", large(Peer::Haproxy), 0.9, None),
+        goal("Memory of 10,000 idle connections", "MiB", mib(to.ours.idle_bytes), 10.0, None),
+        goal("p99 at a fixed rate, of nginx", "x", to.share(Row::p99_micros, Peer::Nginx), 1.0, None),
     ]
+}
+
+fn tls(to: &Comparison<'_>) -> Vec<Goal> {
+    // One and a half times as many handshakes in the same time.
+    const OF_THE_TIME: f64 = 1.0 / 1.5;
+    let handshake =
+        |what, which: fn(&Row) -> Option<f64>| goal(what, "x", to.better(which), OF_THE_TIME, None);
+    let download = to.better(|row| row.tls.download.map(|load| load.cpu_micros));
+    let idle = to.share(|row| row.tls.idle_bytes, Peer::Nginx);
+    vec![
+        handshake("CPU per handshake, TLS 1.3 and ECDSA, of the better", |row| row.tls.cpu_per_handshake(0)),
+        handshake("CPU per handshake, TLS 1.3 and RSA, of the better", |row| row.tls.cpu_per_handshake(1)),
+        handshake("CPU per handshake, TLS 1.2 and ECDSA, of the better", |row| row.tls.cpu_per_handshake(2)),
+        goal("CPU per byte at 1 MiB with TLS, of the better", "x", download, 1.0, None),
+        goal("Memory of 10,000 idle TLS connections, of nginx", "x", idle, 1.0, None),
+    ]
+}
+
+fn http2(to: &Comparison<'_>) -> Vec<Goal> {
+    let cpu = |peer| to.share(|row| row.http2.with_tls.map(|load| load.cpu_micros), peer);
+    let (download, upload) = (mib(to.ours.http2.download_peak), mib(to.ours.http2.upload_peak));
+    vec![
+        goal("CPU per HTTP/2 request with TLS, of HAProxy", "x", cpu(Peer::Haproxy), 0.75, None),
+        goal("CPU per HTTP/2 request with TLS, of nginx", "x", cpu(Peer::Nginx), 0.5, None),
+        goal("Peak memory, 1 GiB over HTTP/2 to the client", "MiB", download, 64.0, None),
+        goal("Peak memory, 1 GiB over HTTP/2 to the server", "MiB", upload, 64.0, None),
+    ]
+}
+
+/// Palisade's numbers next to those of others.
+struct Comparison<'a> {
+    ours: &'a Row,
+    rows: &'a [Row],
+}
+
+impl Comparison<'_> {
+    /// Palisade's number as a share of a peer's.
+    fn share(&self, of: fn(&Row) -> Option<f64>, peer: Peer) -> Option<f64> {
+        let theirs = self.rows.iter().find(|row| row.peer == peer)?;
+        Some(of(self.ours)? / of(theirs)?)
+    }
+
+    /// Palisade's number as a share of the lower one of nginx and HAProxy: the larger share.
+    fn better(&self, of: fn(&Row) -> Option<f64>) -> Option<f64> {
+        Some(self.share(of, Peer::Nginx)?.max(self.share(of, Peer::Haproxy)?))
+    }
+}
+
+fn goal(what: &'static str, unit: &'static str, measured: Option<f64>, limit: f64, aim: Option<f64>) -> Goal {
+    Goal { what, unit, measured, limit, aim }
+}
+
+fn mib(bytes: Option<f64>) -> Option<f64> {
+    Some(bytes? / f64::from(1 << 20))
 }
 
 #[cfg(test)]
@@ -91,7 +150,7 @@ mod tests {
     #[test]
     fn compares_with_the_better_peer() {
         let rows = [row(Peer::Palisade, 8.2), row(Peer::Nginx, 10.0), row(Peer::Haproxy, 12.0)];
-        let goals = judge(&rows);
+        let goals = judge(&rows, Topic::ALL);
         assert_eq!(goals[0].measured, Some(0.82));
         assert_eq!(goals[0].verdict(), Verdict::Passed);
         assert_eq!(goals[1].verdict(), Verdict::NotMeasured);
@@ -110,7 +169,7 @@ mod tests {
 
     #[test]
     fn judges_nothing_without_palisade_or_peers() {
-        assert!(judge(&[row(Peer::Nginx, 1.0)]).is_empty());
-        assert_eq!(judge(&[row(Peer::Palisade, 1.0)])[0].verdict(), Verdict::NotMeasured);
+        assert!(judge(&[row(Peer::Nginx, 1.0)], Topic::ALL).is_empty());
+        assert_eq!(judge(&[row(Peer::Palisade, 1.0)], &[Topic::Http1])[0].verdict(), Verdict::NotMeasured);
     }
 }

@@ -167,7 +167,8 @@ pub fn fetch(port: u16, path: &str) -> Result<String> {
     Ok(text.split_once("\r\n\r\n").map(|(_, body)| body.to_string()).unwrap_or_default())
 }
 
-fn read_answer(stream: &mut TcpStream) -> Result<Vec<u8>> {
+/// One whole answer, head and body; an error when it is not 200.
+pub fn read_answer(stream: &mut impl Read) -> Result<Vec<u8>> {
     let mut received = Vec::new();
     let mut buffer = [0; 16 << 10];
     while !is_complete(&received)? {
@@ -190,11 +191,11 @@ fn is_complete(received: &[u8]) -> Result<bool> {
     Ok(received.len() >= end + 4 + length)
 }
 
-fn get(port: u16, path: &str) -> Vec<u8> {
+pub fn get(port: u16, path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n").into_bytes()
 }
 
-fn loopback(port: u16) -> SocketAddr {
+pub fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 

@@ -1,29 +1,36 @@
 //! `cargo xtask bench`: Palisade and other proxies doing the same work in turn, and what it costs them.
 //!
-//! The order of things is in [`run`]; one column is one function in `measure.rs`.
+//! The order of things is in [`run`]; HTTP/1.1 without TLS is measured from here, one column is one function in
+//! `measure.rs`. What has TLS or HTTP/2 has a folder of its own.
 
-mod calls;
+mod body;
 mod chart;
+mod front;
 mod goals;
+mod http2;
 pub mod load;
 mod measure;
 pub mod origin;
 mod peers;
+mod plan;
 mod process;
 mod report;
 mod results;
+mod table;
+mod tls;
+mod tools;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 use std::{env, fs};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::packages::{FOR_BENCH, ask, install_missing};
 use measure::Lab;
 use peers::Peer;
+use plan::{Plan, Rounds, Topic};
 use process::LOAD_CORE;
 use report::Setting;
 use results::{Latency, Row, Saturation};
@@ -44,115 +51,105 @@ pub fn run(options: &[&str]) -> Result<()> {
     let mut rows = Vec::new();
     for &peer in &plan.peers {
         progress(&format!("checking that {} does its work", peer.name()));
-        lab.check(peer)?;
+        for topic in plan.topics.iter().filter(|topic| topic.is_for(peer)) {
+            topic.fronts().iter().try_for_each(|front| lab.check(peer, *front))?;
+        }
         rows.push(Row::new(peer, peer.version(&target)?));
     }
     if plan.counts_only {
-        rows.iter_mut().for_each(|row| measure_costs(&lab, row));
+        count(&lab, &plan, &mut rows);
         return Ok(());
     }
-    measure_saturation(&lab, &plan, &mut rows);
-    let rate = fixed_rate(&rows)?;
-    measure_latency(&lab, &plan, rate, &mut rows);
-    for row in &mut rows {
-        measure_costs(&lab, row);
+    let mut rate = None;
+    for topic in &plan.topics {
+        match topic {
+            Topic::Http1 => {
+                measure_saturation(&lab, &plan, &mut rows);
+                let rate = *rate.insert(fixed_rate(&rows)?);
+                measure_latency(&lab, &plan, rate, &mut rows);
+            }
+            Topic::Tls => tls::measure(&lab, &plan, &mut able(&mut rows, *topic)),
+            Topic::Http2 => http2::measure(&lab, &plan, &mut able(&mut rows, *topic)),
+        }
     }
+    count(&lab, &plan, &mut rows);
 
-    let goals = goals::judge(&rows);
-    let page = report::page(&rows, &goals, &plan.setting(rate)?);
+    let goals = goals::judge(&rows, &plan.topics);
+    let page = report::page(&rows, &goals, &setting(&plan, rate)?);
     println!("\n{page}");
     write_results(&target, &plan, &page, &chart::svg(&rows))
 }
 
-/// What the options ask for.
-struct Plan {
-    peers: Vec<Peer>,
-    /// Only what is counted, not timed: it needs no quiet machine. Printed, not written down.
-    counts_only: bool,
-    rounds: usize,
-    duration: Duration,
-    command: String,
+fn setting(plan: &Plan, rate: Option<f64>) -> Result<Setting> {
+    Ok(Setting {
+        command: plan.command.clone(),
+        date: ask(Path::new("date"), &["-u", "+%Y-%m-%d"])?,
+        machine: machine(),
+        topics: plan.topics.clone(),
+        rounds: plan.rounds,
+        short_rounds: plan.short_rounds,
+        rate,
+    })
 }
 
-impl Plan {
-    fn parse(options: &[&str]) -> Result<Plan> {
-        let (mut all, mut quick, mut counts_only, mut only) = (false, false, false, None);
-        let mut rest = options.iter();
-        while let Some(&option) = rest.next() {
-            match option {
-                "--quick" => quick = true,
-                "--counts" => counts_only = true,
-                "--peers" => match rest.next() {
-                    Some(&"all") => all = true,
-                    other => bail!("--peers all, not {other:?}"),
-                },
-                "--only" => only = Some(*rest.next().context("--only needs names")?),
-                _ => bail!("no option {option}; see `cargo xtask`"),
-            }
-        }
-        Ok(Plan {
-            peers: peers::select(all, only)?,
-            counts_only,
-            rounds: if quick { 3 } else { 7 },
-            duration: Duration::from_secs(if quick { 2 } else { 4 }),
-            command: [&["cargo xtask bench"], options].concat().join(" "),
-        })
-    }
-
-    fn setting(&self, rate: f64) -> Result<Setting> {
-        Ok(Setting {
-            command: self.command.clone(),
-            date: ask(Path::new("date"), &["-u", "+%Y-%m-%d"])?,
-            machine: machine(),
-            rounds: self.rounds,
-            seconds: self.duration.as_secs(),
-            rate,
-            idle_connections: IDLE_CONNECTIONS,
-        })
-    }
+/// The rows of the proxies that we can have measured there.
+fn able(rows: &mut [Row], topic: Topic) -> Vec<&mut Row> {
+    rows.iter_mut().filter(|row| topic.is_for(row.peer)).collect()
 }
 
 /// The three sizes for every proxy.
 fn measure_saturation(lab: &Lab, plan: &Plan, rows: &mut [Row]) {
     for (path, column) in SIZES {
-        let rounds = interleave(plan, rows, &format!("as many {path} as can be"), |peer| {
-            lab.saturate(peer, path, plan.duration)
+        let rows = &mut able(rows, Topic::Http1);
+        let numbers = saturations(plan.rounds, rows, &format!("as many {path} as can be"), |peer| {
+            lab.saturate(peer, path, plan.rounds.duration)
         });
-        for (row, rounds) in rows.iter_mut().zip(rounds) {
-            *column(row) = rounds.and_then(|rounds| Saturation::median_of(&rounds));
-        }
+        rows.iter_mut().zip(numbers).for_each(|(row, number)| *column(row) = number);
     }
 }
 
 fn measure_latency(lab: &Lab, plan: &Plan, rate: f64, rows: &mut [Row]) {
-    let rounds = interleave(plan, rows, &format!("latency at {rate}/s"), |peer| {
-        lab.latency(peer, rate, plan.duration)
+    let peers: Vec<Peer> = rows.iter().map(|row| row.peer).collect();
+    let rounds = interleave(plan.rounds, &peers, &format!("latency at {rate}/s"), |peer| {
+        lab.latency(peer, rate, plan.rounds.duration)
     });
     for (row, rounds) in rows.iter_mut().zip(rounds) {
         row.latency = rounds.and_then(|rounds| Latency::median_of(&rounds));
     }
 }
 
+/// The medians of a load, for every row.
+fn saturations(
+    rounds: Rounds,
+    rows: &[&mut Row],
+    what: &str,
+    measure: impl Fn(Peer) -> Result<Saturation>,
+) -> Vec<Option<Saturation>> {
+    let peers: Vec<Peer> = rows.iter().map(|row| row.peer).collect();
+    let rounds = interleave(rounds, &peers, what, measure).into_iter();
+    rounds.map(|rounds| rounds.and_then(|rounds| Saturation::median_of(&rounds))).collect()
+}
+
 /// Measures every proxy in every round, so that a slow minute of the machine meets all of them. A proxy that
 /// failed in one round has no number: the median of the others would flatter it.
 fn interleave<T: Debug>(
-    plan: &Plan,
-    rows: &[Row],
+    rounds: Rounds,
+    peers: &[Peer],
     what: &str,
     measure: impl Fn(Peer) -> Result<T>,
 ) -> Vec<Option<Vec<T>>> {
-    let mut rounds: Vec<Option<Vec<T>>> = rows.iter().map(|_| Some(Vec::new())).collect();
-    for round in 1..=plan.rounds {
-        for (row, numbers) in rows.iter().zip(&mut rounds) {
-            let what = format!("{what}, round {round}/{}, {}", plan.rounds, row.peer.name());
-            let number = attempt(&what, || measure(row.peer));
+    let mut numbers: Vec<Option<Vec<T>>> = peers.iter().map(|_| Some(Vec::new())).collect();
+    for round in 1..=rounds.count {
+        for (&peer, numbers) in peers.iter().zip(&mut numbers) {
+            let what = format!("{what}, round {round}/{}, {}", rounds.count, peer.name());
+            let number = attempt(&what, || measure(peer));
             *numbers = numbers.take().zip(number).map(|(mut numbers, number)| {
                 numbers.push(number);
                 numbers
             });
         }
     }
-    rounds
+    numbers
 }
 
 /// Half of what nginx can take, or of the slowest proxy when nginx is not among them.
@@ -164,7 +161,19 @@ fn fixed_rate(rows: &[Row]) -> Result<f64> {
 }
 
 /// The columns that count instead of timing: they do not depend on the machine's mood, so once is enough.
-fn measure_costs(lab: &Lab, row: &mut Row) {
+fn count(lab: &Lab, plan: &Plan, rows: &mut [Row]) {
+    for topic in &plan.topics {
+        for row in able(rows, *topic) {
+            match topic {
+                Topic::Http1 => count_http1(lab, row),
+                Topic::Tls => tls::count(lab, row),
+                Topic::Http2 => http2::count(lab, row),
+            }
+        }
+    }
+}
+
+fn count_http1(lab: &Lab, row: &mut Row) {
     let (peer, name) = (row.peer, row.peer.name());
     row.idle_bytes = attempt(&format!("idle memory of {name}"), || lab.idle_memory(peer, IDLE_CONNECTIONS));
     row.calls = attempt(&format!("system calls of {name}"), || lab.calls(peer));
@@ -187,10 +196,9 @@ fn attempt<T: Debug>(what: &str, measure: impl FnOnce() -> Result<T>) -> Option<
     }
 }
 
-/// docs/ shows whole comparisons only; a run without Palisade or some usual peer stays under target/.
+/// docs/ shows whole comparisons only; a run without some usual peer or some topic stays under target/.
 fn write_results(target: &Path, plan: &Plan, page: &str, svg: &str) -> Result<()> {
-    let whole = Peer::USUAL.iter().all(|peer| plan.peers.contains(peer));
-    let folder = if whole { PathBuf::from("docs") } else { target.join("bench") };
+    let folder = if plan.is_whole() { PathBuf::from("docs") } else { target.join("bench") };
     fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
     for (name, text) in [("benchmarks.md", page), ("benchmarks.svg", svg)] {
         let path = folder.join(name);
@@ -262,15 +270,6 @@ const OPEN_FILES: u64 = 65_536;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn options_make_a_plan_that_can_be_repeated() {
-        let plan = Plan::parse(&["--quick", "--only", "nginx,haproxy"]).unwrap();
-        assert_eq!(plan.peers, [Peer::Nginx, Peer::Haproxy]);
-        assert_eq!(plan.command, "cargo xtask bench --quick --only nginx,haproxy");
-        assert!(Plan::parse(&["--fast"]).is_err());
-        assert!(Plan::parse(&["--peers", "some"]).is_err());
-    }
 
     #[test]
     fn the_rate_is_half_of_nginx_or_of_the_slowest() {

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
+use super::front::{Certificates, Front};
 use crate::packages::{ask, find_binary};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +20,13 @@ pub enum Peer {
     Traefik,
 }
 
-/// Where one run of a proxy lives: its folder, its port, and the origin's port (all on 127.0.0.1).
+/// Where one run of a proxy lives: its folder, its port and the origin's (all on 127.0.0.1), and what it speaks.
 pub struct Site {
     pub dir: PathBuf,
     pub port: u16,
     pub origin: u16,
+    pub front: Front,
+    pub certificates: Certificates,
 }
 
 /// The command line and environment of a proxy.
@@ -52,6 +55,11 @@ impl Peer {
     pub fn by_name(name: &str) -> Result<Peer> {
         let found = Peer::ALL.iter().find(|peer| peer.name().eq_ignore_ascii_case(name));
         found.copied().with_context(|| format!("no proxy {name:?}"))
+    }
+
+    /// True where this file knows how to tell the proxy to speak so.
+    pub fn has(self, front: Front) -> bool {
+        front == Front::Http1 || Peer::USUAL.contains(&self)
     }
 
     /// Go programs do not run under valgrind, and Envoy is too large for it.
@@ -126,6 +134,15 @@ impl Site {
     pub fn access_log(&self) -> PathBuf {
         self.dir.join("access.log")
     }
+
+    /// The address of `path` for clients.
+    pub fn url(&self, path: &str) -> String {
+        let scheme = match self.front {
+            Front::Tls(_) => "https",
+            Front::Http1 | Front::Http2 => "http",
+        };
+        format!("{scheme}://127.0.0.1:{}{path}", self.port)
+    }
 }
 
 /// Fetches the peers that Debian does not carry, from their Python packages, into `target`/bench/peers.
@@ -164,13 +181,18 @@ fn version_number(word: &str) -> Option<String> {
 fn palisade(site: &Site) -> String {
     let Site { port, origin, .. } = site;
     let log = site.access_log().display().to_string();
+    let (listener, certificate) = site.front.palisade(&site.certificates);
     format!(
         r#"[listeners.http]
 address = "127.0.0.1:{port}"
+{listener}
+{certificate}
 [upstreams.origin]
 endpoints = ["127.0.0.1:{origin}"]
 [routes.all]
 upstream = "origin"
+request_body = "stream"
+max_body_size = "unlimited"
 [server]
 workers = 1
 [log]
@@ -180,8 +202,9 @@ access = "{log}"
 }
 
 fn nginx(site: &Site) -> String {
-    let Site { port, origin, dir } = site;
+    let Site { port, origin, dir, .. } = site;
     let dir = dir.display();
+    let (listen, tls) = site.front.nginx(&site.certificates);
     // Otherwise its workers become another user, who cannot write what callgrind counted.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     format!(
@@ -200,15 +223,19 @@ http {{
     access_log {dir}/access.log combined buffer=64k flush=1s;
     keepalive_requests 100000000;
     keepalive_timeout 600s;
-    # Stream answers instead of spooling them to disk, as the others do.
+    # Stream bodies instead of spooling them to disk, as the others do.
     proxy_max_temp_file_size 0;
+    proxy_request_buffering off;
+    client_max_body_size 0;
     upstream origin {{
         server 127.0.0.1:{origin};
-        keepalive 64;
+        # As many as there are requests at the same time: 64, or 8 times 16 with HTTP/2.
+        keepalive 128;
         keepalive_requests 100000000;
     }}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port}{listen} backlog=4096;
+{tls}
         location / {{
             proxy_pass http://origin;
             proxy_http_version 1.1;
@@ -228,6 +255,7 @@ http {{
 
 fn haproxy(site: &Site) -> String {
     let Site { port, origin, .. } = site;
+    let bind = site.front.haproxy(&site.certificates);
     format!(
         r#"global
     nbthread 1
@@ -235,6 +263,9 @@ fn haproxy(site: &Site) -> String {
     maxconn 12000
     no strict-limits
     log stdout format raw local0
+    # Sessions live in tickets, as with the others; no handshake is kept in a cache beside them.
+    tune.ssl.cachesize 0
+    ssl-default-bind-options ssl-min-ver TLSv1.2
 defaults
     mode http
     log global
@@ -245,12 +276,12 @@ defaults
     timeout server 60s
     timeout http-keep-alive 600s
 frontend http
-    bind 127.0.0.1:{port} backlog 4096
+    bind 127.0.0.1:{port}{bind} backlog 4096
     unique-id-format %[uuid()]
     unique-id-header X-Request-ID
     http-request set-header X-Forwarded-For %[src]
     http-request set-header X-Real-IP %[src]
-    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     default_backend origin
 backend origin
@@ -260,7 +291,7 @@ backend origin
 }
 
 fn envoy(site: &Site) -> String {
-    let Site { port, origin, dir } = site;
+    let Site { port, origin, dir, .. } = site;
     let api = "type.googleapis.com/envoy.extensions";
     format!(
         r#"static_resources:
@@ -302,7 +333,7 @@ fn envoy(site: &Site) -> String {
 }
 
 fn caddy(site: &Site) -> String {
-    let Site { port, origin, dir } = site;
+    let Site { port, origin, dir, .. } = site;
     format!(
         r#"{{
     admin off
@@ -357,16 +388,6 @@ fn traefik_words(site: &Site, routes: &str) -> Vec<String> {
     .into()
 }
 
-/// `--peers all` and `--only a,b`; Palisade always comes first.
-pub fn select(all: bool, only: Option<&str>) -> Result<Vec<Peer>> {
-    let Some(only) = only else { return Ok(if all { Peer::ALL } else { Peer::USUAL }.to_vec()) };
-    let named: Vec<Peer> = only.split(',').map(Peer::by_name).collect::<Result<_>>()?;
-    if named.is_empty() {
-        bail!("--only needs a name");
-    }
-    Ok(Peer::ALL.iter().copied().filter(|peer| named.contains(peer)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -383,13 +404,5 @@ mod tests {
             let found = text.split(|c: char| c.is_whitespace() || c == '/').find_map(version_number);
             assert_eq!(found.as_deref(), Some(version), "{text}");
         }
-    }
-
-    #[test]
-    fn selects_in_a_fixed_order() {
-        assert_eq!(select(false, None).unwrap(), Peer::USUAL);
-        assert_eq!(select(true, None).unwrap(), Peer::ALL);
-        assert_eq!(select(false, Some("haproxy,Nginx")).unwrap(), [Peer::Nginx, Peer::Haproxy]);
-        assert!(select(false, Some("apache")).is_err());
     }
 }

@@ -54,7 +54,12 @@ impl Process {
 
     /// Resident memory of the whole tree in bytes; pages that two processes share count twice.
     pub fn resident(&self) -> u64 {
-        self.tree().into_iter().filter_map(resident_of).sum()
+        self.tree().into_iter().filter_map(|pid| memory(pid, "VmRSS:")).sum()
+    }
+
+    /// The most that was ever resident, in bytes: the sum of what each process of the tree had at its own peak.
+    pub fn peak_resident(&self) -> u64 {
+        self.tree().into_iter().filter_map(|pid| memory(pid, "VmHWM:")).sum()
     }
 
     /// True while the process, or the tool around it, has not ended.
@@ -161,9 +166,10 @@ fn from_ticks(ticks: u64) -> Duration {
     Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-fn resident_of(pid: u32) -> Option<u64> {
+/// proc(5): a line of /proc/PID/status in KiB, as bytes.
+fn memory(pid: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
 }
 
@@ -192,6 +198,8 @@ mod tests {
     fn finds_ourselves() {
         let pid = std::process::id();
         assert!(all_parents().iter().any(|(child, _)| *child == pid));
-        assert!(resident_of(pid).unwrap() > 100 * 1024);
+        let now = memory(pid, "VmRSS:").unwrap();
+        assert!(now > 100 * 1024);
+        assert!(memory(pid, "VmHWM:").unwrap() > now / 2);
     }
 }

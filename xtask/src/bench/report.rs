@@ -3,40 +3,54 @@
 use std::fmt::Write as _;
 
 use super::goals::Goal;
+use super::plan::{Rounds, Topic};
 use super::results::Row;
+use super::table::{NOT_MEASURED, Table, number};
+use super::{IDLE_CONNECTIONS, http2, tls};
 
 /// What the numbers depend on besides the proxies.
 pub struct Setting {
     pub command: String,
     pub date: String,
     pub machine: String,
-    pub rounds: usize,
-    pub seconds: u64,
+    pub topics: Vec<Topic>,
+    pub rounds: Rounds,
+    pub short_rounds: Rounds,
     /// Requests per second at which latency was measured.
-    pub rate: f64,
-    pub idle_connections: usize,
+    pub rate: Option<f64>,
 }
 
 /// The whole page in Markdown.
 pub fn page(rows: &[Row], goals: &[Goal], setting: &Setting) -> String {
     let mut page = String::from("# Benchmarks\n\n");
     let _ = write!(page, "{INTRODUCTION}\n\n![CPU per request and per MiB](benchmarks.svg)\n\n");
-    page.push_str("## Small answers\n\n");
-    page.push_str(&small_table(rows, setting));
-    page.push_str("\n## Large answers\n\n");
-    page.push_str(&large_table(rows));
-    page.push_str("\n## System calls per request\n\n");
-    page.push_str(&calls_table(rows));
-    if !goals.is_empty() {
-        page.push_str("\n## Goals\n\n");
-        page.push_str(&goals_table(goals));
+    for topic in &setting.topics {
+        let able: Vec<&Row> = rows.iter().filter(|row| topic.is_for(row.peer)).collect();
+        page.push_str(&match topic {
+            Topic::Http1 => http1_section(&able, setting),
+            Topic::Tls => tls::section(&able),
+            Topic::Http2 => http2::section(&able),
+        });
+        page.push('\n');
     }
-    page.push_str("\n## How it was measured\n\n");
+    if !goals.is_empty() {
+        let _ = writeln!(page, "## Goals\n\n{}", goals_table(goals));
+    }
+    page.push_str("## How it was measured\n\n");
     page.push_str(&method(rows, setting));
     page
 }
 
-fn small_table(rows: &[Row], setting: &Setting) -> String {
+fn http1_section(rows: &[&Row], setting: &Setting) -> String {
+    format!(
+        "## Small answers\n\n{}\n## Large answers\n\n{}\n## System calls per request\n\n{}",
+        small_table(rows, setting),
+        large_table(rows),
+        calls_table(rows)
+    )
+}
+
+fn small_table(rows: &[&Row], setting: &Setting) -> String {
     let mut table = Table::new(&[
         "Proxy",
         "Requests/s",
@@ -59,16 +73,16 @@ fn small_table(rows: &[Row], setting: &Setting) -> String {
             number(row.idle_bytes.map(|bytes| bytes / f64::from(1 << 20)), 1),
         ]);
     }
-    let rate = number(Some(setting.rate), 0);
-    let idle = number(Some(setting.idle_connections as f64), 0);
+    let rate = number(setting.rate, 0);
+    let idle = number(Some(IDLE_CONNECTIONS as f64), 0);
     format!(
         "{}\nAnswers of 128 bytes. p50 and p99 at {rate} requests/s; idle memory is what {idle} idle keep-alive\n\
         connections add.\n",
-        table.text
+        table.text()
     )
 }
 
-fn large_table(rows: &[Row]) -> String {
+fn large_table(rows: &[&Row]) -> String {
     let mut table = Table::new(&[
         "Proxy",
         "64 KiB: requests/s",
@@ -85,10 +99,10 @@ fn large_table(rows: &[Row]) -> String {
             number(row.large_per_mib(), 0),
         ]);
     }
-    table.text
+    table.text().to_string()
 }
 
-fn calls_table(rows: &[Row]) -> String {
+fn calls_table(rows: &[&Row]) -> String {
     let mut table = Table::new(&["Proxy", "On sockets", "Others", "Which"]);
     for row in rows {
         let calls = row.calls.as_ref();
@@ -103,7 +117,7 @@ fn calls_table(rows: &[Row]) -> String {
             which.unwrap_or_else(|| NOT_MEASURED.to_string()),
         ]);
     }
-    table.text
+    table.text().to_string()
 }
 
 pub fn goals_table(goals: &[Goal]) -> String {
@@ -122,70 +136,26 @@ pub fn goals_table(goals: &[Goal]) -> String {
             goal.verdict().text().to_string(),
         ]);
     }
-    table.text
+    table.text().to_string()
 }
 
 fn method(rows: &[Row], setting: &Setting) -> String {
     let versions: Vec<String> =
         rows.iter().map(|row| format!("{} {}", row.peer.name(), row.version)).collect();
-    let Setting { command, date, machine, rounds, seconds, .. } = setting;
-    let loads = rows.iter().flat_map(|row| [row.small, row.medium, row.large]).flatten();
-    let disturbance = loads.map(|load| load.disturbance).fold(0.0, f64::max);
+    let Setting { command, date, machine, rounds, short_rounds, .. } = setting;
+    let disturbance = rows.iter().flat_map(Row::loads).map(|load| load.disturbance).fold(0.0, f64::max);
     format!(
         "    {command}\n\n\
         - Date: {date}\n\
         - Machine: {machine}\n\
         - Versions: {versions}\n\
-        - Every number of load is the median of {rounds} interleaved rounds of {seconds} s.\n\
+        - Every number of load is the median of {rounds}; with TLS or HTTP/2, of {short_rounds}.\n\
         - Meanwhile up to {disturbance} % of the proxies' core went to other work. Above 5 the times mean little.\n\
         \n{METHOD}",
         versions = versions.join(", "),
         disturbance = number(Some(disturbance * 100.0), 0),
     )
 }
-
-/// A Markdown table in the making; numbers go to the right.
-struct Table {
-    text: String,
-}
-
-impl Table {
-    fn new(titles: &[&str]) -> Table {
-        let mut table = Table { text: String::new() };
-        table.line(titles);
-        table.line(
-            &titles
-                .iter()
-                .enumerate()
-                .map(|(at, _)| if at == 0 { "---" } else { "---:" })
-                .collect::<Vec<_>>(),
-        );
-        table
-    }
-
-    fn line(&mut self, cells: &[impl AsRef<str>]) {
-        let cells: Vec<&str> = cells.iter().map(AsRef::as_ref).collect();
-        let _ = writeln!(self.text, "| {} |", cells.join(" | "));
-    }
-}
-
-/// With commas between thousands and so many digits after the point.
-pub fn number(value: Option<f64>, digits: usize) -> String {
-    let Some(value) = value else { return NOT_MEASURED.to_string() };
-    let text = format!("{:.digits$}", value.abs());
-    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let mut grouped = String::new();
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    let sign = if value < 0.0 { "-" } else { "" };
-    format!("{sign}{grouped}{fraction}")
-}
-
-const NOT_MEASURED: &str = "-";
 
 const INTRODUCTION: &str = "\
 Proxies that do the same work, measured in turn on the same machine. The command at the end writes this page,
@@ -195,17 +165,11 @@ const METHOD: &str = include_str!("method.md");
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::bench::goals::Verdict;
     use crate::bench::peers::Peer;
-
-    #[test]
-    fn groups_thousands() {
-        assert_eq!(number(Some(1234567.0), 0), "1,234,567");
-        assert_eq!(number(Some(123.456), 2), "123.46");
-        assert_eq!(number(Some(-1000.0), 0), "-1,000");
-        assert_eq!(number(None, 0), "-");
-    }
 
     #[test]
     fn prints_a_missed_goal_as_missed() {
@@ -220,10 +184,10 @@ mod tests {
             command: "cargo xtask bench".into(),
             date: "2026-11-25".into(),
             machine: "a machine".into(),
-            rounds: 5,
-            seconds: 4,
-            rate: 30_000.0,
-            idle_connections: 10_000,
+            topics: Topic::ALL.to_vec(),
+            rounds: Rounds { count: 5, duration: Duration::from_secs(4) },
+            short_rounds: Rounds { count: 3, duration: Duration::from_secs(1) },
+            rate: Some(30_000.0),
         };
         let page = page(&[Row::new(Peer::Nginx, "1.22.1".into())], &[], &setting);
         for part in

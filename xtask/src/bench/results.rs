@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::peers::Peer;
+use super::{http2, tls};
 
-/// Everything about one proxy. `None`: could not be measured.
+/// Everything about one proxy: of HTTP/1.1 without TLS here, of the rest in their own structs. `None`: could not
+/// be measured.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub peer: Peer,
@@ -17,6 +19,8 @@ pub struct Row {
     pub latency: Option<Latency>,
     /// Growth of resident memory with the idle connections, in bytes.
     pub idle_bytes: Option<f64>,
+    pub tls: tls::Numbers,
+    pub http2: http2::Numbers,
 }
 
 impl Row {
@@ -31,7 +35,15 @@ impl Row {
             calls: None,
             latency: None,
             idle_bytes: None,
+            tls: tls::Numbers::default(),
+            http2: http2::Numbers::default(),
         }
+    }
+
+    /// Every number that was taken under load.
+    pub fn loads(&self) -> impl Iterator<Item = Saturation> {
+        let http1 = [self.small, self.medium, self.large].into_iter().flatten();
+        http1.chain(self.tls.loads()).chain(self.http2.loads())
     }
 
     pub fn cpu_per_request(&self) -> Option<f64> {
@@ -60,6 +72,14 @@ impl Row {
     pub fn p99_micros(&self) -> Option<f64> {
         self.latency.map(|latency| latency.p99.as_secs_f64() * 1e6)
     }
+}
+
+/// What a load did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Done {
+    /// Or handshakes, where these are what is measured.
+    pub requests: f64,
+    pub seconds: f64,
 }
 
 /// What callgrind counts, per request.

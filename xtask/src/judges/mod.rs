@@ -141,8 +141,10 @@ fn print_row(judge: Judge, result: &Result<Report>) -> bool {
             return false;
         }
     };
-    let (known, new): (Vec<&Finding>, Vec<&Finding>) =
-        report.findings.iter().partition(|finding| known::reason(judge, &finding.case).is_some());
+    let (known, new): (Vec<&Finding>, Vec<&Finding>) = report
+        .findings
+        .iter()
+        .partition(|finding| known::reason(judge, &finding.case, &finding.why).is_some());
     let verdict = if new.is_empty() { "content" } else { "NOT CONTENT" };
     let numbers = (report.cases, new.len(), known.len());
     println!(
@@ -155,8 +157,8 @@ fn print_row(judge: Judge, result: &Result<Report>) -> bool {
     for Finding { case, why } in new {
         println!("    FAILED {case}: {why}");
     }
-    for Finding { case, .. } in known {
-        println!("    known  {case}: {}", known::reason(judge, case).unwrap_or_default());
+    for Finding { case, why } in known {
+        println!("    known  {case}: {}", known::reason(judge, case, why).unwrap_or_default());
     }
     result.is_ok() && verdict == "content"
 }

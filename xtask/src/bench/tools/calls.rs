@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::results::Calls;
+use crate::bench::results::Calls;
 
 /// What the long run did more than the short one, per each of the `requests` that it had more.
 pub fn per_request(short: &str, long: &str, requests: f64) -> Calls {
