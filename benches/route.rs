@@ -14,11 +14,11 @@ use std::time::Instant;
 use http1::RequestHead;
 use palisade::route::path::canonicalise;
 use palisade::route::{
-    FixedAnswer, HostPattern, PathPattern, RouteMatch, RouteOptions, Table, TargetOptions,
+    Asker, FixedAnswer, HostPattern, PathPattern, RouteMatch, RouteOptions, Table, TargetOptions,
 };
 use palisade::upstream::{BodyMode, RetryOptions, Timeouts};
 
-const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const CLIENT: Asker<'_> = Asker { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None };
 const PATHS: [&str; 3] = ["/", "/api", "/static"];
 const REQUESTS: usize = 10_000;
 const ROUNDS: usize = 60;
@@ -166,6 +166,7 @@ fn catch_all() -> RouteOptions {
         grpc_web: false,
         upstream_host: None,
         forwarded: false,
+        forward_client_certificate: false,
         timeouts: Timeouts::default(),
         retry: RetryOptions::default(),
         mirror: None,

@@ -15,7 +15,7 @@ use crate::filter::{Call, Filter, ResponseStep};
 use crate::message::{Client, Failure, Request, RequestId, Response, pages};
 use crate::observe::{Line, Record};
 use crate::route::target::apply_rewrite;
-use crate::route::{Canonical, FixedAnswer, RedirectTemplate, Rewrite, Table, path};
+use crate::route::{Asker, Canonical, FixedAnswer, RedirectTemplate, Rewrite, Table, path};
 use crate::upstream::split::Split;
 use crate::upstream::{self, Sending, Upstream};
 use crate::wire::Scratch;
@@ -159,8 +159,9 @@ impl Proxy {
     }
 
     fn find(&self, request: &Request<'_>, client: IpAddr) -> Result<usize, Failure> {
+        let certificate = request.secured.and_then(|secured| secured.certificate.as_deref());
         self.table
-            .find(&request.head, client)
+            .find(&request.head, Asker { address: client, certificate })
             .filter(|index| *index < self.routes.len())
             .ok_or(Failure::NoRoute)
     }

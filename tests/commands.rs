@@ -90,7 +90,7 @@ fn explain_tells_what_the_proxy_itself_answers() {
 fn explain_refuses_what_the_proxy_would_refuse() {
     for (request, said) in [
         (&["POST"][..], "the URL is missing"),
-        (&["https://shop.example/"], "is not served"),
+        (&["ftp://shop.example/"], "is not served"),
         (&["/path"], "names no host"),
         (&["http://a,b/"], "bad_host"),
         (&["http://shop.example/", "-H", "no colon"], "bad_syntax"),

@@ -1,12 +1,20 @@
 //! Whatever a file holds, reading it ends in a report, and the report can be rendered.
 
 use std::fs;
+use std::sync::LazyLock;
 
 use palisade::config::{self, Report};
 use proptest::prelude::*;
+use testkit::{TempDir, temp_dir, write_example_files};
 
 fn read_and_render(text: &str) {
-    let report = match config::parse("palisade.toml", text) {
+    static DIR: LazyLock<TempDir> = LazyLock::new(|| {
+        let dir = temp_dir();
+        fs::create_dir(dir.join("tls")).unwrap();
+        write_example_files(&dir.join("tls"));
+        dir
+    });
+    let report = match config::parse(&DIR.join("palisade.toml").display().to_string(), text) {
         Ok(loaded) => Report { diagnostics: loaded.warnings },
         Err(report) => report,
     };

@@ -3,8 +3,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use palisade::config::{self, schema};
+use testkit::{TempDir, temp_dir, write_example_files};
 
 #[test]
 fn every_example_is_accepted() {
@@ -98,7 +100,12 @@ fn pieces() -> Vec<(String, String)> {
 
 /// The certificates that are named are others, which are there.
 fn with_files(piece: &str) -> String {
-    piece.replace("/etc/palisade/tls/", concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/every_key/"))
+    static DIR: LazyLock<TempDir> = LazyLock::new(|| {
+        let dir = temp_dir();
+        write_example_files(&dir);
+        dir
+    });
+    piece.replace("/etc/palisade/tls", &DIR.display().to_string())
 }
 
 fn completed(piece: &str) -> String {

@@ -29,6 +29,8 @@ pub struct Policy {
     pub config: Arc<ServerConfig>,
     /// `None`: the listener's own.
     pub mark: Option<Mark>,
+    /// All that it asks for, the listener's part of it included.
+    pub effective: Mark,
     /// Whether clients are asked for a certificate, and need one.
     pub clients: Option<ClientDemand>,
 }
@@ -53,7 +55,7 @@ impl Handshakes {
                 true => ClientDemand::Required,
                 false => ClientDemand::Optional,
             });
-            Policy { config: Arc::new(config), mark, clients }
+            Policy { config: Arc::new(config), mark, effective: Mark(effective), clients }
         };
         let of_hosts = hosts.demands().iter().map(|demand| {
             let authority = demand.authority.as_ref().or(own.as_ref());
@@ -79,6 +81,11 @@ impl Handshakes {
         }
         let number = server_name.and_then(|name| self.hosts.find(name.as_bytes()));
         Ok(number.and_then(|number| self.of_hosts.get(number)).unwrap_or(&self.own))
+    }
+
+    /// The listener's own policy.
+    pub fn own(&self) -> &Policy {
+        &self.own
     }
 
     /// The only policy there is: then nobody needs to look into the hello first. A name that is to be

@@ -7,7 +7,6 @@
 //! [`Handshakes::choose`] and the rest is rustls.
 
 mod choice;
-mod client;
 mod digest;
 mod handshakes;
 mod load;
@@ -21,7 +20,6 @@ mod tickets;
 #[cfg(test)]
 mod tests;
 
-pub use client::{ClientCertificate, ClientCertificateMatch, Glob};
 pub use handshakes::{Handshakes, Policy, UnknownName};
 pub use load::{Authority, Culprit, Flaw, Pair, Roots};
 pub use options::{

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Longest name that DNS knows (RFC 1035 section 2.3.4); nothing is found for a longer one.
 const MAX_NAME: usize = 253;
@@ -21,14 +20,6 @@ pub(super) fn normalise(name: &[u8]) -> Cow<'_, [u8]> {
 pub(super) fn parent(name: &[u8]) -> Option<&[u8]> {
     let dot = memchr::memchr(b'.', name).filter(|dot| *dot > 0)?;
     name.get(dot + 1..)
-}
-
-/// The address of an IP name in a certificate.
-pub(super) fn ip(bytes: &[u8]) -> Option<String> {
-    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
-        return Some(Ipv4Addr::from(four).to_string());
-    }
-    <[u8; 16]>::try_from(bytes).ok().map(|sixteen| Ipv6Addr::from(sixteen).to_string())
 }
 
 /// Values by exact name and by wildcard. Names are normalised when they are put in; so must be those that
@@ -111,12 +102,5 @@ mod tests {
         assert_eq!(table.most_specific(&long), None);
         assert_eq!(table.one_label(b"x.b.test"), Some(&2));
         assert_eq!(table.one_label(b"x.y.b.test"), None);
-    }
-
-    #[test]
-    fn addresses() {
-        assert_eq!(ip(&[10, 0, 0, 1]).as_deref(), Some("10.0.0.1"));
-        assert_eq!(ip(&[0; 16]).as_deref(), Some("::"));
-        assert_eq!(ip(&[1]), None);
     }
 }

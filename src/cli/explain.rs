@@ -3,19 +3,21 @@
 mod balances;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use http1::{Name, RequestHead};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::check::print_report;
 use super::config_path;
 use crate::config::{self, Config};
 use crate::listen::ListenAddress;
-use crate::message::Client;
+use crate::message::{Client, ClientCertificate};
 use crate::route::path::{self, Canonical};
 use crate::route::target::apply_rewrite;
-use crate::route::{RedirectTemplate, RouteOptions, Table, TargetOptions};
+use crate::route::{Asker, RedirectTemplate, RouteOptions, Table, TargetOptions};
 use crate::upstream::BodyMode;
 use crate::wire::Peer;
 
@@ -34,6 +36,9 @@ pub struct Args {
     /// The client's address
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     from: IpAddr,
+    /// The client's certificate, PEM; taken as verified
+    #[arg(long, value_name = "FILE")]
+    client_certificate: Option<PathBuf>,
 }
 
 pub fn run(args: &Args) -> ExitCode {
@@ -83,7 +88,12 @@ fn explain(config: &Config, args: &Args) -> Result<String, String> {
             return Ok(text.0);
         }
     }
-    let explanation = Table::build(&config.routes).explain(&head, client.address);
+    let certificate = args.client_certificate.as_deref().map(read_certificate).transpose()?;
+    if let Some(certificate) = &certificate {
+        text.line("shows", &certificate.subject);
+    }
+    let asker = Asker { address: client.address, certificate: certificate.as_ref() };
+    let explanation = Table::build(&config.routes).explain(&head, asker);
     text.0.push('\n');
     text.0.push_str(explanation.to_string().trim_end());
     text.0.push_str("\n\n");
@@ -121,6 +131,12 @@ fn listeners(text: &mut Text, config: &Config) {
     }
 }
 
+fn read_certificate(path: &Path) -> Result<ClientCertificate, String> {
+    let wrong = |why: String| format!("{}: {why}", path.display());
+    let der = CertificateDer::from_pem_file(path).map_err(|error| wrong(error.to_string()))?;
+    ClientCertificate::parse(&der).map_err(|_| wrong("it is no certificate that can be read".to_owned()))
+}
+
 /// Parses the request as the proxy would, from the head that a client would send.
 fn read_request(request: &[String], headers: &[String]) -> Result<RequestHead, String> {
     let (method, url) = match request {
@@ -129,8 +145,8 @@ fn read_request(request: &[String], headers: &[String]) -> Result<RequestHead, S
         _ => return Err("give a method and a URL".to_owned()),
     };
     let rest = match url.split_once("://") {
-        Some(("http", rest)) => rest,
-        Some((scheme, _)) => return Err(format!("{scheme:?} is not served; listeners speak http")),
+        Some(("http" | "https", rest)) => rest,
+        Some((scheme, _)) => return Err(format!("{scheme:?} is not served; listeners speak http and https")),
         None if !url.contains(['.', ':', '/']) && url.chars().all(|c| c.is_ascii_uppercase()) => {
             return Err(format!("{url:?} is a method; the URL is missing"));
         }

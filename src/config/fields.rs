@@ -200,11 +200,13 @@ pub mod tests {
     /// Nothing is accepted and then ignored.
     #[test]
     fn every_key_is_read() {
+        let dir = crate::config::files_of_every_key();
+        let name = dir.join("every_key.toml").display().to_string();
         let text = include_str!("every_key.toml");
-        crate::config::parse("every_key.toml", text).unwrap_or_else(|report| panic!("{report}"));
+        crate::config::parse(&name, text).unwrap_or_else(|report| panic!("{report}"));
         // Only one of `strip_prefix` and `rewrite` can be in one place.
         let text = text.replace("strip_prefix = \"/defaults\"", "rewrite = { regex = \"^a\", to = \"/b\" }");
-        crate::config::parse("every_key.toml", &text).unwrap_or_else(|report| panic!("{report}"));
+        crate::config::parse(&name, &text).unwrap_or_else(|report| panic!("{report}"));
         let mut all = BTreeSet::new();
         for section in SECTIONS {
             let path = if section.noun.is_some() {

@@ -140,3 +140,14 @@ pub struct AdminOptions {
     /// Unix socket (mode 0600) for `palisade reload`, `status` and `stop`; off when not set.
     pub socket: Option<PathBuf>,
 }
+
+/// A folder with the files that `every_key.toml` names.
+#[cfg(test)]
+fn files_of_every_key() -> testkit::TempDir {
+    let dir = testkit::temp_dir();
+    let tls = dir.join("tls");
+    std::fs::create_dir(&tls).expect("a folder");
+    testkit::write_example_files(&tls);
+    std::fs::write(dir.join("endpoints"), include_str!("every_key.endpoints")).expect("a file");
+    dir
+}

@@ -39,6 +39,7 @@ pub fn lower(
         grpc_web: complete.grpc_web,
         upstream_host: complete.upstream_host,
         forwarded: complete.forwarded,
+        forward_client_certificate: complete.forward_client_certificate,
         timeouts: complete.timeouts,
         retry: complete.retry,
         mirror,

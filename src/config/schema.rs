@@ -215,8 +215,7 @@ mod tests {
             written(SERVER),
             written(keys::LOG),
         );
-        let certificate = "[certificates.a]\ncertificate = \"src/config/every_key/app.pem\"\n\
-                           key = \"src/config/every_key/app.key\"\n";
+        let certificate = "[certificates.a]\ncertificate = \"tls/app.pem\"\nkey = \"tls/app.key\"\n";
         let short = format!(
             "{short}[listeners.b]\naddress = \":81\"\ntls = true\n{certificate}[upstreams.a.health]\npath = \"/\"\n[upstreams.a.breaker]\n\
              [upstreams.b]\nendpoints = [\"127.0.0.1:2\"]\nsticky = \"c\"\n"
@@ -232,7 +231,9 @@ mod tests {
             written(keys::RETRY_KEYS),
             pairs(keys::STICKY),
         );
-        let config = |text: &str| match crate::config::parse("defaults.toml", text) {
+        let dir = crate::config::files_of_every_key();
+        let name = dir.join("defaults.toml").display().to_string();
+        let config = |text: &str| match crate::config::parse(&name, text) {
             Ok(loaded) => format!("{:#?}", loaded.config),
             Err(report) => panic!("{report}\n{text}"),
         };

@@ -24,6 +24,7 @@ pub struct Settings {
     grpc_web: Option<bool>,
     upstream_host: Option<String>,
     forwarded: Option<bool>,
+    forward_client_certificate: Option<bool>,
     connect: Option<Duration>,
     send: Option<Duration>,
     read: Option<Duration>,
@@ -48,6 +49,7 @@ pub struct Complete {
     pub grpc_web: bool,
     pub upstream_host: Option<String>,
     pub forwarded: bool,
+    pub forward_client_certificate: bool,
     pub timeouts: Timeouts,
     pub retry: RetryOptions,
     pub request_body: BodyMode,
@@ -62,6 +64,7 @@ pub fn lower(fields: &Fields<'_>) -> Settings {
         grpc_web: fields.boolean("grpc_web"),
         upstream_host: fields.text("upstream_host").and_then(|text| fields.parsed(text, host::upstream_host)),
         forwarded: fields.boolean("forwarded"),
+        forward_client_certificate: fields.boolean("forward_client_certificate"),
         connect: patience("connect"),
         send: patience("send"),
         read: patience("read"),
@@ -84,6 +87,10 @@ impl Settings {
             grpc_web: self.grpc_web.or(defaults.grpc_web).unwrap_or(false),
             upstream_host: self.upstream_host.or_else(|| defaults.upstream_host.clone()),
             forwarded: self.forwarded.or(defaults.forwarded).unwrap_or(false),
+            forward_client_certificate: self
+                .forward_client_certificate
+                .or(defaults.forward_client_certificate)
+                .unwrap_or(false),
             timeouts: Timeouts {
                 connect: self.connect.or(defaults.connect).unwrap_or(timeouts.connect),
                 send: self.send.or(defaults.send).unwrap_or(timeouts.send),
@@ -284,12 +291,13 @@ pub fn refuse_without_upstream(fields: &Fields<'_>, target: &str) {
     }
 }
 
-const NEED_AN_UPSTREAM: [&str; 8] = [
+const NEED_AN_UPSTREAM: [&str; 9] = [
     "strip_prefix",
     "rewrite",
     "grpc_web",
     "upstream_host",
     "forwarded",
+    "forward_client_certificate",
     "timeouts",
     "retry",
     "request_body",

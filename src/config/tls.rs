@@ -8,12 +8,11 @@ use super::fields::{Fields, Text, Zero};
 use super::tree::Value;
 use super::values::{Parsed, shown, wrong};
 use crate::certificates::{
-    ClientAuthOptions, ClientCertificateMatch, ClientDemand, Glob, HostTlsOptions, Material, TlsOptions,
-    TlsVersion, UnknownSni,
+    ClientAuthOptions, ClientDemand, HostTlsOptions, Material, TlsOptions, TlsVersion, UnknownSni,
 };
 use crate::listen::ListenerOptions;
 use crate::message::Http2;
-use crate::route::{HostPattern, PathPattern, RouteMatch, RouteOptions};
+use crate::route::{ClientCertificateMatch, Glob, HostPattern, PathPattern, RouteMatch, RouteOptions};
 
 const CLIENT_KEYS: [&str; 4] = ["client_ca", "client_auth", "client_crl", "client_crl_unknown"];
 
@@ -212,6 +211,18 @@ pub fn check(
     if let Some((route, place)) = routes.iter().find(asking).filter(|_| with_tls.peek().is_none()) {
         let message = format!("the route `{}` asks for TLS, but no listener has `tls`", route.name);
         problems.add(Diagnostic::error(place, message).hint("add `tls = true` to a listener"));
+    }
+    let asks_everybody = listeners
+        .iter()
+        .any(|(options, _)| options.tls.as_ref().is_some_and(|tls| tls.client_auth.is_some()));
+    let never_shown = |(route, _): &&(RouteOptions, &Place)| {
+        route.matches.client_certificate.is_some() && route.tls.client_auth.is_none() && !asks_everybody
+    };
+    for (route, place) in routes.iter().filter(never_shown) {
+        let message =
+            format!("nobody takes the route `{}`: no client is asked for a certificate", route.name);
+        let hint = "add `client_ca = \"clients.pem\"` to the route, or to a listener";
+        problems.add(Diagnostic::error(place, message).hint(hint));
     }
     check_hosts(routes, problems);
 }

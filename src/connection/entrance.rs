@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,12 +38,20 @@ impl Entrance {
     /// Whether a request may be asked on a connection whose handshake was `secured`: the scheme it names must be
     /// that of the connection, and the host's TLS policy the one that the handshake was made under. Otherwise a
     /// client would come by the name of one host to what another protects.
-    pub(super) fn admit(&self, head: &RequestHead, secured: Option<&Secured>) -> Result<(), Failure> {
+    pub(super) fn admit(&self, head: &RequestHead, secured: Option<&Rc<Secured>>) -> Result<(), Failure> {
         let scheme = if secured.is_some() { Scheme::Https } else { Scheme::Http };
         if head.target_scheme().is_some_and(|named| named != scheme) {
             return Err(Failure::WrongScheme);
         }
-        if self.host_policies.is_empty() {
+        // A connection of before a reload may have been asked for less.
+        if let (Some(secured), Some(handshakes)) = (secured, &self.handshakes)
+            && secured.policy.is_none()
+            && secured.effective != handshakes.own().effective
+        {
+            return Err(Failure::Misdirected);
+        }
+        // Who is only sent to where TLS is spoken comes to nothing that is protected.
+        if self.host_policies.is_empty() || self.redirect.is_some() {
             return Ok(());
         }
         let under = secured.and_then(|secured| secured.policy);

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ::http1::RequestHead;
+use rustls::pki_types::CertificateDer;
 use rustls::server::Acceptor;
 use tokio::time::Instant;
 
@@ -17,10 +18,11 @@ use super::http1::Next;
 use super::serving::Serving;
 use super::waiting::{Rest, Waiting};
 use crate::certificates::{Handshakes, Policy};
-use crate::message::{Client, Failure, Http2, Protocol, Secured};
+use crate::message::{Client, ClientCertificate, Failure, Http2, Protocol, Secured};
+use crate::observe::Record;
 use crate::observe::metrics::PROCESS;
 use crate::wire::tls::Session;
-use crate::wire::{Buffer, Socket, Watchdog};
+use crate::wire::{Buffer, Socket, Watchdog, clock};
 
 /// For the first request of a connection that was accepted when the listener was closed.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
@@ -36,7 +38,7 @@ pub struct Connection {
     pub(super) watchdog: Watchdog,
     pub(super) rest: Cell<Rest>,
     /// Set by its handshake.
-    pub(super) secured: OnceCell<Box<Secured>>,
+    pub(super) secured: OnceCell<Rc<Secured>>,
     /// Its place in the list of whoever keeps one.
     pub place: Cell<u32>,
 }
@@ -75,8 +77,22 @@ impl Connection {
         self.rest.set(self.rest.get().waits(since, patience));
     }
 
-    pub(super) fn secured(&self) -> Option<&Secured> {
-        self.secured.get().map(Box::as_ref)
+    pub(super) fn secured(&self) -> Option<&Rc<Secured>> {
+        self.secured.get()
+    }
+
+    /// Of a request that began to come at `started`.
+    pub(super) fn record(&self, started: Instant) -> Record {
+        let mut record = Record::new(started, self.client);
+        if let Some(secured) = self.secured() {
+            record.certificate = secured.certificate.clone();
+        }
+        record
+    }
+
+    /// It says goodbye by itself when its listener closes.
+    pub fn ends_itself(&self) -> bool {
+        self.rest.get().ends_itself()
     }
 
     /// It was chosen to be closed, or has a request, and is not to be chosen again.
@@ -189,7 +205,9 @@ impl Connection {
             return Err(Refused::Closed);
         };
         let deadline = started + entrance.handshake_timeout;
-        let outcome = self.watchdog.limit(deadline, |cx| self.poll_hello(handshakes, received, cx)).await;
+        let mut hello = Hello::default();
+        let hear = |cx: &mut Context<'_>| self.poll_hello(handshakes, &mut hello, received, cx);
+        let outcome = self.watchdog.limit(deadline, hear).await;
         let policy = match outcome {
             Ok(Ok(policy)) => policy,
             Ok(Err(refused)) => return Err(refused),
@@ -203,22 +221,47 @@ impl Connection {
             Err(_) => return Err(self.note_failed("it took too long")),
         };
         self.watchdog.rest();
+        let certificate = self.read_certificate(agreed.certificate)?;
         PROCESS.handshakes.fetch_add(1, Relaxed);
         if agreed.resumed {
             PROCESS.handshakes_resumed.fetch_add(1, Relaxed);
         }
         let protocol = match agreed.protocol.as_deref() {
             Some(b"h2") => Protocol::Http2,
+            _ if entrance.http2 == Http2::Only => {
+                return Err(self.note_failed("it does not speak HTTP/2"));
+            }
             _ => Protocol::Http1,
         };
-        let _ = self.secured.set(Box::new(Secured { agreed, policy: policy.mark }));
+        let _ = self.secured.set(Rc::new(Secured {
+            certificate,
+            policy: policy.mark,
+            effective: policy.effective,
+        }));
         Ok(protocol)
+    }
+
+    /// What the client's certificate says. A session that goes on has the one of its first handshake, at which
+    /// nobody has looked since; what cannot be read cannot be decided on.
+    fn read_certificate(
+        &self,
+        shown: Option<CertificateDer<'_>>,
+    ) -> Result<Option<Rc<ClientCertificate>>, Refused> {
+        let Some(der) = shown else { return Ok(None) };
+        let certificate = ClientCertificate::parse(&der)
+            .map_err(|_| self.note_failed("the client's certificate cannot be read"))?;
+        let now = clock::since_epoch(Instant::now()).as_secs();
+        if certificate.has_ended(i64::try_from(now).unwrap_or(i64::MAX)) {
+            return Err(self.note_failed("the client's certificate has ended"));
+        }
+        Ok(Some(Rc::new(certificate)))
     }
 
     /// Ready when it is clear which policy the handshake is made under.
     fn poll_hello<'h>(
         &self,
         handshakes: &'h Handshakes,
+        hello: &mut Hello,
         received: &mut Buffer,
         cx: &mut Context<'_>,
     ) -> Poll<Result<&'h Policy, Refused>> {
@@ -229,7 +272,7 @@ impl Connection {
                     if let Some(only) = handshakes.only() {
                         return Poll::Ready(Ok(only));
                     }
-                    match read_hello(received.data()) {
+                    match hello.read(received.data()) {
                         Ok(Some(name)) => {
                             let chosen = handshakes.choose(name.as_deref());
                             return Poll::Ready(chosen.map_err(|_| {
@@ -305,25 +348,39 @@ const HANDSHAKE_RECORD: u8 = 22;
 /// A fatal alert, as a record (RFC 8446 section 6, RFC 6066 section 3).
 const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];
 
-/// The name that a hello asks for; `None` while it is not complete, an alert when it is none.
-fn read_hello(records: &[u8]) -> Result<Option<Option<String>>, Vec<u8>> {
-    let mut acceptor = Acceptor::default();
-    let mut rest = records;
-    while !rest.is_empty() {
-        if acceptor.read_tls(&mut rest).is_err() {
-            return Err(Vec::new());
-        }
-        match acceptor.accept() {
-            Ok(Some(accepted)) => return Ok(Some(accepted.client_hello().server_name().map(str::to_owned))),
-            Ok(None) => {}
-            Err((_, mut alert)) => {
-                let mut bytes = Vec::new();
-                let _ = alert.write_all(&mut bytes);
-                return Err(bytes);
+/// A hello that is looked into while it comes.
+#[derive(Default)]
+struct Hello {
+    acceptor: Acceptor,
+    /// Bytes that it was given.
+    fed: usize,
+}
+
+impl Hello {
+    /// The name that it asks for; `None` while it is not complete, an alert when it is none. `records` are all
+    /// that came so far.
+    fn read(&mut self, records: &[u8]) -> Result<Option<Option<String>>, Vec<u8>> {
+        let mut rest = records.get(self.fed..).unwrap_or_default();
+        while !rest.is_empty() {
+            let before = rest.len();
+            if self.acceptor.read_tls(&mut rest).is_err() {
+                return Err(Vec::new());
+            }
+            self.fed += before - rest.len();
+            match self.acceptor.accept() {
+                Ok(Some(accepted)) => {
+                    return Ok(Some(accepted.client_hello().server_name().map(str::to_owned)));
+                }
+                Ok(None) => {}
+                Err((_, mut alert)) => {
+                    let mut bytes = Vec::new();
+                    let _ = alert.write_all(&mut bytes);
+                    return Err(bytes);
+                }
             }
         }
+        Ok(None)
     }
-    Ok(None)
 }
 
 /// With its two counters it fills an allocation of 192 bytes: ten thousand idle ones are mostly this.

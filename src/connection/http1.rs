@@ -117,7 +117,7 @@ impl Connection {
     async fn one(&self, buffer: &mut Buffer) -> Next {
         let started = Instant::now();
         let current = self.serving.current();
-        let mut record = Record::new(started, self.client);
+        let mut record = self.record(started);
         let mut head = Recycled::<RequestHead>::take();
         let wishes = match self.read_head(buffer, &mut head, &mut record, current.limits.head_timeout).await {
             Ok(true) => match current.entrance.admit(&head, self.secured()) {
@@ -377,7 +377,11 @@ impl Connection {
     ) -> Next {
         record.failure = Some(failure);
         let id = RequestId::make();
-        let response = pages::explain(failure, head, &id);
+        let mut response = pages::explain(failure, head, &id);
+        // Whom the port speaks TLS to, and nobody else (RFC 6797 section 7.2).
+        if self.secured().is_some() {
+            current.entrance.add_fields(&mut response);
+        }
         record.status = pages::status(failure);
         let answers = failure != Failure::ClientClosed;
         if answers {

@@ -22,16 +22,18 @@ pub(super) struct Rest {
     waits: bool,
     /// It has had a request, or the beginning of one.
     served: bool,
+    /// It says goodbye by itself when it is told that connections end.
+    ends_itself: bool,
 }
 
 impl Rest {
     pub(super) fn new(now: Instant) -> Rest {
-        Rest { since: now, patience: 0, waits: false, served: false }
+        Rest { since: now, patience: 0, waits: false, served: false, ends_itself: false }
     }
 
     pub(super) fn waits(self, since: Instant, patience: Duration) -> Rest {
         let patience = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
-        Rest { since, patience, waits: true, served: self.served }
+        Rest { since, patience, waits: true, ..self }
     }
 
     pub(super) fn at_work(self) -> Rest {
@@ -41,6 +43,14 @@ impl Rest {
     /// Something came.
     pub(super) fn served(self) -> Rest {
         Rest { waits: false, served: true, ..self }
+    }
+
+    pub(super) fn that_ends_itself(self) -> Rest {
+        Rest { ends_itself: true, ..self }
+    }
+
+    pub(super) fn ends_itself(self) -> bool {
+        self.ends_itself
     }
 
     pub(super) fn has_served(self) -> bool {

@@ -203,6 +203,7 @@ fn plain_sending(options: &RouteOptions, retry: RetryOptions) -> Sending {
         max_body_size: options.max_body_size,
         host: options.upstream_host.clone(),
         forwarded: options.forwarded,
+        forward_client_certificate: options.forward_client_certificate,
     }
 }
 
@@ -232,6 +233,7 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         grpc_web: false,
         upstream_host: None,
         forwarded: false,
+        forward_client_certificate: false,
         timeouts: crate::upstream::Timeouts::default(),
         retry: RetryOptions::default(),
         mirror: None,

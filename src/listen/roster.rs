@@ -99,10 +99,11 @@ impl Roster {
         }
     }
 
-    /// Closes the idle connections of one listener, or of all.
+    /// Closes the idle connections of one listener, or of all, but those that do so by themselves.
     pub fn close_idle(&self, listener: Option<usize>) {
         for entry in self.entries.borrow().iter().flatten() {
-            if listener.is_none_or(|listener| listener == entry.listener) && entry.connection.is_idle() {
+            let meant = listener.is_none_or(|listener| listener == entry.listener);
+            if meant && entry.connection.is_idle() && !entry.connection.ends_itself() {
                 entry.task.abort();
             }
         }

@@ -58,6 +58,8 @@ pub enum Failure {
     ReadTimeout,
     /// Closed or reset before the head of the answer was complete.
     ClosedBeforeAnswer,
+    /// The stream was reset before the head of the answer; the connection goes on.
+    StreamReset,
     BadAnswer(HeadError),
     BadAnswerBody(BodyError),
     /// Closed or reset in the middle of the answer's body.
@@ -100,10 +102,9 @@ impl Failure {
             | Misdirected | HeadTimeout | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone
             | ClientTooSlow | Loop | BadBase64 | CallDeadline | CallSilent => Blame::Client,
             ConnectRefused | ConnectTimeout | ConnectFailed | UpstreamTls(_) | NotResolved | SendTimeout
-            | ReadTimeout | ClosedBeforeAnswer | BadAnswer(_) | BadAnswerBody(_) | AnswerTruncated
-            | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams | BadHttp2(_) => {
-                Blame::Upstream
-            }
+            | ReadTimeout | ClosedBeforeAnswer | StreamReset | BadAnswer(_) | BadAnswerBody(_)
+            | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams
+            | BadHttp2(_) => Blame::Upstream,
             NoRoute | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
             | OutOfPorts | OutOfSpace => Blame::Proxy,
         }
@@ -161,6 +162,7 @@ impl Failure {
             SendTimeout => "upstream_send_timeout",
             ReadTimeout => "upstream_read_timeout",
             ClosedBeforeAnswer => "upstream_closed",
+            StreamReset => "upstream_reset_stream",
             BadAnswer(_) => "upstream_bad_answer",
             BadAnswerBody(_) => "upstream_bad_body",
             AnswerTruncated => "upstream_truncated",

@@ -2,6 +2,7 @@
 
 mod body;
 mod client;
+pub mod client_certificate;
 pub mod convert;
 mod failure;
 pub mod grpc;
@@ -17,6 +18,7 @@ pub mod websocket;
 
 pub use body::{Body, BodyStream, Far, Upgraded};
 pub use client::{Client, Http2, Protocol, network};
+pub use client_certificate::ClientCertificate;
 pub use failure::{Blame, Failure};
 pub use interim::Interim;
 pub use outgoing::{Outgoing, OutgoingError};

@@ -44,7 +44,7 @@ pub fn status(failure: Failure) -> u16 {
         BodyTooLarge => 413,
         ClientClosed | ClientGone | ClientTooSlow => 499,
         Loop => 508,
-        ConnectRefused | ConnectFailed | UpstreamTls(_) | ClosedBeforeAnswer | BadAnswer(_)
+        ConnectRefused | ConnectFailed | UpstreamTls(_) | ClosedBeforeAnswer | StreamReset | BadAnswer(_)
         | BadAnswerBody(_) | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused
         | NoStreams | BadHttp2(_) => 502,
         ConnectTimeout | SendTimeout | ReadTimeout | CallDeadline | CallSilent => 504,

@@ -1,6 +1,7 @@
 //! What is asked.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use http1::RequestHead;
 
@@ -23,7 +24,7 @@ pub struct Request<'c> {
     /// pieces of a body holds, on either side.
     pub is_call: &'c Cell<bool>,
     /// Set when it came through TLS.
-    pub secured: Option<&'c Secured>,
+    pub secured: Option<&'c Rc<Secured>>,
 }
 
 impl Request<'_> {

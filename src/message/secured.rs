@@ -1,13 +1,18 @@
 //! What TLS says about a client.
 
-use crate::wire::tls::Agreed;
+use std::rc::Rc;
+
+use super::ClientCertificate;
 
 /// The TLS side of a client's connection.
 #[derive(Debug)]
 pub struct Secured {
-    pub agreed: Agreed,
+    /// The certificate that the client has shown; verified.
+    pub certificate: Option<Rc<ClientCertificate>>,
     /// The policy of the host that the handshake was made for; `None` for the listener's own.
     pub policy: Option<PolicyMark>,
+    /// All that was asked for in the handshake.
+    pub effective: PolicyMark,
 }
 
 /// Tells one TLS policy of a host from another, and from what it was before a reload: made of its contents.

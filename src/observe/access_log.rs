@@ -176,6 +176,10 @@ impl Local {
         if record.protocol == Protocol::Http2 {
             out.extend_from_slice(b",\"protocol\":\"HTTP/2\"");
         }
+        if let Some(certificate) = &record.certificate {
+            out.extend_from_slice(b",\"client_subject\":");
+            json::string(out, certificate.subject.as_bytes());
+        }
         out.extend_from_slice(b",\"received\":");
         encode::decimal(out, record.received);
         out.extend_from_slice(b",\"sent\":");

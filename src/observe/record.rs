@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::message::{Client, Failure, Protocol};
+use crate::message::{Client, ClientCertificate, Failure, Protocol};
 
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -16,6 +16,8 @@ pub struct Record {
     pub protocol: Protocol,
     /// The client as decisions were made on it.
     pub client: Client,
+    /// What the client has shown.
+    pub certificate: Option<Rc<ClientCertificate>>,
     /// Index of the route in the configuration that served it.
     pub route: Option<usize>,
     /// The member of the log line that names the endpoint which was asked last.
@@ -41,6 +43,7 @@ impl Record {
             asked: started,
             protocol: Protocol::Http1,
             client,
+            certificate: None,
             route: None,
             endpoint: None,
             status: 0,

@@ -6,6 +6,16 @@ use std::net::IpAddr;
 use http1::RequestHead;
 
 use super::options::{HeaderCondition, QueryCondition, RouteMatch, ValuePattern};
+use crate::message::ClientCertificate;
+
+/// What is known of who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// The address that is believed.
+    pub address: IpAddr,
+    /// What was shown on the connection; verified.
+    pub certificate: Option<&'a ClientCertificate>,
+}
 
 /// The first thing that does not fit; borrows the names from the route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +25,9 @@ pub enum Mismatch<'r> {
     Header(&'r str),
     Query(&'r str),
     Client,
-    ClientCertificate,
+    NoClientCertificate,
+    /// This key of the condition does not hold.
+    ClientCertificate(&'static str),
 }
 
 /// True when the route asks for nothing but host and path.
@@ -35,7 +47,7 @@ pub(super) fn count(matches: &RouteMatch) -> usize {
 pub(super) fn first_mismatch<'r>(
     matches: &'r RouteMatch,
     head: &RequestHead,
-    client: IpAddr,
+    asker: Asker<'_>,
 ) -> Option<Mismatch<'r>> {
     let methods = &matches.methods;
     if !methods.is_empty() && !methods.iter().any(|method| method.as_bytes() == head.method_name()) {
@@ -49,12 +61,15 @@ pub(super) fn first_mismatch<'r>(
         return Some(Mismatch::Query(&failed.name));
     }
     // A dual-stack socket shows IPv4 clients as ::ffff:a.b.c.d.
-    let client = client.to_canonical();
+    let client = asker.address.to_canonical();
     if !matches.clients.is_empty() && !matches.clients.iter().any(|net| net.contains(&client)) {
         return Some(Mismatch::Client);
     }
-    // No client has shown one.
-    matches.client_certificate.as_ref().map(|_| Mismatch::ClientCertificate)
+    let wanted = matches.client_certificate.as_ref()?;
+    match asker.certificate {
+        Some(certificate) => wanted.first_mismatch(certificate).map(Mismatch::ClientCertificate),
+        None => Some(Mismatch::NoClientCertificate),
+    }
 }
 
 /// Every field line, and every member of a comma-separated one (RFC 9110 section 5.3), is looked at on
@@ -131,11 +146,16 @@ mod tests {
     use regex::bytes::Regex;
 
     use super::*;
+    use crate::route::{ClientCertificateMatch, Glob};
 
     fn head(text: &str) -> RequestHead {
         let mut head = RequestHead::default();
         head.parse(text.as_bytes()).unwrap();
         head
+    }
+
+    fn asker(address: &str) -> Asker<'static> {
+        Asker { address: address.parse().unwrap(), certificate: None }
     }
 
     fn header(value: ValuePattern) -> RouteMatch {
@@ -149,7 +169,7 @@ mod tests {
     }
 
     fn takes(matches: &RouteMatch, head: &RequestHead) -> bool {
-        first_mismatch(matches, head, [127, 0, 0, 1].into()).is_none()
+        first_mismatch(matches, head, asker("127.0.0.1")).is_none()
     }
 
     #[test]
@@ -194,9 +214,24 @@ mod tests {
     fn an_ipv4_client_on_a_dual_stack_socket_is_an_ipv4_client() {
         let matches = RouteMatch { clients: vec!["10.0.0.0/8".parse().unwrap()], ..RouteMatch::default() };
         let request = head("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        let mismatch = |client: &str| first_mismatch(&matches, &request, client.parse().unwrap());
+        let mismatch = |client: &str| first_mismatch(&matches, &request, asker(client));
         assert_eq!(mismatch("10.1.1.1"), None);
         assert_eq!(mismatch("::ffff:10.1.1.1"), None);
         assert_eq!(mismatch("::ffff:11.1.1.1"), Some(Mismatch::Client));
+    }
+
+    #[test]
+    fn a_certificate_that_is_asked_for_must_be_there_and_fit() {
+        let wanted = ClientCertificateMatch { subject: vec![Glob::new("CN=a")], ..Default::default() };
+        let matches = RouteMatch { client_certificate: Some(wanted), ..RouteMatch::default() };
+        let request = head("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let named =
+            |subject: &str| ClientCertificate { subject: subject.to_owned(), ..ClientCertificate::default() };
+        let mismatch = |certificate: Option<&ClientCertificate>| {
+            first_mismatch(&matches, &request, Asker { certificate, ..asker("127.0.0.1") })
+        };
+        assert_eq!(mismatch(Some(&named("CN=a"))), None);
+        assert_eq!(mismatch(Some(&named("CN=b"))), Some(Mismatch::ClientCertificate("subject")));
+        assert_eq!(mismatch(None), Some(Mismatch::NoClientCertificate));
     }
 }

@@ -3,11 +3,10 @@
 
 use std::cmp::Reverse;
 use std::fmt;
-use std::net::IpAddr;
 
 use http1::RequestHead;
 
-use super::condition::{self, Mismatch};
+use super::condition::{self, Asker, Mismatch};
 use super::host::{self, HostRank};
 use super::options::{PathPattern, RouteMatch};
 use super::path;
@@ -48,7 +47,7 @@ enum PathRank {
 }
 
 /// `routes`: name and match of each. The head's path is canonical.
-pub(super) fn explain(routes: &[(&str, &RouteMatch)], head: &RequestHead, client: IpAddr) -> Explanation {
+pub(super) fn explain(routes: &[(&str, &RouteMatch)], head: &RequestHead, asker: Asker<'_>) -> Explanation {
     let mut ranked: Vec<(Rank<'_>, usize)> = Vec::new();
     let mut other_hosts = Vec::new();
     for (index, (name, matches)) in routes.iter().enumerate() {
@@ -66,7 +65,7 @@ pub(super) fn explain(routes: &[(&str, &RouteMatch)], head: &RequestHead, client
     for (_, index) in ranked {
         let (name, matches) = routes[index];
         let mismatch = if path_fits(&matches.path, head.path()) {
-            condition::first_mismatch(matches, head, client)
+            condition::first_mismatch(matches, head, asker)
         } else {
             Some(Mismatch::Path)
         };
@@ -123,7 +122,10 @@ fn in_words(mismatch: Mismatch<'_>, matches: &RouteMatch, head: &RequestHead) ->
         Mismatch::Header(name) => format!("the header {name} does not fit"),
         Mismatch::Query(name) => format!("the query parameter {name} does not fit"),
         Mismatch::Client => "the client address is not in clients".to_owned(),
-        Mismatch::ClientCertificate => "the client has no certificate that fits".to_owned(),
+        Mismatch::NoClientCertificate => {
+            "client_certificate asks for a certificate, and the client shows none".to_owned()
+        }
+        Mismatch::ClientCertificate(key) => format!("the client's certificate does not fit {key}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which route, and what answers.
 
+mod client_certificate;
 mod condition;
 mod explain;
 mod host;
@@ -9,6 +10,8 @@ mod path_index;
 pub mod table;
 pub mod target;
 
+pub use client_certificate::{ClientCertificateMatch, Glob};
+pub use condition::Asker;
 pub use explain::{Explanation, Step};
 pub use options::{
     FallbackOptions, FixedAnswer, HeaderCondition, HostPattern, PathPattern, QueryCondition, RedirectOptions,

@@ -3,7 +3,8 @@
 use ipnet::IpNet;
 use regex::bytes::Regex;
 
-use crate::certificates::{ClientCertificateMatch, HostTlsOptions};
+use super::ClientCertificateMatch;
+use crate::certificates::HostTlsOptions;
 use crate::upstream::mirror::MirrorOptions;
 use crate::upstream::split::SplitOptions;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
@@ -24,6 +25,8 @@ pub struct RouteOptions {
     pub upstream_host: Option<String>,
     /// Also send the `Forwarded` field (RFC 7239).
     pub forwarded: bool,
+    /// Tell the upstream what the client's certificate says.
+    pub forward_client_certificate: bool,
     pub timeouts: Timeouts,
     pub retry: RetryOptions,
     pub mirror: Option<MirrorOptions>,

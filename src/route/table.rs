@@ -1,11 +1,10 @@
 //! All routes of a configuration, ready to be looked up: most specific first.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 
 use http1::RequestHead;
 
-use super::condition;
+use super::condition::{self, Asker};
 use super::explain::{self, Explanation};
 use super::host::{self, HostIndex};
 use super::options::{HostPattern, PathPattern, RouteMatch, RouteOptions};
@@ -56,8 +55,8 @@ impl Table {
     }
 
     /// The route for a request; `None` when none matches. The path of `head` is canonical
-    /// ([`path::canonicalise`]); `client` is the address that is believed.
-    pub fn find(&self, head: &RequestHead, client: IpAddr) -> Option<usize> {
+    /// ([`path::canonicalise`]).
+    pub fn find(&self, head: &RequestHead, asker: Asker<'_>) -> Option<usize> {
         if self.takes_all {
             return Some(0);
         }
@@ -66,7 +65,7 @@ impl Table {
         let takes = |candidate: Candidate| {
             candidate.is_unconditional() || {
                 let matches = &self.routes[candidate.route()].matches;
-                regex_fits(matches, path) && condition::first_mismatch(matches, head, client).is_none()
+                regex_fits(matches, path) && condition::first_mismatch(matches, head, asker).is_none()
             }
         };
         let find = |site| self.paths.find(site, path, takes).map(Candidate::route);
@@ -78,9 +77,9 @@ impl Table {
     }
 
     /// Why [`Table::find`] gives what it gives; slow, for people.
-    pub fn explain(&self, head: &RequestHead, client: IpAddr) -> Explanation {
+    pub fn explain(&self, head: &RequestHead, asker: Asker<'_>) -> Explanation {
         let routes: Vec<_> = self.routes.iter().map(|route| (route.name.as_str(), &route.matches)).collect();
-        explain::explain(&routes, head, client)
+        explain::explain(&routes, head, asker)
     }
 }
 

@@ -120,8 +120,9 @@ impl Sink<'_> {
 
     /// Nothing more comes, and what came is not all.
     pub(super) fn cut(&mut self) {
-        if let Sink::Stream(stream) = self {
-            stream.send_reset(Reason::CANCEL);
+        match self {
+            Sink::Socket(socket) => socket.reset_on_close(),
+            Sink::Stream(stream) => stream.send_reset(Reason::CANCEL),
         }
     }
 }

@@ -5,9 +5,9 @@ use http1::connection::{accepts_trailers, is_nominated};
 use http1::fields::Field;
 use http1::{BodyLength, ConnectionOptions, Method, Name, RequestHead, encode};
 
-use super::loop_guard;
 use super::pin::Tie;
-use crate::message::{Client, RequestId, Upgrade, websocket};
+use super::{client_certificate, loop_guard};
+use crate::message::{Client, ClientCertificate, RequestId, Upgrade, websocket};
 
 /// What is known about a request besides its head.
 pub struct Facts<'r> {
@@ -21,6 +21,8 @@ pub struct Facts<'r> {
     pub length: BodyLength,
     /// The client came through TLS.
     pub secure: bool,
+    /// What the origin shall know of.
+    pub certificate: Option<&'r ClientCertificate>,
     pub tie: Tie<'r>,
 }
 
@@ -48,17 +50,23 @@ pub fn write_fields(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     let nominations = ConnectionOptions::parse(&head.fields).is_ok_and(|options| options.nominations > 0);
     let trusted = facts.client.trusted;
     head.fields.write_lines(out, |field| {
-        passes(field, trusted) && !(nominations && is_nominated(&head.fields, field.known, field.name))
+        passes(field, trusted, facts.secure)
+            && !(nominations && is_nominated(&head.fields, field.known, field.name))
     });
     write_forwarded(out, head, facts);
+    if let Some(certificate) = facts.certificate {
+        client_certificate::write_fields(out, certificate);
+    }
     loop_guard::write_field(out, &head.fields);
 }
 
 /// Fields of the client that go on as they are. Not: fields of one connection (RFC 9110 section 7.6.1),
 /// framing, `Host` and `Expect`, which are written anew or answered here, and everything that the proxy
 /// itself vouches for.
-fn passes(field: Field<'_>, trusted: bool) -> bool {
+fn passes(field: Field<'_>, trusted: bool, secure: bool) -> bool {
     match field.known {
+        // With TLS in front the certificate is known here, and nobody else is asked.
+        Name::Other if client_certificate::is_claimed_by(field.name) => trusted && !secure,
         Name::Other => trusted || !claims_identity(field.name),
         Name::Host
         | Name::ContentLength
@@ -79,8 +87,6 @@ fn claims_identity(name: &[u8]) -> bool {
     const PREFIX: &[u8] = b"x-forwarded-";
     match name.len() {
         10 => name.eq_ignore_ascii_case(b"early-data"),
-        11 => name.eq_ignore_ascii_case(b"client-cert"),
-        17 => name.eq_ignore_ascii_case(b"client-cert-chain"),
         len if len > PREFIX.len() => name[..PREFIX.len()].eq_ignore_ascii_case(PREFIX),
         _ => false,
     }

@@ -2,6 +2,7 @@
 //! delays or changes the answer to the client, and when there are too many of them there is none.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Poll, ready};
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use super::http1::Payload;
 use super::spool::Spool;
 use super::{Sending, Upstream};
-use crate::message::{Body, Client, Interim, Recycled, Request, RequestId, Response};
+use crate::message::{Body, Client, Interim, Recycled, Request, RequestId, Response, Secured};
 use crate::observe::Record;
 use crate::wire::Watchdog;
 
@@ -96,6 +97,7 @@ impl Mirror {
             head: copied(&request.head),
             id: request.id.clone(),
             body,
+            secured: request.secured.cloned(),
             upstream: self.upstream.clone(),
             sending: self.sending.clone(),
         };
@@ -134,13 +136,14 @@ struct Copied {
     head: Recycled<RequestHead>,
     id: RequestId,
     body: Option<Spool>,
+    secured: Option<Rc<Secured>>,
     upstream: Arc<Upstream>,
     sending: Arc<Sending>,
 }
 
 impl Copied {
     async fn send(self) {
-        let Copied { client, head, id, body, upstream, sending } = self;
+        let Copied { client, head, id, body, secured, upstream, sending } = self;
         let (interim, watchdog, is_call) = (Interim::default(), Watchdog::new(), Cell::new(false));
         let mut payload = body.map_or(Payload::None, |body| Payload::Spool(Box::new(body)));
         let request = Request {
@@ -151,7 +154,7 @@ impl Copied {
             interim: &interim,
             watchdog: &watchdog,
             is_call: &is_call,
-            secured: None,
+            secured: secured.as_ref(),
         };
         let now = Instant::now();
         let mut record = Record::new(now, client);

@@ -5,6 +5,7 @@ mod attempt;
 pub mod balance;
 mod breaker;
 mod budget;
+mod client_certificate;
 mod connect;
 mod desk;
 pub mod discover;

@@ -103,7 +103,7 @@ impl Stage {
     /// Where a request was sent and no answer could be read.
     pub fn of_exchange(failure: Failure) -> Stage {
         match failure {
-            Failure::ClosedBeforeAnswer => Stage::Closed,
+            Failure::ClosedBeforeAnswer | Failure::StreamReset => Stage::Closed,
             Failure::StreamRefused => Stage::Refused,
             Failure::ReadTimeout | Failure::SendTimeout => Stage::Timeout,
             _ => Stage::Final,

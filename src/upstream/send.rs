@@ -45,6 +45,7 @@ pub struct Sending {
     pub max_body_size: u64,
     pub host: Option<String>,
     pub forwarded: bool,
+    pub forward_client_certificate: bool,
 }
 
 impl Upstream {
@@ -103,6 +104,8 @@ impl Upstream {
         started: Instant,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
+        let certificate = request.secured.and_then(|secured| secured.certificate.as_deref());
+        let certificate = certificate.filter(|_| sending.forward_client_certificate);
         let facts = Facts {
             client,
             id: &request.id,
@@ -111,6 +114,7 @@ impl Upstream {
             forwarded: sending.forwarded,
             length: payload.length(),
             secure: request.secured.is_some(),
+            certificate,
             tie: self.tie(client, request, record.asked),
         };
         let admission = match &self.breaker {

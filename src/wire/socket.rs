@@ -404,7 +404,8 @@ impl Socket {
                 Ok(count) if count > 0 => session.received(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     session.rest();
-                    return true;
+                    // The beginning of a record is of something that was not asked for.
+                    return !session.has_input();
                 }
                 _ => return false,
             }

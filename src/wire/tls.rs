@@ -234,11 +234,10 @@ impl Session {
             return;
         }
         self.closed = true;
-        if self.facts().wants_write() {
-            self.failed = false;
-            let _ = self.step(&mut ReadBuf::new(&mut []), &[]);
-            self.failed = true;
-        }
+        self.failed = false;
+        // It comes behind whatever was not sent before, each in a step of its own.
+        while self.facts().wants_write() && self.step(&mut ReadBuf::new(&mut []), &[]).is_ok() {}
+        self.failed = true;
     }
 
     pub fn facts(&self) -> &CommonState {

@@ -9,6 +9,8 @@
 //! assert!(files.certificate.ends_with("a.pem"));
 //! ```
 
+mod files;
+
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,8 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+pub use files::write_example_files;
 
 /// Who signs certificates. Two of them with the same name are strangers: each has a key of its own.
 pub struct Authority {

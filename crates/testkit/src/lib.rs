@@ -48,7 +48,7 @@ mod wait;
 
 pub use address::Address;
 pub use canary::{canary, canary_on};
-pub use certificates::{Authority, Certificate, CertificateFiles, Leaf};
+pub use certificates::{Authority, Certificate, CertificateFiles, Leaf, write_example_files};
 pub use client::{Client, Response};
 pub use dns::Dns;
 pub use door::Door;

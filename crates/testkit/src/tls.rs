@@ -92,6 +92,15 @@ impl TlsStream {
         let _ = self.socket.stream.shutdown(Shutdown::Write);
     }
 
+    /// Replaces the keys of both directions so many times (RFC 8446 section 4.6.3): one small record each.
+    pub fn update_keys(&mut self, count: usize) -> io::Result<()> {
+        for _ in 0..count {
+            self.connection.refresh_traffic_keys().map_err(io::Error::other)?;
+            self.flush()?;
+        }
+        Ok(())
+    }
+
     /// The socket beneath. What is written to it goes out as it is, outside of TLS.
     pub fn socket(&mut self) -> &mut Stream {
         &mut self.socket.stream

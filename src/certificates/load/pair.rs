@@ -10,9 +10,9 @@ use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::files::{Culprit, Flaw, Pem, read};
-use crate::certificates::client::distinguished;
 use crate::certificates::digest::{Digest, digest};
 use crate::certificates::{CertificateOptions, Seconds, names, provider};
+use crate::message::client_certificate::{address, distinguished};
 
 /// Ready to be shown.
 pub struct Pair {
@@ -130,7 +130,7 @@ fn names_of(leaf: &X509Certificate<'_>) -> Vec<String> {
 fn dns_or_ip(name: &GeneralName<'_>) -> Option<String> {
     match name {
         GeneralName::DNSName(name) => Some(text(name)),
-        GeneralName::IPAddress(bytes) => names::ip(bytes),
+        GeneralName::IPAddress(bytes) => address(bytes),
         _ => None,
     }
 }

@@ -117,6 +117,7 @@ pub const ROUTE: &[Key] = &[
     GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,
+    FORWARD_CLIENT_CERTIFICATE,
     TIMEOUTS,
     RETRY,
     REQUEST_BODY,
@@ -129,6 +130,7 @@ pub const DEFAULTS: &[Key] = &[
     GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,
+    FORWARD_CLIENT_CERTIFICATE,
     TIMEOUTS,
     RETRY,
     REQUEST_BODY,
@@ -179,6 +181,15 @@ const FORWARDED: Key = Key {
     kind: Kind::Boolean,
     absent: Absent::Means("false"),
     doc: "Also send the `Forwarded` field (RFC 7239), beside `X-Forwarded-*`.",
+};
+
+const FORWARD_CLIENT_CERTIFICATE: Key = Key {
+    name: "forward_client_certificate",
+    kind: Kind::Boolean,
+    absent: Absent::Means("false"),
+    doc: "Tell the upstream what the client's certificate says: `Client-Cert` (RFC 9440) and \
+          `X-Client-Cert-Subject`, `-Issuer`, `-San`, `-Serial`, `-Fingerprint` and `-Spiffe`. What clients send \
+          under these names never reaches it.",
 };
 
 const TIMEOUTS: Key = Key {

@@ -122,6 +122,11 @@ impl Frames {
         }
     }
 
+    /// A frame has begun that is not complete.
+    pub fn in_frame(&self) -> bool {
+        self.skip > 0 || self.have > 0
+    }
+
     /// The frame whose head is complete; `None` when its error code is wanted too.
     fn frame(&mut self) -> Option<Frame> {
         let [a, b, c, kind, flags, ..] = self.head;
@@ -138,6 +143,16 @@ impl Frames {
     }
 }
 
+/// How far the head of a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    None,
+    /// Other frames of it are to come.
+    More,
+    /// This is its last frame.
+    Last,
+}
+
 /// What one client's connection has spent of its patience.
 #[derive(Debug)]
 pub struct Watch {
@@ -151,10 +166,13 @@ pub struct Watch {
     updates: Window,
     /// Window updates that are owed for what was sent.
     earned: u32,
+    /// Resets that are forgiven for requests that were answered whole.
+    earned_resets: u32,
     /// PINGs that are owed for what was sent and received.
     earned_pings: u32,
     unknown: Window,
     continuations: u32,
+    head: Head,
     /// A head has begun that is not complete, since when.
     pub head_open: Option<Instant>,
     pub abuse: Option<Abuse>,
@@ -172,9 +190,11 @@ impl Watch {
             priorities: noise,
             updates: noise,
             earned: 0,
+            earned_resets: 0,
             earned_pings: 0,
             unknown: noise,
             continuations: 0,
+            head: Head::None,
             head_open: None,
             abuse: None,
         }
@@ -199,15 +219,19 @@ impl Watch {
             PUSH_PROMISE | GOAWAY => None,
             HEADERS => {
                 self.continuations = 0;
-                self.head_open = if ends_head { None } else { Some(now()) };
+                self.head = if ends_head { Head::Last } else { Head::More };
                 None
             }
             CONTINUATION => {
                 self.continuations += 1;
                 if ends_head {
-                    self.head_open = None;
+                    self.head = Head::Last;
                 }
                 (self.continuations > MOST_CONTINUATIONS).then_some(Abuse::Continuations)
+            }
+            RST_STREAM if self.earned_resets > 0 => {
+                self.earned_resets -= 1;
+                None
             }
             RST_STREAM => self.resets.exceeds(MOST_RESETS, &now).then_some(Abuse::Resets),
             SETTINGS if frame.flags & ACK == 0 => {
@@ -230,15 +254,32 @@ impl Watch {
         self.abuse = self.abuse.or(over);
     }
 
+    /// All that came so far was looked at; `in_frame`: the last frame is not complete.
+    pub fn looked(&mut self, in_frame: bool, now: impl Fn() -> Instant) {
+        match self.head {
+            Head::None => {}
+            Head::Last if !in_frame => {
+                self.head = Head::None;
+                self.head_open = None;
+            }
+            Head::Last | Head::More => {
+                self.head_open.get_or_insert_with(now);
+            }
+        }
+    }
+
     /// A frame went to the client. A reset that its breach of the protocol made us send counts as one of its
     /// own, or it could have as many streams begun as it likes (CVE-2025-8671).
     pub fn sent(&mut self, frame: Frame, now: impl Fn() -> Instant) {
+        if matches!(frame.kind, DATA | HEADERS) && frame.flags & END_STREAM != 0 {
+            self.earned_resets = MOST_EARNED.min(self.earned_resets + 1);
+        }
         if frame.kind == DATA && frame.length > 0 {
             self.earned = MOST_EARNED.min(self.earned + UPDATES_EARNED);
             self.earned_pings = MOST_EARNED.min(self.earned_pings + 1);
         }
         if frame.kind == RST_STREAM
-            && !matches!(frame.code, NO_ERROR | CANCEL)
+            && !matches!(frame.code, NO_ERROR | INTERNAL_ERROR | CANCEL)
             && self.resets.exceeds(MOST_RESETS, &now)
         {
             self.abuse = self.abuse.or(Some(Abuse::Resets));
@@ -246,6 +287,8 @@ impl Watch {
     }
 }
 
+/// What the proxy itself says of an answer that broke off.
+const INTERNAL_ERROR: u32 = 2;
 const CANCEL: u32 = 8;
 
 /// How many events fell into a span of time; a new span begins with the first event after it.
@@ -423,12 +466,16 @@ mod tests {
         let start = Instant::now();
         let mut watch = watch(start);
         watch.received(seen(HEADERS, 0, 10), 0, || start);
+        watch.looked(false, || start);
         assert_eq!(watch.head_open, Some(start));
         for _ in 0..32 {
             watch.received(seen(CONTINUATION, 0, 0), 0, || start);
         }
         assert_eq!(watch.abuse, None);
         watch.received(seen(CONTINUATION, END_HEADERS, 0), 0, || start);
-        assert_eq!((watch.head_open, watch.abuse), (None, Some(Abuse::Continuations)));
+        watch.looked(true, || start);
+        assert_eq!((watch.head_open, watch.abuse), (Some(start), Some(Abuse::Continuations)));
+        watch.looked(false, || start);
+        assert_eq!(watch.head_open, None);
     }
 }

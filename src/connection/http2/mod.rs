@@ -31,7 +31,7 @@ use crate::wire::Buffer;
 /// Requests of one connection at the same time.
 const MAX_STREAMS: u32 = 100;
 /// A head's fields with 32 bytes for each (RFC 9113 section 6.5.2).
-const MAX_HEADER_LIST: u32 = 64 << 10;
+const MAX_HEADER_LIST: u32 = 32 << 10;
 /// Bytes of a request body that are on their way before the origin takes them: of one stream, of all.
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
@@ -63,6 +63,7 @@ impl Connection {
     /// Serves it to its end; `received` is what came already.
     pub(super) async fn serve_http2(&self, received: Buffer) {
         let started = Instant::now();
+        self.rest.set(self.rest.get().that_ends_itself());
         let watch = RefCell::new(Watch::new(started));
         let open = Cell::new(0);
         let io = Watched::new(&self.socket, received, &watch, &open);
@@ -108,9 +109,7 @@ impl Life<'_> {
             if !leaving && (drained.as_mut().poll(cx).is_ready() || self.is_idle_for_long(cx)) {
                 leaving = true;
                 connection.at_work();
-                if streams.is_empty() {
-                    return Poll::Ready(End::Idle);
-                }
+                self.since = Instant::now();
                 self.engine.graceful_shutdown();
             }
             loop {
@@ -120,6 +119,9 @@ impl Life<'_> {
                     self.open.set(streams.len());
                     if streams.is_empty() {
                         self.rest();
+                        if leaving {
+                            connection.at_work();
+                        }
                     }
                 }
                 match self.poll_engine(streams.len(), cx) {
@@ -136,15 +138,35 @@ impl Life<'_> {
                 if let Some(end) = self.misbehaviour(cx) {
                     return Poll::Ready(end);
                 }
+                if leaving && streams.is_empty() && self.is_said(cx) {
+                    return Poll::Ready(End::Idle);
+                }
                 if !moved {
                     return Poll::Pending;
                 }
             }
         })
         .await;
-        // Whoever is served on it learns of the end now.
-        drop(streams);
         self.finish(end).await;
+        // Whoever was served on it learns of the end now, and notes what became of it.
+        let deadline = Instant::now() + FAREWELL;
+        let _ = connection
+            .watchdog
+            .limit(deadline, |cx| {
+                loop {
+                    match Pin::new(&mut streams).poll_next(cx) {
+                        Poll::Ready(Some(())) => {}
+                        Poll::Ready(None) => return Poll::Ready(()),
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+            })
+            .await;
+    }
+
+    /// The client has all of the answers, and had time to hear that no more are given.
+    fn is_said(&self, cx: &mut Context<'_>) -> bool {
+        !self.engine.has_streams() && self.connection.watchdog.expired(cx, self.since + FAREWELL)
     }
 
     /// Lets the engine read and write; gives a request when there is one. No new one while as many are served as
@@ -178,7 +200,7 @@ impl Life<'_> {
 
     fn is_idle_for_long(&self, cx: &mut Context<'_>) -> bool {
         let deadline = self.since + self.connection.serving.idle_timeout();
-        self.open.get() == 0 && self.connection.watchdog.expired(cx, deadline)
+        self.open.get() == 0 && !self.engine.has_streams() && self.connection.watchdog.expired(cx, deadline)
     }
 
     async fn finish(mut self, end: End) {

@@ -76,7 +76,11 @@ impl<'s> RequestBody<'s> {
                 Some(Ok(chunk)) => {
                     let received = &self.state.received;
                     received.set(received.get() + chunk.len() as u64);
-                    self.pace.progressed(chunk.len() as u64, Instant::now);
+                    if !chunk.is_empty() {
+                        self.pace.progressed(chunk.len() as u64, Instant::now);
+                        // A client that did not wait needs no invitation, now or later.
+                        self.invitation = None;
+                    }
                     self.chunk = chunk;
                 }
                 Some(Err(error)) => return Poll::Ready(Err(failure(&error))),

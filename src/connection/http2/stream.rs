@@ -42,7 +42,7 @@ impl Connection {
         request: http::Request<RecvStream>,
         respond: SendResponse<Bytes>,
     ) {
-        let mut record = Record::new(Instant::now(), self.client);
+        let mut record = self.record(Instant::now());
         record.protocol = message::Protocol::Http2;
         let (parts, body) = request.into_parts();
         let mut head = Recycled::<RequestHead>::take();
@@ -111,6 +111,11 @@ impl Connection {
                         join(client, *upgraded, idle, &watchdog, &mut record).await;
                     }
                     _ => {
+                        if wishes.upgrade.is_some() && (200..300).contains(&response.head.status) {
+                            // The client would take it for the tunnel that it asked for.
+                            record.failure = Some(Failure::BadUpgrade);
+                            response = pages::explain(Failure::BadUpgrade, &request.head, &request.id);
+                        }
                         record.answered(response.head.status);
                         let is_call = state.is_call.get();
                         let pace = if is_call {
@@ -151,7 +156,8 @@ impl Connection {
         mut record: Record,
     ) {
         let id = RequestId::make();
-        let response = pages::explain(failure, head, &id);
+        let mut response = pages::explain(failure, head, &id);
+        current.entrance.add_fields(&mut response);
         record.failure = Some(failure);
         record.status = pages::status(failure);
         if is_malformed(failure) {

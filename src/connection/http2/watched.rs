@@ -52,6 +52,7 @@ impl AsyncRead for Watched<'_> {
         let (watch, streams) = (own.watch, own.streams.get());
         let read = into.filled().get(before..).unwrap_or_default();
         own.incoming.pass(read, |frame| watch.borrow_mut().received(frame, streams, Instant::now));
+        watch.borrow_mut().looked(own.incoming.in_frame(), Instant::now);
         Poll::Ready(Ok(()))
     }
 }

@@ -1,6 +1,7 @@
 //! The table against a naive reading of its rules: every route is looked at, the least key wins.
 
 use std::cmp::Reverse;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use proptest::collection::vec;
@@ -9,6 +10,8 @@ use proptest::sample::select;
 use regex::bytes::Regex;
 
 use super::super::options::{FixedAnswer, HeaderCondition, QueryCondition, TargetOptions, ValuePattern};
+use crate::message::ClientCertificate;
+use crate::route::{ClientCertificateMatch, Glob};
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 
 use super::super::path::{Canonical, canonicalise};
@@ -25,9 +28,14 @@ struct Asked {
     /// Decoded.
     query: Vec<(&'static str, &'static str)>,
     client: IpAddr,
+    certificate: Option<ClientCertificate>,
 }
 
 impl Asked {
+    fn asker(&self) -> Asker<'_> {
+        Asker { address: self.client, certificate: self.certificate.as_ref() }
+    }
+
     fn head(&self) -> RequestHead {
         let sent: Vec<_> = self.path.iter().map(|(_, sent)| *sent).collect();
         let encode = |text: &str| text.replace(' ', "+").replace('é', "%c3%A9");
@@ -85,8 +93,13 @@ fn naive_key(
         naive_value(&wanted.value, &pairs.map(|(_, value)| (*value).into()).collect::<Vec<_>>())
     });
     let client = matches.clients.is_empty() || matches.clients.iter().any(|net| net.contains(&asked.client));
-    let conditions = matches.headers.len() + matches.query.len() + usize::from(!matches.clients.is_empty());
-    (method && headers && query && client).then(|| {
+    let certificate = matches.client_certificate.is_none()
+        || asked.certificate.as_ref().is_some_and(|shown| shown.subject == "CN=a");
+    let conditions = matches.headers.len()
+        + matches.query.len()
+        + usize::from(!matches.clients.is_empty())
+        + usize::from(matches.client_certificate.is_some());
+    (method && headers && query && client && certificate).then(|| {
         (Reverse(host), Reverse(path), matches.methods.is_empty(), Reverse(conditions), route.name.clone())
     })
 }
@@ -140,6 +153,7 @@ fn route(name: String, matches: RouteMatch) -> RouteOptions {
         grpc_web: false,
         upstream_host: None,
         forwarded: false,
+        forward_client_certificate: false,
         timeouts: Timeouts::default(),
         retry: RetryOptions::default(),
         mirror: None,
@@ -201,16 +215,21 @@ fn matches() -> impl Strategy<Value = RouteMatch> {
         few(2).prop_flat_map(move |count| vec(header.clone(), count)),
         few(2).prop_flat_map(move |count| vec(query.clone(), count)),
         few(1).prop_flat_map(move |count| vec(client.clone(), count)),
+        prop_oneof![4 => Just(None), 1 => Just(Some(wants_certificate()))],
     )
-        .prop_map(|(hosts, path, methods, headers, query, clients)| RouteMatch {
+        .prop_map(|(hosts, path, methods, headers, query, clients, client_certificate)| RouteMatch {
             hosts,
             path,
             methods: methods.into_iter().map(str::to_owned).collect(),
             headers,
             query,
             clients,
-            client_certificate: None,
+            client_certificate,
         })
+}
+
+fn wants_certificate() -> ClientCertificateMatch {
+    ClientCertificateMatch { subject: vec![Glob::new("CN=a")], ..ClientCertificateMatch::default() }
 }
 
 /// Routes with names in another order than their indices.
@@ -253,14 +272,17 @@ fn asked() -> impl Strategy<Value = Asked> {
         vec((select(&["X-One", "x-two"][..]), select(&["1", "2", "1, 2", "", "x"][..])), 0..3),
         vec((select(&["q", "w é", "v"][..]), select(&["1", "2", "x é", ""][..])), 0..3),
         select(CLIENTS).prop_map(|client| client.parse().unwrap()),
+        select(&[None, Some("CN=a"), Some("CN=b")][..]),
     )
-        .prop_map(|(method, host, path, headers, query, client)| Asked {
+        .prop_map(|(method, host, path, headers, query, client, subject)| Asked {
             method,
             host,
             path,
             headers,
             query,
             client,
+            certificate: subject
+                .map(|subject| ClientCertificate { subject: subject.into(), ..Default::default() }),
         })
 }
 
@@ -279,8 +301,8 @@ fn agree(routes: &[RouteOptions], requests: &[Asked]) -> Result<(), TestCaseErro
     for asked in requests {
         let head = asked.head();
         let expected = naive(routes, asked);
-        prop_assert_eq!(table.find(&head, asked.client), expected, "find {:?}", asked);
-        let explained = table.explain(&head, asked.client).winner;
+        prop_assert_eq!(table.find(&head, asked.asker()), expected, "find {:?}", asked);
+        let explained = table.explain(&head, asked.asker()).winner;
         prop_assert_eq!(explained, expected, "explain {:?}", asked);
     }
     Ok(())
@@ -341,7 +363,7 @@ fn an_explanation_names_the_first_thing_that_did_not_fit() {
     ]
     .map(|(name, matches)| route(name.to_owned(), matches));
     let head = head_of("GET /up/x HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    let client = IpAddr::from([127, 0, 0, 1]);
+    let client = Asker { address: IpAddr::from([127, 0, 0, 1]), certificate: None };
 
     let explanation = Table::build(&routes).explain(&head, client);
     assert_eq!(explanation.winner, Some(1));
@@ -362,7 +384,7 @@ fn an_explanation_names_the_first_thing_that_did_not_fit() {
 #[test]
 fn one_route_for_everything_takes_even_a_request_without_a_host() {
     let table = Table::build(&[route("all".to_owned(), RouteMatch::default())]);
-    let client = IpAddr::from([127, 0, 0, 1]);
+    let client = Asker { address: IpAddr::from([127, 0, 0, 1]), certificate: None };
     for text in ["GET / HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"] {
         assert_eq!(table.find(&head_of(text), client), Some(0));
     }
@@ -373,7 +395,7 @@ fn one_route_for_everything_takes_even_a_request_without_a_host() {
 fn a_prefix_of_root_is_not_for_asterisk() {
     let root = RouteMatch { path: PathPattern::Prefix("/".to_owned()), ..RouteMatch::default() };
     let table = Table::build(&[route("root".to_owned(), root)]);
-    let client = IpAddr::from([127, 0, 0, 1]);
+    let client = Asker { address: IpAddr::from([127, 0, 0, 1]), certificate: None };
     assert_eq!(table.find(&head_of("GET / HTTP/1.0\r\n\r\n"), client), Some(0));
     assert_eq!(table.find(&head_of("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), client), None);
 }
@@ -385,7 +407,7 @@ fn hostile_names_find_the_route_for_any_host() {
         RouteMatch { hosts: vec![HostPattern::Wildcard("a.a".to_owned())], ..RouteMatch::default() };
     let routes = [route("any".to_owned(), RouteMatch::default()), route("wild".to_owned(), wildcard)];
     let table = Table::build(&routes);
-    let client = IpAddr::from([127, 0, 0, 1]);
+    let client = Asker { address: IpAddr::from([127, 0, 0, 1]), certificate: None };
     let find = |host: String| {
         table.find(&head_of(&format!("GET /?{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "&".repeat(999))), client)
     };

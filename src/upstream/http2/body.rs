@@ -88,8 +88,8 @@ impl Answer<'_> {
     }
 
     fn end_of(&self, error: &h2::Error) -> Result<Piece, Failure> {
-        // Whether the end of the stream came before it, the engine does not tell; a length would.
-        if is_early_end(error) && self.left.is_none_or(|left| left == 0) {
+        // An end of the stream that came before it is told as an end; so this is one only when a length says so.
+        if is_early_end(error) && self.left == Some(0) {
             return Ok(Piece::End(None));
         }
         Err(within_answer(error))

@@ -9,7 +9,9 @@ pub fn before_answer(error: &h2::Error) -> Failure {
     if is_unprocessed(error) {
         return Failure::StreamRefused;
     }
-    broken_rule(error).unwrap_or(Failure::ClosedBeforeAnswer)
+    let reset = error.is_remote() && error.is_reset();
+    let otherwise = if reset { Failure::StreamReset } else { Failure::ClosedBeforeAnswer };
+    broken_rule(error).unwrap_or(otherwise)
 }
 
 /// In the middle of its body.

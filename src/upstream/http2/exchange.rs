@@ -107,6 +107,8 @@ fn unanswered(
     if !is_stale && written > 0 && failure != Failure::StreamRefused {
         endpoint.note_failure(failure);
     }
+    // A reset is about this request; that the connection served others does not make it stale.
+    let reused = reused && failure != Failure::StreamReset;
     Box::new(Unanswered { failure, reused, written, answered, left: Left::Stream(endpoint.clone()) })
 }
 
@@ -194,7 +196,10 @@ impl<'c> Exchange<'c> {
     fn into_tunnel(self, answered: Answered, asked: &RequestHead) -> Response<'c> {
         let mut head = Recycled::<ResponseHead>::take();
         head.set_status(101);
-        for field in answered.head.fields.iter().filter(|field| field.known != Name::ContentLength) {
+        for field in answered.head.fields.iter() {
+            if field.known == Name::ContentLength || field.name.eq_ignore_ascii_case(websocket::ACCEPT) {
+                continue;
+            }
             head.fields.push(field.known, field.name, field.value);
         }
         // A client with a key wants to see that it was understood.

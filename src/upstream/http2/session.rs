@@ -23,9 +23,10 @@ use crate::wire::{Buffer, Duplex, Socket};
 /// Streams at once on one connection, even when the origin allows more: one connection is one thread of the
 /// origin, often, and all of them die with it.
 pub const MOST_STREAMS: usize = 100;
-/// What an origin may send ahead of a reader: of one stream, and of all together.
+/// What an origin may send ahead of a reader: of one stream, and of all together. All together as much as each may:
+/// with less, a few clients that read slowly would hold back the answers of all others on the connection.
 const STREAM_WINDOW: u32 = 64 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = MOST_STREAMS as u32 * STREAM_WINDOW;
 /// Body bytes of one stream that wait for the socket.
 const SEND_BUFFER: usize = 64 << 10;
 const MAX_HEADER_LIST: u32 = 64 << 10;

@@ -1,6 +1,6 @@
 //! What a route may ask of a client's certificate.
 
-use crate::certificates::ClientCertificate;
+use crate::message::ClientCertificate;
 
 /// All that is set must hold; of several texts for one thing one is enough.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,15 +15,18 @@ pub struct ClientCertificateMatch {
 }
 
 impl ClientCertificateMatch {
-    /// `certificate`: verified; a client without one fits nothing.
-    pub fn matches(&self, certificate: &ClientCertificate) -> bool {
+    /// The key of the first condition that does not hold for a certificate that was verified.
+    pub fn first_mismatch(&self, certificate: &ClientCertificate) -> Option<&'static str> {
         let any = |globs: &[Glob], text: &str| globs.is_empty() || globs.iter().any(|glob| glob.fits(text));
         let fingerprint = &certificate.fingerprint;
-        any(&self.subject, &certificate.subject)
-            && any(&self.issuer, &certificate.issuer)
-            && (self.san.is_empty() || certificate.sans().any(|san| any(&self.san, san)))
-            && (self.spiffe.is_empty() || certificate.spiffe.iter().any(|id| any(&self.spiffe, id)))
-            && (self.fingerprint.is_empty() || self.fingerprint.contains(fingerprint))
+        let holds = [
+            ("subject", any(&self.subject, &certificate.subject)),
+            ("issuer", any(&self.issuer, &certificate.issuer)),
+            ("san", self.san.is_empty() || certificate.sans().any(|san| any(&self.san, san))),
+            ("spiffe", self.spiffe.is_empty() || certificate.spiffe.iter().any(|id| any(&self.spiffe, id))),
+            ("fingerprint", self.fingerprint.is_empty() || self.fingerprint.contains(fingerprint)),
+        ];
+        holds.into_iter().find(|(_, holds)| !holds).map(|(key, _)| key)
     }
 }
 
@@ -107,16 +110,19 @@ mod tests {
         let globs = |texts: &[&str]| texts.iter().map(|text| Glob::new(*text)).collect::<Vec<_>>();
         let asks = ClientCertificateMatch::default;
         for (asked, expected) in [
-            (asks(), true),
-            (ClientCertificateMatch { subject: globs(&["CN=bob,*", "CN=alice,*"]), ..asks() }, true),
-            (ClientCertificateMatch { san: globs(&["b.*"]), issuer: globs(&["CN=ca"]), ..asks() }, true),
-            (ClientCertificateMatch { san: globs(&["b.*"]), issuer: globs(&["CN=other"]), ..asks() }, false),
-            (ClientCertificateMatch { san: globs(&["c.test"]), ..asks() }, false),
-            (ClientCertificateMatch { spiffe: globs(&["*"]), ..asks() }, false),
-            (ClientCertificateMatch { fingerprint: vec!["ab".repeat(32)], ..asks() }, true),
-            (ClientCertificateMatch { fingerprint: vec!["cd".repeat(32)], ..asks() }, false),
+            (asks(), None),
+            (ClientCertificateMatch { subject: globs(&["CN=bob,*", "CN=alice,*"]), ..asks() }, None),
+            (ClientCertificateMatch { san: globs(&["b.*"]), issuer: globs(&["CN=ca"]), ..asks() }, None),
+            (
+                ClientCertificateMatch { san: globs(&["b.*"]), issuer: globs(&["CN=other"]), ..asks() },
+                Some("issuer"),
+            ),
+            (ClientCertificateMatch { san: globs(&["c.test"]), ..asks() }, Some("san")),
+            (ClientCertificateMatch { spiffe: globs(&["*"]), ..asks() }, Some("spiffe")),
+            (ClientCertificateMatch { fingerprint: vec!["ab".repeat(32)], ..asks() }, None),
+            (ClientCertificateMatch { fingerprint: vec!["cd".repeat(32)], ..asks() }, Some("fingerprint")),
         ] {
-            assert_eq!(asked.matches(&certificate), expected, "{asked:?}");
+            assert_eq!(asked.first_mismatch(&certificate), expected, "{asked:?}");
         }
     }
 }

@@ -1,16 +1,12 @@
 //! What a client's certificate says: for conditions of routes, header fields and logs. rustls has verified
 //! it before anybody reads it here.
 
-mod conditions;
-
 use std::fmt::Write;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-pub use conditions::{ClientCertificateMatch, Glob};
-
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
-
-use crate::certificates::digest::Digest;
-use crate::certificates::{Seconds, names};
 
 /// Names beyond this many of a kind are left out: a certificate may be large.
 const MOST_NAMES: usize = 100;
@@ -33,6 +29,7 @@ pub struct ClientCertificate {
     pub fingerprint: String,
     /// Seconds since 1970.
     pub not_after: i64,
+    pub der: Vec<u8>,
 }
 
 /// It is no certificate.
@@ -40,14 +37,15 @@ pub struct ClientCertificate {
 pub struct NoCertificate;
 
 impl ClientCertificate {
-    pub fn parse(der: &[u8]) -> Result<ClientCertificate, NoCertificate> {
+    pub fn parse(der: &CertificateDer<'_>) -> Result<ClientCertificate, NoCertificate> {
         let (_, certificate) = X509Certificate::from_der(der).map_err(|_| NoCertificate)?;
         let mut parsed = ClientCertificate {
             subject: distinguished(certificate.subject()),
             issuer: distinguished(certificate.issuer()),
             serial: hex(certificate.raw_serial()),
-            fingerprint: hex(&sha256(der)),
-            not_after: certificate.validity().not_after.timestamp() as Seconds,
+            fingerprint: hex(digest(&SHA256, der).as_ref()),
+            not_after: certificate.validity().not_after.timestamp(),
+            der: der.to_vec(),
             ..ClientCertificate::default()
         };
         let alternative = certificate.subject_alternative_name().map_err(|_| NoCertificate)?;
@@ -56,7 +54,7 @@ impl ClientCertificate {
                 GeneralName::DNSName(name) => (&mut parsed.dns, name.to_ascii_lowercase()),
                 GeneralName::URI(uri) => (&mut parsed.uris, (*uri).to_owned()),
                 GeneralName::RFC822Name(email) => (&mut parsed.emails, (*email).to_owned()),
-                GeneralName::IPAddress(bytes) => match names::ip(bytes) {
+                GeneralName::IPAddress(bytes) => match address(bytes) {
                     Some(ip) => (&mut parsed.ips, ip),
                     None => continue,
                 },
@@ -73,16 +71,23 @@ impl ClientCertificate {
         Ok(parsed)
     }
 
+    /// Whether it has ended at `now`, in seconds since 1970.
+    pub fn has_ended(&self, now: i64) -> bool {
+        now > self.not_after
+    }
+
     /// All alternative names.
     pub fn sans(&self) -> impl Iterator<Item = &str> {
         [&self.dns, &self.uris, &self.emails, &self.ips].into_iter().flatten().map(String::as_str)
     }
 }
 
-fn sha256(der: &[u8]) -> Digest {
-    let mut out = Digest::default();
-    out.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref());
-    out
+/// The address of an IP name in a certificate.
+pub fn address(bytes: &[u8]) -> Option<String> {
+    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        return Some(Ipv4Addr::from(four).to_string());
+    }
+    <[u8; 16]>::try_from(bytes).ok().map(|sixteen| Ipv6Addr::from(sixteen).to_string())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -90,7 +95,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// As RFC 4514 writes it: the last part first, and no value can be taken for more parts than it is.
-pub(in crate::certificates) fn distinguished(name: &X509Name<'_>) -> String {
+pub fn distinguished(name: &X509Name<'_>) -> String {
     let mut parts: Vec<String> = Vec::new();
     for set in name.iter_rdn() {
         let part: Vec<String> = set
@@ -189,8 +194,23 @@ mod tests {
 
     #[test]
     fn what_is_no_certificate_is_refused() {
-        assert_eq!(ClientCertificate::parse(b"x"), Err(NoCertificate));
-        assert_eq!(ClientCertificate::parse(b""), Err(NoCertificate));
+        for der in [b"x".as_slice(), b""] {
+            assert_eq!(ClientCertificate::parse(&der.into()), Err(NoCertificate));
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        assert_eq!(address(&[10, 0, 0, 1]).as_deref(), Some("10.0.0.1"));
+        assert_eq!(address(&[0; 16]).as_deref(), Some("::"));
+        assert_eq!(address(&[1]), None);
+    }
+
+    #[test]
+    fn a_certificate_ends_after_its_last_second() {
+        let certificate = ClientCertificate { not_after: 100, ..ClientCertificate::default() };
+        assert!(!certificate.has_ended(100));
+        assert!(certificate.has_ended(101));
     }
 
     #[test]
