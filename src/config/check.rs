@@ -14,7 +14,7 @@ use super::shadow;
 use super::split;
 use super::suggest;
 use super::tree::{Entry, Table, Value};
-use super::{AdminOptions, Config, certificates, dns, routes, server, settings, shape, tls, upstreams};
+use super::{AdminOptions, Config, certificates, dns, grpc, routes, server, settings, shape, tls, upstreams};
 use crate::certificates::Material;
 use crate::listen::ListenAddress;
 use crate::observe::AccessLogOptions;
@@ -39,6 +39,9 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
     let defaults = single(root, "defaults", problems).map_or_else(Settings::default, |f| settings::lower(&f));
     let routes = lower_routes(root, &defaults, &mut material, problems);
     check_tls(root, &listeners, &routes, problems);
+    for (entry, fields) in each(root, "routes", problems) {
+        grpc::check(&fields, &entry.place, &routes, &upstreams);
+    }
     for (section, hint) in [
         ("listeners", "add `[listeners.http]` with `address = \":80\"`"),
         ("routes", "add `[routes.all]` with `upstream = \"NAME\"`"),

@@ -16,6 +16,7 @@ mod environment;
 mod fields;
 mod file;
 mod glob;
+mod grpc;
 mod health;
 mod host;
 mod json;
@@ -59,7 +60,7 @@ use crate::certificates::Material;
 use crate::connection::ClientLimits;
 use crate::listen::ListenerOptions;
 use crate::observe::AccessLogOptions;
-use crate::route::RouteOptions;
+use crate::route::{RouteOptions, TargetOptions};
 use crate::upstream::{DnsOptions, UpstreamOptions};
 
 /// A sound configuration, and what was noticed on the way to it.
@@ -110,6 +111,13 @@ pub struct Config {
     pub server: ServerOptions,
     pub admin: AdminOptions,
     pub log: AccessLogOptions,
+}
+
+impl Config {
+    /// Whether all servers of a target can get calls of gRPC.
+    pub fn reaches_grpc(&self, target: &TargetOptions) -> bool {
+        grpc::reaches(target, &self.upstreams)
+    }
 }
 
 /// `[server]`.

@@ -22,7 +22,7 @@ use crate::route::{
 use crate::upstream::health::StatusSet;
 use crate::upstream::mirror::Mirror;
 use crate::upstream::split::Split;
-use crate::upstream::{Discovery, Group, Groups, Protocol, RetryOptions, Sending, SpoolSpace, Upstream};
+use crate::upstream::{Discovery, Group, Groups, RetryOptions, Sending, SpoolSpace, Upstream};
 
 /// What survives a reload.
 #[derive(Debug)]
@@ -155,6 +155,8 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
         }
         TargetOptions::Fixed(fixed) => Target::Fixed(fixed.clone()),
     };
+    // Before other servers what calls itself a call is held to the limits of its route.
+    let grpc = config.reaches_grpc(&options.target);
     let fallback = match &options.fallback {
         Some(FallbackOptions::Page(page)) => Some(page.clone()),
         Some(FallbackOptions::Upstream(_)) | None => None,
@@ -164,23 +166,10 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
         log_member: observe::json::member("route", &options.name),
         series: metrics::series_of(&options.name),
         rewrite: options.rewrite.clone(),
-        filters: options.grpc_web.then_some(Filter::GrpcWeb).into_iter().collect(),
-        calls: speaks_grpc(&options.target, config).then_some(config.server.clients.tunnel_idle_timeout),
+        filters: (options.grpc_web && grpc).then_some(Filter::GrpcWeb).into_iter().collect(),
+        calls: grpc.then_some(config.server.clients.tunnel_idle_timeout),
         target,
         fallback,
-    }
-}
-
-/// gRPC needs HTTP/2. Before any other server what calls itself a call is held to the limits of its route.
-fn speaks_grpc(target: &TargetOptions, config: &Config) -> bool {
-    let speaks = |name: &str| {
-        let mut named = config.upstreams.iter().filter(|upstream| upstream.name == name);
-        named.any(|upstream| upstream.protocol != Protocol::Http1)
-    };
-    match target {
-        TargetOptions::Upstream(name) => speaks(name),
-        TargetOptions::Split(split) => split.shares.iter().all(|(name, _)| speaks(name)),
-        TargetOptions::Redirect(_) | TargetOptions::Fixed(_) => false,
     }
 }
 

@@ -25,7 +25,7 @@ fn each_class_of_failure_has_its_status() {
     let cases = [
         ("/none.Service/Get", "12", "no_route", 404),
         ("/gone.Service/Get", "14", "upstream_connect_refused", 502),
-        ("/test.Service/Reset", "14", "upstream_closed", 502),
+        ("/test.Service/Reset", "14", "upstream_reset_stream", 502),
         ("/test.Service/Broken", "14", "upstream_bad_http2", 502),
         ("/test.Service/..%2fa", "13", "path_encoded_slash", 400),
     ];
