@@ -142,11 +142,15 @@ impl Proxy {
         }
         steps.extend(route.filters.iter().filter_map(|filter| filter.on_request(request)));
         let call = route.calls.and_then(|idle| Call::begin(request, idle, record.asked));
-        let outcome = match call {
-            None => route.target.answer(client, request, record).await,
-            Some(call) => {
+        let outcome = match (&route.target, call) {
+            // The usual way has no future around its own, which cost 135 instructions.
+            (Target::Upstream(upstream, sending), None) => {
+                upstream.send(client, request, sending, record).await
+            }
+            (target, None) => Box::pin(target.answer(client, request, record)).await,
+            (target, Some(call)) => {
                 let watchdog = request.watchdog;
-                Box::pin(call.bound(watchdog, route.target.answer(client, request, record))).await
+                Box::pin(call.bound(watchdog, target.answer(client, request, record))).await
             }
         };
         match (outcome, &route.fallback) {
