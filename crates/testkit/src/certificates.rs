@@ -265,11 +265,13 @@ fn distinguished(common_name: &str) -> DistinguishedName {
     name
 }
 
-/// Unique within the process, which is as long as any authority lives.
+/// As long as those of real authorities, and by chance: positive, without a zero in front.
 fn serial_number() -> SerialNumber {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(1000);
-    SerialNumber::from(NEXT.fetch_add(1, Ordering::Relaxed))
+    use std::hash::{BuildHasher, RandomState};
+    let half = || RandomState::new().hash_one(0).to_be_bytes();
+    let mut bytes = [half(), half()].concat();
+    bytes[0] = bytes[0] & 0x7f | 0x40;
+    SerialNumber::from(bytes)
 }
 
 #[track_caller]

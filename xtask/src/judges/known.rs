@@ -13,6 +13,11 @@ pub fn reason(judge: Judge, case: &str, why: &str) -> Option<&'static str> {
 }
 
 const KNOWN: &[(Judge, &str, &str)] = &[
+    (
+        Judge::Testssl,
+        "cipher_order",
+        "every suite is a good one, so the client, who knows what is fast on its machine, has the choice",
+    ),
     (Judge::Testssl, "cert_chain_of_trust", "the certificate is of a test's own authority"),
     (Judge::Testssl, "cert_expirationStatus", "it lives for thirty days"),
     (Judge::Testssl, "cert_notAfter", "it lives for thirty days"),

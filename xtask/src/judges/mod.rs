@@ -88,7 +88,7 @@ impl Judge {
             Judge::Testssl => "TLS and its known weaknesses",
             Judge::Websocket => "the Autobahn suite through the proxy",
             Judge::Grpc => "grpc on both sides, without and with TLS",
-            Judge::Browser => "Chromium loads a page with forty parts",
+            Judge::Browser => "Chromium loads a page with two hundred parts",
         }
     }
 
