@@ -404,7 +404,7 @@ fn close_idle() {
             closed.extend(own.extract_if(.., |connection| {
                 connection.generation != generation
                     || endpoint.is_retired()
-                    || now.wrapping_sub(connection.idle_since) >= max
+                    || now.wrapping_sub(connection.idle_since) > max
                     || !connection.socket.is_quiet()
             }));
             note_idle(&endpoint, own.len());

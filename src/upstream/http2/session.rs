@@ -165,7 +165,7 @@ impl Session {
 
     /// It is to be closed: nobody uses it, and nobody did for so many seconds, or nobody may any more.
     pub fn is_over(&self, now: u32, idle_seconds: u32) -> bool {
-        let idle = now.wrapping_sub(self.idle_since.get()) >= idle_seconds;
+        let idle = now.wrapping_sub(self.idle_since.get()) > idle_seconds;
         self.streams.get() == 0 && (idle || !self.is_usable())
     }
 
