@@ -6,10 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 
-use crate::wire::{Buffer, Socket};
-
-/// Given to an engine at a time.
-const PIECE: usize = 16 << 10;
+use crate::wire::{Buffer, Socket, stream};
 
 /// Bytes come from here.
 pub(super) enum Source<'s> {
@@ -82,19 +79,8 @@ impl Sink<'_> {
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Sink::Socket(socket) => socket.poll_write(cx, bytes),
-            Sink::Stream(stream) => {
-                let wanted = bytes.len().min(PIECE);
-                stream.reserve_capacity(wanted);
-                let mut capacity = stream.capacity();
-                while capacity == 0 {
-                    match ready!(stream.poll_capacity(cx)) {
-                        Some(Ok(more)) => capacity = more,
-                        _ => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-                    }
-                }
-                let count = wanted.min(capacity);
-                let sent = stream.send_data(Bytes::copy_from_slice(&bytes[..count]), false);
-                Poll::Ready(sent.map(|()| count).map_err(|_| io::ErrorKind::ConnectionReset.into()))
+            Sink::Stream(own) => {
+                stream::poll_send(own, bytes, false, cx).map_err(|_| io::ErrorKind::ConnectionReset.into())
             }
         }
     }

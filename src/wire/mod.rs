@@ -5,6 +5,7 @@ pub mod clock;
 mod duplex;
 mod incoming;
 mod socket;
+pub mod stream;
 pub mod tls;
 mod watchdog;
 pub mod worker;

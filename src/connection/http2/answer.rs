@@ -13,10 +13,7 @@ use tokio::time::Instant;
 use crate::connection::answer::write_fields;
 use crate::connection::pace::Pace;
 use crate::message::{Blame, Body, BodyStream, Failure, RequestId, Response, convert, grpc};
-use crate::wire::{Scratch, Watchdog};
-
-/// Given to the engine at a time.
-const PIECE: usize = 16 << 10;
+use crate::wire::{Scratch, Watchdog, stream};
 
 /// Whether an answer to such a request has a body at all.
 fn has_body(method: Method, status: u16) -> bool {
@@ -47,7 +44,9 @@ impl<'c> Answer<'c> {
         let mut head = http::Response::new(());
         *head.status_mut() = http::StatusCode::from_u16(response.head.status).unwrap_or_default();
         *head.headers_mut() = convert::header_map(&lines);
-        let ends = !has_body || response.body.length() == BodyLength::NONE;
+        // A stream of nothing may still have trailers.
+        let is_stream = matches!(response.body, Body::Stream(_));
+        let ends = !has_body || (!is_stream && response.body.length() == BodyLength::NONE);
         let stream = respond.send_response(head, ends).map_err(|_| Failure::ClientClosed)?;
         let call = call.filter(|_| grpc::is_answer(&response.head.fields)).cloned();
         let stream = (!ends).then_some(stream);
@@ -58,7 +57,7 @@ impl<'c> Answer<'c> {
     pub async fn write(&mut self, pace: &mut Pace, watchdog: &Watchdog) -> Result<(), Failure> {
         let Some(stream) = self.stream.take() else { return Ok(()) };
         let body = std::mem::take(&mut self.body);
-        let mut writer = Writer { stream, pace, watchdog, left: exact(body.length()), written: 0 };
+        let mut writer = Writer { stream, pace, watchdog, written: 0 };
         let outcome = match body {
             Body::Empty | Body::Upgraded(_) => Ok(()),
             Body::Text(text) => writer.bytes(&text).await,
@@ -129,8 +128,6 @@ struct Writer<'w> {
     stream: SendStream<Bytes>,
     pace: &'w mut Pace,
     watchdog: &'w Watchdog,
-    /// Bytes of the body that are still to come, when its length is known.
-    left: Option<u64>,
     written: u64,
 }
 
@@ -138,7 +135,7 @@ impl Writer<'_> {
     async fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let count = poll_fn(|cx| self.poll_send(rest, cx)).await?;
+            let count = poll_fn(|cx| self.poll_send(rest, true, cx)).await?;
             rest = &rest[count..];
         }
         Ok(())
@@ -167,48 +164,33 @@ impl Writer<'_> {
             if data.is_empty() {
                 return Poll::Ready(self.end(source));
             }
-            let count = ready!(self.poll_send(data, cx))?;
+            let count = ready!(self.poll_send(data, false, cx))?;
             source.consume(count);
         }
     }
 
-    /// Behind the last byte.
+    /// Behind the last byte: only here is it known whether trailers follow, whatever the length.
     fn end(&mut self, source: &mut dyn BodyStream) -> Result<(), Failure> {
-        let sent = match (self.left, source.trailers()) {
-            // The last bytes said so already.
-            (Some(0), _) => Ok(()),
-            (_, Some(trailers)) => self.stream.send_trailers(convert::trailer_map(&trailers)),
-            (_, None) => self.stream.send_data(Bytes::new(), true),
+        let sent = match source.trailers() {
+            Some(trailers) => self.stream.send_trailers(convert::trailer_map(&trailers)),
+            None => self.stream.send_data(Bytes::new(), true),
         };
         sent.map_err(|_| Failure::ClientClosed)
     }
 
     /// Gives the engine as much as the windows take now; how much that was.
-    fn poll_send(&mut self, data: &[u8], cx: &mut Context<'_>) -> Poll<Result<usize, Failure>> {
-        let wanted = data.len().min(PIECE);
-        self.stream.reserve_capacity(wanted);
-        let mut capacity = self.stream.capacity();
-        while capacity == 0 {
-            match self.stream.poll_capacity(cx) {
-                Poll::Ready(Some(Ok(more))) => capacity = more,
-                Poll::Ready(_) => return Poll::Ready(Err(Failure::ClientClosed)),
-                Poll::Pending => {
-                    let slow = self.pace.poll_too_slow(self.watchdog, cx);
-                    return slow.map(|()| Err(Failure::ClientTooSlow));
-                }
+    fn poll_send(&mut self, data: &[u8], last: bool, cx: &mut Context<'_>) -> Poll<Result<usize, Failure>> {
+        match stream::poll_send(&mut self.stream, data, last, cx) {
+            Poll::Ready(Ok(count)) => {
+                self.written += count as u64;
+                self.pace.progressed(count as u64, Instant::now);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(stream::Closed)) => Poll::Ready(Err(Failure::ClientClosed)),
+            Poll::Pending => {
+                let slow = self.pace.poll_too_slow(self.watchdog, cx);
+                slow.map(|()| Err(Failure::ClientTooSlow))
             }
         }
-        let count = wanted.min(capacity);
-        if let Some(left) = &mut self.left {
-            *left = left.saturating_sub(count as u64);
-        }
-        let last = self.left == Some(0);
-        let piece = Bytes::copy_from_slice(&data[..count]);
-        if self.stream.send_data(piece, last).is_err() {
-            return Poll::Ready(Err(Failure::ClientClosed));
-        }
-        self.written += count as u64;
-        self.pace.progressed(count as u64, Instant::now);
-        Poll::Ready(Ok(count))
     }
 }

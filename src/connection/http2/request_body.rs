@@ -17,6 +17,8 @@ use crate::wire::Watchdog;
 #[derive(Debug, Default)]
 pub struct BodyState {
     pub received: Cell<u64>,
+    /// The final answer has begun: no 100 may follow (RFC 9110 section 10.1.1).
+    pub answered: Cell<bool>,
     /// Silence within it is not slowness.
     pub is_call: Cell<bool>,
 }
@@ -59,13 +61,12 @@ impl<'s> RequestBody<'s> {
     }
 
     fn invite(&mut self) {
-        if let Some(respond) = self.invitation.take() {
+        if let Some(respond) = self.invitation.take()
+            && !self.state.answered.get()
+        {
             let mut head = http::Response::new(());
             *head.status_mut() = http::StatusCode::CONTINUE;
-            // Once the final answer has begun there is nobody to invite any more.
-            if let Ok(mut respond) = respond.try_borrow_mut() {
-                let _ = respond.send_informational(head);
-            }
+            let _ = respond.borrow_mut().send_informational(head);
         }
     }
 

@@ -99,6 +99,7 @@ impl Connection {
             })
             .await
         };
+        state.answered.set(true);
         match response {
             Some(mut response) => {
                 current.entrance.add_fields(&mut response);

@@ -9,9 +9,7 @@ use http1::name::is_allowed_in_trailers;
 use crate::message::Failure;
 use crate::message::convert::header_map;
 use crate::upstream::http1::Payload;
-
-/// The largest piece that is handed to the engine at once: a frame.
-const PIECE: usize = 16 << 10;
+use crate::wire::stream;
 
 pub struct Upload<'c> {
     stream: SendStream<Bytes>,
@@ -91,28 +89,14 @@ impl<'c> Upload<'c> {
             self.state = if ended.is_ok() { State::Done } else { State::Refused };
             return Ok(true);
         }
-        let wanted = data.len().min(PIECE);
-        // What is handed over without being granted would wait in memory without a limit.
-        self.stream.reserve_capacity(wanted);
-        let granted = match self.stream.capacity() {
-            0 => match self.stream.poll_capacity(cx) {
-                Poll::Pending => return Ok(false),
-                Poll::Ready(Some(Ok(granted))) => granted,
-                Poll::Ready(_) => {
-                    self.state = State::Refused;
-                    return Ok(true);
-                }
-            },
-            granted => granted,
-        };
-        let count = wanted.min(granted);
-        let piece = Bytes::copy_from_slice(data.get(..count).unwrap_or_default());
-        if self.stream.send_data(piece, false).is_err() {
-            self.state = State::Refused;
-            return Ok(true);
+        match stream::poll_send(&mut self.stream, data, false, cx) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Ok(count)) => {
+                source.consume(count);
+                self.written += count as u64;
+            }
+            Poll::Ready(Err(stream::Closed)) => self.state = State::Refused,
         }
-        source.consume(count);
-        self.written += count as u64;
         Ok(true)
     }
 }
