@@ -1,4 +1,5 @@
 //! HTTP/2 towards clients, with the real binary.
 
+mod answers;
 mod attacks;
 mod honest;

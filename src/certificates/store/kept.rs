@@ -1,8 +1,6 @@
 //! What was loaded from files, and whether the files are still the ones that it was loaded from. What a
 //! look finds is judged by plain functions of it and the time.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,23 +9,12 @@ use tokio::time::Instant;
 
 use crate::certificates::digest::Digest;
 use crate::certificates::load::Flaw;
+use crate::wire::Stamp;
 
 /// A certificate and its key are two files: for a moment they may not belong together.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A file that was changed this short a time ago may change again without a new time stamp.
 const SETTLED: Duration = Duration::from_secs(2);
-
-/// Changes with the file's content, and when another file takes its place, also behind a symbolic link on
-/// the way to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    /// Seconds and nanoseconds; the change time too, as some tools set the other one back.
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
 
 /// Of several files that are one; `None` when the next look must read them again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,17 +32,7 @@ impl Stamps {
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(path).ok()?;
     let age = SystemTime::now().duration_since(metadata.modified().ok()?).ok()?;
-    (age > SETTLED).then(|| stamp_of(&metadata))
-}
-
-fn stamp_of(metadata: &Metadata) -> Stamp {
-    Stamp {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        size: metadata.size(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-    }
+    (age > SETTLED).then(|| Stamp::from(&metadata))
 }
 
 /// What one look at changed files brought.

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::stamp::Stamp;
 use crate::upstream::EndpointOptions;
+use crate::wire::Stamp;
 
 /// Reads and checks a file; the error is for the operator, with line and hint.
 pub type ReadFile = fn(&Path) -> Result<Vec<EndpointOptions>, String>;
@@ -47,6 +47,7 @@ mod tests {
     use std::fs::{self, File};
 
     use super::*;
+    use crate::wire::Stamp;
 
     fn read(_: &Path) -> Result<Vec<EndpointOptions>, String> {
         Ok(Vec::new())

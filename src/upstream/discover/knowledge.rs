@@ -12,8 +12,8 @@ use super::DnsOptions;
 use super::answer::{Reply, Service, both, single};
 use super::file::Look;
 use super::kept::{self, Answer, Kept, News};
-use super::stamp::Stamp;
 use crate::upstream::EndpointOptions;
+use crate::wire::Stamp;
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

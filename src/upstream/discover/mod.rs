@@ -12,7 +12,6 @@ mod knowledge;
 mod options;
 mod plan;
 mod resolver;
-mod stamp;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -23,13 +22,13 @@ use tokio::sync::Notify;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::wire::Stamp;
 use answer::Reply;
 use file::Look;
 pub use file::ReadFile;
 use knowledge::{Knowledge, Outcome, Question, Standing};
 pub use options::{DnsOptions, Families};
 use resolver::Resolver;
-use stamp::Stamp;
 
 use super::EndpointOptions;
 use super::group::{Found, Group};

@@ -16,8 +16,8 @@ use hickory_resolver::{Hosts, TokioResolver};
 use tokio::time::timeout;
 
 use super::answer::{self, NO_ANSWER, Reply, Service};
-use super::stamp::Stamp;
 use super::{DnsOptions, Families};
+use crate::wire::Stamp;
 
 /// Made from the options, `/etc/resolv.conf` and `/etc/hosts` as they were at one moment.
 pub struct Resolver {
