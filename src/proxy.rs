@@ -11,11 +11,11 @@ use http1::{Method, Name, RequestHead};
 use ipnet::IpNet;
 
 use crate::admin::Admin;
-use crate::filter::{Call, Decision, Filter, ResponseStep};
+use crate::filter::{Call, Decision, Filter, LocationRewrite, Redirect, ResponseStep};
 use crate::message::path::{self, Canonical};
-use crate::message::{Client, Exchange, Failure, Request, RequestId, Response, pages};
+use crate::message::{Client, Exchange, Failure, Request, RequestId, Response, Values, pages};
 use crate::observe::{Line, Record};
-use crate::route::{Asker, FixedAnswer, RedirectTemplate, Table};
+use crate::route::{Asker, FixedAnswer, Table};
 use crate::upstream::split::Split;
 use crate::upstream::{self, Sending, Upstream};
 
@@ -37,6 +37,8 @@ pub struct Route {
     pub series: usize,
     /// In the order in which a request meets them.
     pub filters: Vec<Filter>,
+    /// Of redirects of the upstream.
+    pub location: Option<LocationRewrite>,
     /// Calls of gRPC are let through as such; so long both sides of one may be silent.
     pub calls: Option<Duration>,
     pub target: Target,
@@ -72,7 +74,7 @@ impl Route {
 pub enum Target {
     Upstream(Arc<Upstream>, Sending),
     Split(Split, Sending),
-    Redirect(RedirectTemplate, u16),
+    Redirect(Redirect),
     Fixed(FixedAnswer),
     Admin(Admin),
 }
@@ -80,17 +82,18 @@ pub enum Target {
 impl Target {
     async fn answer<'c>(
         &self,
-        client: &Client,
+        exchange: Exchange<'_>,
         request: &mut Request<'c>,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
+        let client = exchange.client;
         match self {
             Target::Upstream(upstream, sending) => upstream.send(client, request, sending, record).await,
             Target::Split(split, sending) => match split.choose(&request.head, client.address) {
                 Some(upstream) => Box::pin(upstream.send(client, request, sending, record)).await,
                 None => Err(Failure::NoEndpoint),
             },
-            Target::Redirect(template, status) => Ok(redirect(template, *status, request)),
+            Target::Redirect(redirect) => Ok(redirect.answer(&Values::of_request(exchange, request))),
             Target::Fixed(fixed) => Ok(fixed_answer(fixed)),
             Target::Admin(admin) => Ok(admin.answer(request).await),
         }
@@ -182,17 +185,27 @@ impl Proxy {
             return Ok(answer);
         }
         let call = route.calls.and_then(|idle| Call::begin(request, idle, record.asked));
-        let outcome = match (&route.target, call) {
+        let mut outcome = match (&route.target, call) {
             // The usual way has no future around its own, which cost 135 instructions.
             (Target::Upstream(upstream, sending), None) => {
                 upstream.send(client, request, sending, record).await
             }
-            (target, None) => Box::pin(target.answer(client, request, record)).await,
-            (target, Some(call)) => {
+            (target, call) => {
+                let exchange =
+                    Exchange { client, protocol: record.protocol, route: &route.name, endpoint: None };
                 let watchdog = request.watchdog;
-                Box::pin(call.bound(watchdog, target.answer(client, request, record))).await
+                let answer = target.answer(exchange, request, record);
+                match call {
+                    None => Box::pin(answer).await,
+                    Some(call) => Box::pin(call.bound(watchdog, answer)).await,
+                }
             }
         };
+        if let (Ok(response), Some(rewrite)) = (&mut outcome, &route.location)
+            && response.head.fields.contains(Name::Location)
+        {
+            rewrite.on_response(record.endpoint.as_deref(), request, response);
+        }
         match (outcome, &route.fallback) {
             (Err(failure), Some(page)) if failure.is_nobody() => {
                 record.failure = Some(failure);
@@ -263,18 +276,6 @@ fn last_hop(request: &mut Request<'_>) -> Option<Response<'static>> {
     request.head.fields.remove(Name::MaxForwards);
     request.head.fields.push(Name::MaxForwards, b"Max-Forwards", (hops - 1).to_string().as_bytes());
     None
-}
-
-fn redirect(template: &RedirectTemplate, status: u16, request: &Request<'_>) -> Response<'static> {
-    if template.needs_host() && request.head.host().is_empty() {
-        return pages::page(400, &request.head, &request.id);
-    }
-    let scheme = if request.secured.is_some() { "https" } else { "http" };
-    let mut response = pages::page(status, &request.head, &request.id);
-    response.head.fields.push_with(Name::Location, b"Location", |out| {
-        template.location(scheme, &request.head, out);
-    });
-    response
 }
 
 fn fixed_answer(fixed: &FixedAnswer) -> Response<'static> {
