@@ -112,8 +112,9 @@ impl Proxy {
         };
         #[cfg(debug_assertions)]
         fault::within(&request.head, &mut response);
-        for step in steps.into_iter().rev() {
-            step.on_response(&mut response);
+        // Looked at first: most routes have no filters, and to go through none cost 40 instructions.
+        if !steps.is_empty() {
+            steps.into_iter().rev().for_each(|step| step.on_response(&mut response));
         }
         response
     }
@@ -140,7 +141,9 @@ impl Proxy {
         if let Some(rewrite) = &route.rewrite {
             rewrite_path(rewrite, request)?;
         }
-        steps.extend(route.filters.iter().filter_map(|filter| filter.on_request(request)));
+        if !route.filters.is_empty() {
+            steps.extend(route.filters.iter().filter_map(|filter| filter.on_request(request)));
+        }
         let call = route.calls.and_then(|idle| Call::begin(request, idle, record.asked));
         let outcome = match (&route.target, call) {
             // The usual way has no future around its own, which cost 135 instructions.
@@ -153,13 +156,13 @@ impl Proxy {
                 Box::pin(call.bound(watchdog, target.answer(client, request, record))).await
             }
         };
-        match (outcome, &route.fallback) {
-            (Err(failure), Some(page)) if failure.is_nobody() => {
-                record.failure = Some(failure);
-                Ok(fixed_answer(page))
-            }
-            (outcome, _) => outcome,
+        if let (Err(failure), Some(page)) = (&outcome, &route.fallback)
+            && failure.is_nobody()
+        {
+            record.failure = Some(*failure);
+            return Ok(fixed_answer(page));
         }
+        outcome
     }
 
     fn find(&self, request: &Request<'_>, client: IpAddr) -> Result<usize, Failure> {

@@ -107,9 +107,16 @@ fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     out.extend_from_slice(client.peer_text());
     out.extend_from_slice(b"\r\nX-Real-IP: ");
     client.write_address(out);
-    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
-    out.extend_from_slice(believed(Name::XForwardedProto).unwrap_or(facts.scheme()));
-    out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
+    // In one piece where that is known, as each costs a look whether there is room.
+    match (believed(Name::XForwardedProto), facts.secure) {
+        (Some(scheme), _) => {
+            out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
+            out.extend_from_slice(scheme);
+            out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
+        }
+        (None, true) => out.extend_from_slice(b"\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: "),
+        (None, false) => out.extend_from_slice(b"\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: "),
+    }
     out.extend_from_slice(believed(Name::XForwardedHost).unwrap_or(head.authority()));
     out.extend_from_slice(b"\r\nX-Request-ID: ");
     out.extend_from_slice(facts.id.as_bytes());
