@@ -1,6 +1,7 @@
 //! `palisade explain`: which listener, route and upstream would serve a request, and why.
 
 mod balances;
+mod filters;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -13,10 +14,10 @@ use rustls::pki_types::pem::PemObject;
 use super::check::print_report;
 use super::config_path;
 use crate::config::{self, Config};
+use crate::filter::apply_rewrite;
 use crate::listen::ListenAddress;
+use crate::message::path::{self, Canonical};
 use crate::message::{Client, ClientCertificate};
-use crate::route::path::{self, Canonical};
-use crate::route::target::apply_rewrite;
 use crate::route::{Asker, RedirectTemplate, RouteOptions, Table, TargetOptions};
 use crate::upstream::BodyMode;
 use crate::wire::Peer;
@@ -173,7 +174,7 @@ fn read_request(request: &[String], headers: &[String]) -> Result<RequestHead, S
 }
 
 fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut RequestHead, client: IpAddr) {
-    if let Some(rewrite) = &route.rewrite {
+    if let Some(rewrite) = &route.filters.rewrite {
         let mut rewritten = Vec::new();
         match apply_rewrite(rewrite, head.path(), &mut rewritten) {
             Ok(Canonical::Same) => {}
@@ -187,6 +188,7 @@ fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut Req
             }
         }
     }
+    filters::told(text, &route.filters);
     match &route.target {
         TargetOptions::Upstream(name) => upstream(text, config, route, Asked { head, client }, name),
         TargetOptions::Split(split) => {
@@ -234,9 +236,6 @@ fn upstream(text: &mut Text, config: &Config, route: &RouteOptions, request: Ask
         BodyMode::Stream => "passed on as it arrives",
     };
     text.line("body", &format!("{mode}, {}", most(route.max_body_size)));
-    if route.grpc_web {
-        text.line("grpc_web", "calls of gRPC-Web become calls of gRPC");
-    }
     balances::beside(text, route);
 }
 

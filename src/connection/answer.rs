@@ -166,7 +166,7 @@ fn end_to_end(fields: &Fields) -> impl FnMut(Field<'_>) -> bool {
     move |field| {
         field.known != Name::ContentLength
             && !field.known.is_hop_by_hop()
-            && !(nominations && is_nominated(fields, field.known, field.name))
+            && !(nominations && field.known != Name::Own && is_nominated(fields, field.known, field.name))
     }
 }
 
