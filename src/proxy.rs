@@ -201,18 +201,19 @@ impl Proxy {
                 }
             }
         };
-        if let (Ok(response), Some(rewrite)) = (&mut outcome, &route.location)
-            && response.head.fields.contains(Name::Location)
-        {
-            rewrite.on_response(record.endpoint.as_deref(), request, response);
-        }
-        match (outcome, &route.fallback) {
-            (Err(failure), Some(page)) if failure.is_nobody() => {
-                record.failure = Some(failure);
-                Ok(fixed_answer(page))
+        match &outcome {
+            Ok(response) if response.head.fields.contains(Name::Location) => {
+                relocate(route, request, &mut outcome, record);
             }
-            (outcome, _) => outcome,
+            Err(failure) if failure.is_nobody() => {
+                if let Some(page) = &route.fallback {
+                    record.failure = Some(*failure);
+                    return Ok(fixed_answer(page));
+                }
+            }
+            _ => {}
         }
+        outcome
     }
 
     fn find(&self, request: &Request<'_>, client: IpAddr) -> Result<usize, Failure> {
@@ -231,6 +232,19 @@ impl Proxy {
         };
         let logged = !matches!(route.target, Target::Admin(_));
         Line { record, head, id, route: &route.log_member, series: route.series, endpoint, logged }
+    }
+}
+
+/// The upstream sends the client elsewhere: to what the client knows it by.
+#[cold]
+fn relocate<'c>(
+    route: &Route,
+    request: &Request<'c>,
+    outcome: &mut Result<Response<'c>, Failure>,
+    record: &Record,
+) {
+    if let (Ok(response), Some(rewrite)) = (outcome, &route.location) {
+        rewrite.on_response(record.endpoint.as_deref(), request, response);
     }
 }
 
