@@ -41,6 +41,8 @@ methods = ["POST"]
 strip_prefix = true
 upstream = "app"
 max_body_size = "10MiB"
+compress = { levels = { br = 6 } }
+decompress = true
 [routes.old]
 host = "old.example"
 redirect = { to = "http://shop.example{path}{query}", status = 301 }
@@ -69,9 +71,14 @@ fn explain_tells_route_and_upstream_and_why() {
         "10.0.0.1:80, 10.0.0.2:80 (weight 3)",
         "POST /v2?x=1 HTTP/1.1",
         "at most 10 MiB",
+        "nothing: Accept-Encoding does not ask for zstd or br or gzip",
+        "what the client does not take",
     ] {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
+
+    let text = out(&explain(&["POST", "http://shop.example/api/", "-H", "Accept-Encoding: gzip, br"]));
+    assert!(text.contains("br at level 6, when it is text of any kind of 1 KiB or more"), "{text}");
 
     let text = out(&explain(&["http://shop.example/api/v2"]));
     assert!(text.contains("no   api") && text.contains("method"), "{text}");

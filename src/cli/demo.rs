@@ -78,6 +78,9 @@ methods = ["POST", "PUT"]
 upstream = "colours"
 max_body_size = "1MiB"
 
+[defaults]
+compress = {{ min_size = "200" }}
+
 [admin]
 address = "127.0.0.1:0"
 socket = "{socket}"
@@ -102,6 +105,7 @@ fn print_what_to_try(addresses: &[(String, String)], red: SocketAddr, file: &std
          \x20 curl -N http://{proxy}/events               events arrive one by one, nothing is held back\n\
          \x20 curl -i http://{proxy}/api/slow -H 'Accept: text/html'   a 504 after two seconds\n\
          \x20 curl -i http://{proxy}/private              answered by the proxy itself\n\
+         \x20 curl -i --compressed http://{proxy}/api     compressed on its way; /events too, event by event\n\
          \x20 curl -s http://{admin}/metrics              what it counted\n\n\
          \x20 palisade explain -c {file} http://{proxy}/old?x=1\n\
          \x20 palisade status -c {file}      who takes requests, and why not\n\

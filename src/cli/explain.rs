@@ -217,8 +217,8 @@ fn serve(text: &mut Text, config: &Config, route: &RouteOptions, asked: AskedBy<
     };
     let exchange =
         Exchange { client: asked.client, protocol: Protocol::Http1, route: &route.name, endpoint: None };
-    filters::told(text, &route.filters);
-    for filter in chain(&route.filters) {
+    filters::told(text, &route.filters, &request.head);
+    for filter in chain(&route.filters, config.server.compression) {
         match filter.on_request(exchange, &mut request) {
             Decision::Pass | Decision::PassThen(_) => {}
             Decision::Answer(response) => {
@@ -291,16 +291,19 @@ fn upstream(text: &mut Text, config: &Config, route: &RouteOptions, request: Ask
     balances::beside(text, route);
 }
 
-/// A limit in the largest unit that gives a whole number.
+/// A limit, for people.
 fn most(bytes: u64) -> String {
     if bytes == u64::MAX {
         return "of any size".to_owned();
     }
+    format!("at most {}", size(bytes))
+}
+
+/// A number of bytes in the largest unit in which it is whole.
+fn size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let whole = units.iter().find(|(shift, _)| bytes > 0 && bytes.is_multiple_of(1u64 << shift));
-    whole.map_or(format!("at most {bytes} bytes"), |(shift, unit)| {
-        format!("at most {} {unit}", bytes >> shift)
-    })
+    whole.map_or(format!("{bytes} bytes"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
 }
 
 fn lossy(bytes: &[u8]) -> String {

@@ -60,6 +60,7 @@ use self::diagnostic::Problems;
 use self::file::ConfigFile;
 use crate::certificates::Material;
 use crate::connection::ClientLimits;
+use crate::filter::CompressionLimits;
 use crate::listen::ListenerOptions;
 use crate::observe::AccessLogOptions;
 use crate::route::{RouteOptions, TargetOptions};
@@ -130,6 +131,7 @@ pub struct ServerOptions {
     /// Peers whose `X-Forwarded-*` and `X-Request-ID` are believed.
     pub trusted_proxies: Vec<IpNet>,
     pub clients: ClientLimits,
+    pub compression: CompressionLimits,
     /// How long requests in flight may take to finish after SIGTERM.
     pub drain_timeout: Duration,
 }

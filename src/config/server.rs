@@ -8,8 +8,10 @@ use ipnet::IpNet;
 use super::address;
 use super::diagnostic::Diagnostic;
 use super::fields::{Fields, Text, Zero};
+use super::filters;
 use super::{AdminOptions, ServerOptions};
 use crate::connection::{ClientLimits, HalfClose};
+use crate::filter::CompressionLimits;
 use crate::observe::{AccessLogFormat, AccessLogOptions, LogDestination};
 
 const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
@@ -20,6 +22,7 @@ pub fn default_server() -> ServerOptions {
         workers: std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
         trusted_proxies: Vec::new(),
         clients: ClientLimits::default(),
+        compression: CompressionLimits::default(),
         drain_timeout: DEFAULT_DRAIN,
     }
 }
@@ -30,6 +33,7 @@ pub fn lower_server(fields: &Fields<'_>) -> ServerOptions {
         workers: fields.integer("workers").unwrap_or(default.workers),
         trusted_proxies: trusted_proxies(fields),
         clients: client_limits(fields),
+        compression: filters::compression_limits(fields),
         drain_timeout: fields.duration("drain_timeout", Zero::Allowed).unwrap_or(default.drain_timeout),
     }
 }

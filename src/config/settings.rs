@@ -112,7 +112,7 @@ pub fn refuse_without_upstream(fields: &Fields<'_>, target: &str) {
     }
 }
 
-const NEED_AN_UPSTREAM: [&str; 13] = [
+const NEED_AN_UPSTREAM: [&str; 14] = [
     "request_headers",
     "strip_prefix",
     "rewrite",
@@ -120,6 +120,7 @@ const NEED_AN_UPSTREAM: [&str; 13] = [
     "rewrite_location",
     "cookies",
     "grpc_web",
+    "decompress",
     "upstream_host",
     "forwarded",
     "forward_client_certificate",

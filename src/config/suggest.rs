@@ -41,8 +41,7 @@ const PLANNED: &[(&str, &[&str])] = &[
     ("defaults", ROUTE_PLANNED),
 ];
 
-const ROUTE_PLANNED: &[&str] =
-    &["auth", "cache", "challenge", "compress", "error_pages", "files", "rate_limit", "waf"];
+const ROUTE_PLANNED: &[&str] = &["auth", "cache", "challenge", "error_pages", "files", "rate_limit", "waf"];
 
 /// The word under which aliases of a table are listed: "routes" for "routes.NAME", "pool" for
 /// "upstreams.NAME.pool".
@@ -102,6 +101,8 @@ fn alias(section: &str, word: &str) -> Option<&'static str> {
     let found = ALIASES.iter().find(|(place, words, _)| *place == section && words.contains(&word.as_str()));
     found.map(|(_, _, instead)| *instead)
 }
+
+const COMPRESSES: &[&str] = &["gzip", "brotli", "zstd", "compression", "encode", "deflate"];
 
 type Alias = (&'static str, &'static [&'static str], &'static str);
 
@@ -417,6 +418,26 @@ const ALIASES: &[Alias] = &[
         &["add_header", "header_down", "response_header", "http_response", "proxy_hide_header"],
         "write `response_headers = { set = { Cache-Control = \"no-store\" }, remove = [\"Server\"] }`",
     ),
+    ("routes", COMPRESSES, "write `compress = true`"),
+    ("defaults", COMPRESSES, "write `compress = true`"),
+    ("routes", &["gunzip"], "write `decompress = true`"),
+    (
+        "compress",
+        &["algorithms", "algo", "encoders", "encoding", "codecs"],
+        "write `encodings = [\"br\", \"gzip\"]`",
+    ),
+    ("compress", &["level", "quality", "gzip_comp_level"], "write `levels = { zstd = 3, br = 4, gzip = 5 }`"),
+    (
+        "compress",
+        &["min_length", "minimum_length", "gzip_min_length", "min_bytes", "threshold"],
+        "write `min_size = \"1KiB\"`",
+    ),
+    (
+        "compress",
+        &["gzip_types", "mime_types", "content_types", "content_type"],
+        "write `types = [\"text/*\"]`",
+    ),
+    ("levels", &["brotli"], "write `br = 4`"),
     ("timeouts", &["response", "header", "server", "proxy_read_timeout"], "write `read = \"60s\"`"),
     ("timeouts", &["write", "client", "request"], "write `send = \"60s\"`"),
     ("timeouts", &["dial"], "write `connect = \"5s\"`"),

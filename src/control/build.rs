@@ -159,10 +159,10 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
         name: options.name.clone(),
         log_member: observe::json::member("route", &options.name),
         series: metrics::series_of(&options.name),
-        filters: chain(&FilterOptions {
-            grpc_web: options.filters.grpc_web && grpc,
-            ..options.filters.clone()
-        }),
+        filters: chain(
+            &FilterOptions { grpc_web: options.filters.grpc_web && grpc, ..options.filters.clone() },
+            config.server.compression,
+        ),
         location: options.filters.location.clone(),
         calls: grpc.then_some(config.server.clients.tunnel_idle_timeout),
         target,

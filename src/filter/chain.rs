@@ -1,12 +1,17 @@
 //! The one order in which a request meets the filters of its route. An answer meets them from the end.
 
 use super::{
-    Cookies, Cors, Filter, HeaderEdits, LocationRewrite, Maintenance, RedirectRule, Rewrite, Spelling,
+    Compress, CompressOptions, CompressionLimits, Cookies, Cors, Decompress, Filter, HeaderEdits,
+    LocationRewrite, Maintenance, RedirectRule, Rewrite, Spelling,
 };
 
 /// What a route asks of filters.
 #[derive(Debug, Clone, Default)]
 pub struct FilterOptions {
+    /// Answers are compressed for clients that take that.
+    pub compress: Option<CompressOptions>,
+    /// Answers are decompressed for clients that do not take what they are coded in.
+    pub decompress: bool,
     pub response_headers: Vec<HeaderEdits>,
     pub cors: Option<Cors>,
     pub maintenance: Option<Maintenance>,
@@ -22,11 +27,15 @@ pub struct FilterOptions {
     pub location: Option<LocationRewrite>,
 }
 
-/// The filters in their order.
-pub fn chain(options: &FilterOptions) -> Vec<Filter> {
+/// The filters in their order. `limits` are those of `[server]`.
+pub fn chain(options: &FilterOptions, limits: CompressionLimits) -> Vec<Filter> {
+    let compress = options.compress.clone().map(|options| Compress { options, limits });
     let edits = |edits: &[HeaderEdits]| (!edits.is_empty()).then(|| edits.to_vec());
     let FilterOptions { spelling, redirects, rewrite, .. } = options;
     let filters = [
+        // What other filters answer, and what they make of an answer, is compressed too.
+        compress.map(Filter::Compress),
+        options.decompress.then_some(Filter::Decompress(Decompress { memory: limits.memory })),
         edits(&options.response_headers).map(Filter::ResponseHeaders),
         // A page of another origin may see also that there is maintenance.
         options.cors.clone().map(Filter::Cors),

@@ -4,8 +4,11 @@
 
 mod call;
 mod chain;
+mod coding;
+mod compress;
 mod cookies;
 mod cors;
+mod decompress;
 mod grpc_web;
 mod headers;
 mod location;
@@ -17,8 +20,11 @@ mod when;
 
 pub use call::Call;
 pub use chain::{FilterOptions, chain};
+pub use coding::{Accepted, Coding};
+pub use compress::{Compress, CompressOptions, CompressionLimits, Levels, Types};
 pub use cookies::{Cookies, SameSite, Secure};
 pub use cors::{Cors, OriginPattern, Origins, RequestFields};
+pub use decompress::Decompress;
 pub use headers::{HeaderEdits, NamePattern, ValueRewrite};
 pub use location::LocationRewrite;
 pub use maintenance::{Maintenance, MaintenancePage};
@@ -31,6 +37,8 @@ use crate::message::{Exchange, Failure, Request, Response};
 /// One of those that a route has.
 #[derive(Debug, Clone)]
 pub enum Filter {
+    Compress(Compress),
+    Decompress(Decompress),
     ResponseHeaders(Vec<HeaderEdits>),
     Cors(Cors),
     Maintenance(Maintenance),
@@ -56,6 +64,8 @@ pub enum Decision<'p> {
 /// What a filter still has to do to the answer; `'p` is the proxy, which has the filter's options.
 #[derive(Debug)]
 pub enum ResponseStep<'p> {
+    Compress(&'p Compress, compress::Asked),
+    Decompress(&'p Decompress, decompress::Asked),
     Headers(&'p [HeaderEdits]),
     Cors(&'p Cors, cors::Said),
     Cookies(&'p Cookies),
@@ -66,6 +76,12 @@ impl Filter {
     /// Changes the request, and says how it goes on.
     pub fn on_request(&self, exchange: Exchange<'_>, request: &mut Request<'_>) -> Decision<'_> {
         match self {
+            Filter::Compress(filter) => {
+                Decision::PassThen(ResponseStep::Compress(filter, filter.ask(&mut request.head)))
+            }
+            Filter::Decompress(filter) => {
+                Decision::PassThen(ResponseStep::Decompress(filter, Decompress::ask(&request.head)))
+            }
             Filter::ResponseHeaders(edits) => Decision::PassThen(ResponseStep::Headers(edits)),
             Filter::Cors(cors) => cors.on_request(request),
             Filter::Maintenance(maintenance) => maintenance.decide(exchange, request),
@@ -89,6 +105,8 @@ impl ResponseStep<'_> {
     /// Changes the answer, be it the target's or one that tells of a failure.
     pub fn on_response(self, exchange: Exchange<'_>, request: &Request<'_>, response: &mut Response<'_>) {
         match self {
+            ResponseStep::Compress(filter, asked) => filter.answer(&asked, response),
+            ResponseStep::Decompress(filter, asked) => filter.answer(&asked, response),
             ResponseStep::Headers(edits) => headers::edit_answer(edits, exchange, request, response),
             ResponseStep::Cors(cors, said) => cors.on_response(&said, response),
             ResponseStep::Cookies(cookies) => cookies.on_response(request, response),

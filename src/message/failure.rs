@@ -76,6 +76,9 @@ pub enum Failure {
     /// A rule of HTTP/2 that the origin broke; the code says which.
     BadHttp2(&'static str),
 
+    /// The body is not in the coding that its head names; the code says why.
+    BadCoding(&'static str),
+
     // The proxy's.
     NoRoute,
     /// No endpoint is usable.
@@ -92,6 +95,8 @@ pub enum Failure {
     OutOfPorts,
     /// The quota for buffered request bodies, or the disk, is full.
     OutOfSpace,
+    /// The encoder gave up in the middle of the body.
+    CompressionFailed,
 }
 
 impl Failure {
@@ -104,9 +109,9 @@ impl Failure {
             ConnectRefused | ConnectTimeout | ConnectFailed | UpstreamTls(_) | NotResolved | SendTimeout
             | ReadTimeout | ClosedBeforeAnswer | StreamReset | BadAnswer(_) | BadAnswerBody(_)
             | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams
-            | BadHttp2(_) => Blame::Upstream,
+            | BadHttp2(_) | BadCoding(_) => Blame::Upstream,
             NoRoute | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
-            | OutOfPorts | OutOfSpace => Blame::Proxy,
+            | OutOfPorts | OutOfSpace | CompressionFailed => Blame::Proxy,
         }
     }
 
@@ -172,6 +177,7 @@ impl Failure {
             StreamRefused => "upstream_refused_stream",
             NoStreams => "upstream_no_streams",
             BadHttp2(_) => "upstream_bad_http2",
+            BadCoding(_) => "upstream_bad_coding",
             NoRoute => "no_route",
             NoEndpoint => "no_endpoint",
             QueueFull => "queue_full",
@@ -181,6 +187,7 @@ impl Failure {
             OutOfFiles => "out_of_files",
             OutOfPorts => "out_of_ports",
             OutOfSpace => "out_of_space",
+            CompressionFailed => "compression_failed",
         }
     }
 
@@ -196,7 +203,7 @@ impl Failure {
             Failure::CallSilent => Some("tunnel_idle_timeout"),
             Failure::ConnectTimeout => Some("timeouts.connect"),
             Failure::SendTimeout => Some("timeouts.send"),
-            Failure::UpstreamTls(why) | Failure::BadHttp2(why) => Some(why),
+            Failure::UpstreamTls(why) | Failure::BadHttp2(why) | Failure::BadCoding(why) => Some(why),
             Failure::ReadTimeout => Some("timeouts.read"),
             Failure::QueueFull => Some("pool.max_queue"),
             Failure::QueueTimeout => Some("pool.queue_timeout, pool.max_connections"),

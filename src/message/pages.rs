@@ -46,11 +46,12 @@ pub fn status(failure: Failure) -> u16 {
         Loop => 508,
         ConnectRefused | ConnectFailed | UpstreamTls(_) | ClosedBeforeAnswer | StreamReset | BadAnswer(_)
         | BadAnswerBody(_) | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused
-        | NoStreams | BadHttp2(_) => 502,
+        | NoStreams | BadHttp2(_) | BadCoding(_) => 502,
         ConnectTimeout | SendTimeout | ReadTimeout | CallDeadline | CallSilent => 504,
         NotResolved | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
         | OutOfPorts => 503,
         NoRoute => 404,
+        CompressionFailed => 500,
         OutOfSpace => 507,
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::Line;
+use super::{Line, compression};
 
 /// Upper bounds of the duration histogram in microseconds; the last bucket has none.
 const BOUNDS: [u64; 14] = [
@@ -213,6 +213,7 @@ pub fn page(facts: &PageFacts) -> String {
     upstreams(&mut page, &facts.upstreams);
     sources(&mut page, &facts.sources);
     certificates(&mut page, &facts.certificates);
+    compression::page(&mut page);
     page
 }
 
@@ -453,11 +454,11 @@ fn certificates(page: &mut String, certificates: &[CertificateFacts]) {
     }
 }
 
-fn head(page: &mut String, name: &str, kind: &str, help: &str) {
+pub(super) fn head(page: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(page, "# HELP palisade_{name} {help}.\n# TYPE palisade_{name} {kind}");
 }
 
-fn line(page: &mut String, name: &str, labels: &[(&str, &str)], value: impl Display) {
+pub(super) fn line(page: &mut String, name: &str, labels: &[(&str, &str)], value: impl Display) {
     let _ = write!(page, "palisade_{name}");
     for (index, (label, text)) in labels.iter().enumerate() {
         let opening = if index == 0 { '{' } else { ',' };

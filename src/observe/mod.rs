@@ -1,6 +1,7 @@
 //! Facts of requests for logs and metrics. Rooms hand them in; nothing is decided here.
 
 mod access_log;
+pub mod compression;
 pub mod json;
 pub mod metrics;
 mod options;

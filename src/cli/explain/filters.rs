@@ -1,13 +1,15 @@
 //! What the filters of a route would do, in the order in which a request and then its answer meet them.
 
-use super::Text;
+use http1::RequestHead;
+
+use super::{Text, size};
 use crate::filter::{
-    Cookies, Cors, FilterOptions, HeaderEdits, NamePattern, Origins, Redirect, Rewrite, Secure, Spelling,
-    TrailingSlash, When, Www,
+    Accepted, CompressOptions, Cookies, Cors, FilterOptions, HeaderEdits, NamePattern, Origins, Redirect,
+    Rewrite, Secure, Spelling, TrailingSlash, Types, When, Www,
 };
 use crate::message::{FieldName, Template};
 
-pub fn told(text: &mut Text, filters: &FilterOptions) {
+pub fn told(text: &mut Text, filters: &FilterOptions, head: &RequestHead) {
     if let Some(cors) = &filters.cors {
         text.line("cors", &cors_told(cors));
     }
@@ -34,6 +36,27 @@ pub fn told(text: &mut Text, filters: &FilterOptions) {
         text.line("cookies", &cookies_told(cookies));
     }
     header_edits(text, "answer", &filters.response_headers);
+    if filters.decompress {
+        text.line("decompress", "what the client does not take: gzip, deflate, br and zstd");
+    }
+    if let Some(options) = &filters.compress {
+        text.line("compress", &compression(options, head));
+    }
+}
+
+/// What the client would get, of what.
+fn compression(options: &CompressOptions, head: &RequestHead) -> String {
+    let accepted = Accepted::of(&head.fields);
+    let Some(coding) = accepted.choose(&options.encodings) else {
+        let has: Vec<&str> = options.encodings.iter().map(|coding| coding.token()).collect();
+        return format!("nothing: Accept-Encoding does not ask for {}", has.join(" or "));
+    };
+    let types = match options.types == Types::default() {
+        true => "text of any kind".to_owned(),
+        false => options.types.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "),
+    };
+    let (coding, level) = (coding.token(), options.levels.of(coding));
+    format!("{coding} at level {level}, when it is {types} of {} or more", size(options.min_size))
 }
 
 fn cors_told(cors: &Cors) -> String {

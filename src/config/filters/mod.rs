@@ -1,5 +1,6 @@
 //! What filters a route has, by its own keys and those of `[defaults]`. One file each.
 
+mod compress;
 mod cookies;
 mod cors;
 mod headers;
@@ -9,6 +10,7 @@ mod redirects;
 mod rewrite;
 mod security;
 
+pub use compress::lower_limits as compression_limits;
 pub use redirects::target as redirect_target;
 pub use rewrite::{check_strip_prefix, covers};
 
@@ -32,6 +34,8 @@ pub struct Written {
     rewrite: rewrite::Written,
     location: Option<location::Scope>,
     grpc_web: Option<bool>,
+    compress: compress::Written,
+    decompress: Option<bool>,
 }
 
 /// `false`, or options.
@@ -51,6 +55,8 @@ pub fn lower(fields: &Fields<'_>) -> Written {
         rewrite: rewrite::lower(fields),
         location: location::lower(fields),
         grpc_web: fields.boolean("grpc_web"),
+        compress: compress::lower(fields),
+        decompress: fields.boolean("decompress"),
     }
 }
 
@@ -69,6 +75,8 @@ impl Written {
         let rewrite = self.rewrite.complete(&defaults.rewrite, path);
         let scope = self.location.or(defaults.location).unwrap_or_default();
         FilterOptions {
+            compress: self.compress.complete(&defaults.compress),
+            decompress: self.decompress.or(defaults.decompress).unwrap_or(false),
             response_headers,
             cors: self.cors.or_else(|| defaults.cors.clone()).flatten(),
             maintenance: self.maintenance.or_else(|| defaults.maintenance.clone()).flatten(),

@@ -161,6 +161,19 @@ pub const SERVER: &[Key] = &[
         doc: "Where they are put, in files without a name. The system's folder for temporary files without it.",
     },
     Key {
+        name: "compression_guard",
+        kind: Kind::Boolean,
+        absent: Absent::Means("true"),
+        doc: "A worker that is busy for 70 % of the time compresses with the fastest levels, and from 90 % on not at \
+              all, until it is less busy again.",
+    },
+    Key {
+        name: "compression_memory",
+        kind: Kind::Size { word: None },
+        absent: Absent::Means("\"128MiB\""),
+        doc: "What encoders and decoders of each worker may hold. An answer that finds no room is sent as it is.",
+    },
+    Key {
         name: "drain_timeout",
         kind: Kind::Duration,
         absent: Absent::Means("\"30s\""),

@@ -127,6 +127,8 @@ pub const ROUTE: &[Key] = &[
     COOKIES,
     REWRITE_LOCATION,
     GRPC_WEB,
+    COMPRESS,
+    DECOMPRESS,
     UPSTREAM_HOST,
     FORWARDED,
     FORWARD_CLIENT_CERTIFICATE,
@@ -151,6 +153,8 @@ pub const DEFAULTS: &[Key] = &[
     COOKIES,
     REWRITE_LOCATION,
     GRPC_WEB,
+    COMPRESS,
+    DECOMPRESS,
     UPSTREAM_HOST,
     FORWARDED,
     FORWARD_CLIENT_CERTIFICATE,
@@ -175,6 +179,22 @@ const GRPC_WEB: Key = Key {
     absent: Absent::Means("false"),
     doc: "Calls of gRPC-Web (`application/grpc-web`, `application/grpc-web-text`) become calls of gRPC for the \
           upstream, and their answers are translated back. Other requests stay as they are.",
+};
+
+const COMPRESS: Key = Key {
+    name: "compress",
+    kind: Kind::Either(&[Kind::Boolean, Kind::Table(COMPRESS_KEYS)]),
+    absent: Absent::Means("false"),
+    doc: "Answers are compressed for clients that take that (`Accept-Encoding`). A table says what is not as usual, \
+          key by key, also over `[defaults]`.",
+};
+
+const DECOMPRESS: Key = Key {
+    name: "decompress",
+    kind: Kind::Boolean,
+    absent: Absent::Means("false"),
+    doc: "Answers in gzip, deflate, Brotli or zstd are decompressed for clients that do not take that. What is not \
+          what it says, or becomes more than a hundred times larger, is broken off.",
 };
 
 const UPSTREAM_HOST: Key = Key {
@@ -228,6 +248,57 @@ const MAX_BODY_SIZE: Key = Key {
     absent: Absent::Means("\"1GiB\""),
     doc: "Largest request body; more is answered with 413. 0 allows none.",
 };
+
+pub const COMPRESS_KEYS: &[Key] = &[
+    Key {
+        name: "encodings",
+        kind: Kind::ListOf(&Kind::OneOf(&["zstd", "br", "gzip"])),
+        absent: Absent::Means("[\"zstd\", \"br\", \"gzip\"]"),
+        doc: "What may be used; the first of those that a client takes equally.",
+    },
+    Key {
+        name: "types",
+        kind: Kind::ListOf(&Kind::Text("media type")),
+        absent: Absent::Off,
+        doc: "What is compressed: `\"text/html\"`, `\"text/*\"`, `\"application/*+json\"`. Without it what is text in any form, \
+              and WebAssembly, SVG and fonts that are not compressed by themselves.",
+    },
+    Key {
+        name: "min_size",
+        kind: Kind::Size { word: None },
+        absent: Absent::Means("\"1KiB\""),
+        doc: "A body that is known to be shorter stays as it is.",
+    },
+    Key {
+        name: "levels",
+        kind: Kind::Table(LEVELS),
+        absent: Absent::Off,
+        doc: "How hard each encoder tries.",
+    },
+    Key {
+        name: "at_origin",
+        kind: Kind::Boolean,
+        absent: Absent::Means("true"),
+        doc: "The upstream sees `Accept-Encoding` and may compress by itself. `false` takes it off, so that all is \
+              compressed here.",
+    },
+];
+
+pub const LEVELS: &[Key] = &[
+    Key {
+        name: "zstd",
+        kind: Kind::Integer { min: 1, max: 12 },
+        absent: Absent::Means("3"),
+        doc: "Beyond 12 it takes too long for answers that are made on demand.",
+    },
+    Key {
+        name: "br",
+        kind: Kind::Integer { min: 1, max: 9 },
+        absent: Absent::Means("4"),
+        doc: "Of Brotli. 10 and 11 are for files that are compressed once.",
+    },
+    Key { name: "gzip", kind: Kind::Integer { min: 1, max: 9 }, absent: Absent::Means("5"), doc: "Of gzip." },
+];
 
 pub const REDIRECT: &[Key] = &[
     Key {
