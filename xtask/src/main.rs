@@ -56,7 +56,7 @@ cargo xtask bench [--quick] [--counts] [--peers all] [--only NAME,...]
                                       compares with other proxies; writes docs/benchmarks.md and .svg;
                                       --counts: only instructions, system calls and memory, not timed;
                                       --only: of proxies (palisade, nginx, haproxy, ...) and of topics
-                                      (http1, tls, http2)
+                                      (http1, tls, http2, compression)
 cargo xtask chaos                     kills, stops, slows and breaks servers under load, one after the other;
                                       writes docs/chaos.md and .svg
 cargo xtask fuzz TARGET [--seconds N] runs a target of fuzz/ with cargo-fuzz

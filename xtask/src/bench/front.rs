@@ -14,6 +14,27 @@ pub enum Front {
     Tls(Key),
     /// HTTP/2 without TLS, by prior knowledge.
     Http2,
+    /// HTTP/1.1 without TLS, and JSON is compressed at this level.
+    Coded(Codec, u8),
+}
+
+/// What compresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    Gzip,
+    Brotli,
+    Zstd,
+}
+
+impl Codec {
+    /// Its name in `Content-Encoding`, and in our configuration.
+    pub fn token(self) -> &'static str {
+        match self {
+            Codec::Gzip => "gzip",
+            Codec::Brotli => "br",
+            Codec::Zstd => "zstd",
+        }
+    }
 }
 
 /// The kind of the certificate's key.
@@ -29,6 +50,10 @@ impl Front {
         match self {
             Front::Http1 => ("", String::new()),
             Front::Http2 => ("http2 = true", String::new()),
+            Front::Coded(codec, level) => {
+                let codec = codec.token();
+                ("", format!("[defaults]\ncompress = {{ levels = {{ {codec} = {level} }} }}"))
+            }
             Front::Tls(key) => {
                 let (chain, key) = (certificates.chain(key), certificates.key(key));
                 let (chain, key) = (chain.display(), key.display());
@@ -42,6 +67,11 @@ impl Front {
         match self {
             Front::Http1 => ("", String::new()),
             Front::Http2 => (" http2", String::new()),
+            // Debian's nginx has gzip alone.
+            Front::Coded(_, level) => {
+                let lines = "        gzip on;\n        gzip_types application/json;\n        gzip_vary on;";
+                ("", format!("{lines}\n        gzip_comp_level {level};"))
+            }
             Front::Tls(key) => {
                 let (chain, key) = (certificates.chain(key), certificates.key(key));
                 let lines = format!(
@@ -58,7 +88,7 @@ impl Front {
     /// Words for `bind`.
     pub fn haproxy(self, certificates: &Certificates) -> String {
         match self {
-            Front::Http1 => String::new(),
+            Front::Http1 | Front::Coded(..) => String::new(),
             Front::Http2 => " proto h2".to_string(),
             Front::Tls(key) => {
                 format!(" ssl crt {} alpn h2,http/1.1", certificates.chain_and_key(key).display())

@@ -1,5 +1,7 @@
 //! What Palisade promises to be, next to what was measured. A missed goal is printed as missed.
 
+use super::compression::Case;
+use super::front::Codec;
 use super::peers::Peer;
 use super::plan::Topic;
 use super::results::Row;
@@ -55,6 +57,7 @@ pub fn judge(rows: &[Row], topics: &[Topic]) -> Vec<Goal> {
         Topic::Http1 => http1(&comparison),
         Topic::Tls => tls(&comparison),
         Topic::Http2 => http2(&comparison),
+        Topic::Compression => compression(&comparison),
     };
     topics.iter().flat_map(of_topic).collect()
 }
@@ -102,6 +105,32 @@ fn http2(to: &Comparison<'_>) -> Vec<Goal> {
         goal("CPU per HTTP/2 request with TLS, of nginx", "x", cpu(Peer::Nginx), 0.5, None),
         goal("Peak memory, 1 GiB over HTTP/2 to the client", "MiB", download, 64.0, None),
         goal("Peak memory, 1 GiB over HTTP/2 to the server", "MiB", upload, 64.0, None),
+    ]
+}
+
+fn compression(to: &Comparison<'_>) -> Vec<Goal> {
+    let gzip = |row: &Row| row.compression.of(Codec::Gzip).copied();
+    let theirs = to.rows.iter().find(|row| row.peer == Peer::Nginx).and_then(gzip);
+    let share = |codec: Codec, of: fn(&Case) -> Option<f64>| {
+        Some(of(to.ours.compression.of(codec)?)? / of(theirs.as_ref()?)?)
+    };
+    let size: fn(&Case) -> Option<f64> = |case| Some(case.size);
+    vec![
+        goal(
+            "CPU per byte of gzip at a comparable size, of nginx",
+            "x",
+            share(Codec::Gzip, Case::per_mib),
+            0.6,
+            None,
+        ),
+        goal(
+            "CPU per byte of Brotli 4, of nginx's gzip 6",
+            "x",
+            share(Codec::Brotli, Case::per_mib),
+            1.0,
+            None,
+        ),
+        goal("Size with Brotli 4, of nginx's gzip 6", "x", share(Codec::Brotli, size), 1.0, None),
     ]
 }
 

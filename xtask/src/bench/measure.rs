@@ -69,7 +69,7 @@ impl Lab {
     /// Requests per second and CPU per request while wrk asks for `path` as fast as it is answered.
     pub fn saturate(&self, peer: Peer, path: &str, duration: Duration) -> Result<Saturation> {
         let (site, proxy) = self.start(peer, Front::Http1)?;
-        let wrk = Wrk { url: &site.url(path), connections: CONNECTIONS, script: None };
+        let wrk = Wrk { url: &site.url(path), connections: CONNECTIONS, script: None, header: None };
         wrk.run(WARM_UP)?;
         let saturation = observe(&proxy, || wrk.run(duration))?;
         proxy.stop(Wrapped::SameProcess)?;
@@ -216,7 +216,7 @@ impl Drop for Lab {
 /// What clients of a front can speak.
 fn spoken(front: Front) -> &'static [Speak] {
     match front {
-        Front::Http1 => &[Speak::Http1],
+        Front::Http1 | Front::Coded(..) => &[Speak::Http1],
         Front::Tls(_) => &[Speak::Http1, Speak::Http2],
         Front::Http2 => &[Speak::Http2],
     }

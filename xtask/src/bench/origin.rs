@@ -76,6 +76,7 @@ impl Server {
             .map(|(path, length)| (path, answer(&vec![b'x'; length])))
             .into();
         answers.push((HUGE_PATH.as_bytes(), huge()));
+        answers.push((JSON_PATH.as_bytes(), json_answer()));
         let scratch = vec![0; 256 << 10];
         Ok(Server { listener, poll, connections: HashMap::new(), next: LISTENER + 1, answers, scratch })
     }
@@ -240,6 +241,52 @@ fn answer(body: &[u8]) -> Answer {
     Answer { repeated: bytes.clone(), bytes, times: 0 }
 }
 
+fn json_answer() -> Answer {
+    let body = json();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let bytes: Rc<[u8]> = [head.as_bytes(), &body].concat().into();
+    Answer { repeated: bytes.clone(), bytes, times: 0 }
+}
+
+/// A list as an interface gives it: the same names again and again, and values of which some repeat.
+fn json() -> Vec<u8> {
+    const WORDS: [&str; 16] = [
+        "amber", "basin", "cedar", "delta", "ember", "fjord", "grove", "haven", "inlet", "jetty", "knoll",
+        "lagoon", "meadow", "nectar", "orchard", "prairie",
+    ];
+    let mut state = 1_u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state >> 33
+    };
+    let mut body = b"{\"items\":[".to_vec();
+    while body.len() < JSON_LENGTH {
+        let mut word = || WORDS[(random() % 16) as usize];
+        let (first, second, third) = (word(), word(), word());
+        let (id, cents, day) = (random(), random() % 100_000, random() % 28 + 1);
+        let item = format!(
+            "{{\"id\":\"{id:08x}\",\"name\":\"{first} {second}\",\"price\":{}.{:02},\"in_stock\":{},\
+             \"tags\":[\"{third}\",\"{second}\"],\"updated_at\":\"2026-11-{day:02}T{:02}:{:02}:00Z\"}},\n",
+            cents / 100,
+            cents % 100,
+            cents % 3 == 0,
+            id % 24,
+            id % 60,
+        );
+        body.extend_from_slice(item.as_bytes());
+    }
+    body.truncate(JSON_LENGTH - 2);
+    body.extend_from_slice(b"]}");
+    body
+}
+
+/// The address of a body to be compressed, and its length.
+pub const JSON_PATH: &str = "/json";
+pub const JSON_LENGTH: usize = 100 << 10;
+
 fn huge() -> Answer {
     Answer {
         bytes: head(BLOCK * HUGE_BLOCKS).as_bytes().into(),
@@ -290,7 +337,8 @@ mod tests {
     #[test]
     fn answers_have_the_size_that_their_path_says() {
         let port = start();
-        for (path, length) in [("/128", 128), ("/64k", 64 << 10), ("/1m", 1 << 20)] {
+        for (path, length) in [("/128", 128), ("/64k", 64 << 10), ("/1m", 1 << 20), (JSON_PATH, JSON_LENGTH)]
+        {
             assert_eq!(fetch(port, path).unwrap().len(), length, "{path}");
         }
     }

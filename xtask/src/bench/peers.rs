@@ -59,7 +59,11 @@ impl Peer {
 
     /// True where this file knows how to tell the proxy to speak so.
     pub fn has(self, front: Front) -> bool {
-        front == Front::Http1 || Peer::USUAL.contains(&self)
+        match front {
+            Front::Http1 => true,
+            Front::Tls(_) | Front::Http2 => Peer::USUAL.contains(&self),
+            Front::Coded(..) => matches!(self, Peer::Palisade | Peer::Nginx),
+        }
     }
 
     /// Go programs do not run under valgrind, and Envoy is too large for it.
@@ -139,7 +143,7 @@ impl Site {
     pub fn url(&self, path: &str) -> String {
         let scheme = match self.front {
             Front::Tls(_) => "https",
-            Front::Http1 | Front::Http2 => "http",
+            Front::Http1 | Front::Http2 | Front::Coded(..) => "http",
         };
         format!("{scheme}://127.0.0.1:{}{path}", self.port)
     }
@@ -195,6 +199,8 @@ request_body = "stream"
 max_body_size = "unlimited"
 [server]
 workers = 1
+# A proxy under measurement is always busy.
+compression_guard = false
 [log]
 access = "{log}"
 "#

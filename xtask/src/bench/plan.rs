@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::front::{Front, Key};
+use super::front::{Codec, Front, Key};
 use super::peers::Peer;
 
 pub struct Plan {
@@ -40,16 +40,18 @@ pub enum Topic {
     Http1,
     Tls,
     Http2,
+    Compression,
 }
 
 impl Topic {
-    pub const ALL: &[Topic] = &[Topic::Http1, Topic::Tls, Topic::Http2];
+    pub const ALL: &[Topic] = &[Topic::Http1, Topic::Tls, Topic::Http2, Topic::Compression];
 
     fn name(self) -> &'static str {
         match self {
             Topic::Http1 => "http1",
             Topic::Tls => "tls",
             Topic::Http2 => "http2",
+            Topic::Compression => "compression",
         }
     }
 
@@ -59,6 +61,7 @@ impl Topic {
             Topic::Http1 => &[Front::Http1],
             Topic::Tls => &[Front::Tls(Key::EcdsaP256), Front::Tls(Key::Rsa2048)],
             Topic::Http2 => &[Front::Tls(Key::EcdsaP256), Front::Http2],
+            Topic::Compression => &[Front::Coded(Codec::Gzip, 6)],
         }
     }
 

@@ -6,7 +6,7 @@ use super::goals::Goal;
 use super::plan::{Rounds, Topic};
 use super::results::Row;
 use super::table::{NOT_MEASURED, Table, number};
-use super::{IDLE_CONNECTIONS, http2, tls};
+use super::{IDLE_CONNECTIONS, compression, http2, tls};
 
 /// What the numbers depend on besides the proxies.
 pub struct Setting {
@@ -30,6 +30,7 @@ pub fn page(rows: &[Row], goals: &[Goal], setting: &Setting) -> String {
             Topic::Http1 => http1_section(&able, setting),
             Topic::Tls => tls::section(&able),
             Topic::Http2 => http2::section(&able),
+            Topic::Compression => compression::section(&able),
         });
         page.push('\n');
     }
@@ -149,7 +150,7 @@ fn method(rows: &[Row], setting: &Setting) -> String {
         - Date: {date}\n\
         - Machine: {machine}\n\
         - Versions: {versions}\n\
-        - Every number of load is the median of {rounds}; with TLS or HTTP/2, of {short_rounds}.\n\
+        - Every number of load is the median of {rounds}; with TLS, HTTP/2 or compression, of {short_rounds}.\n\
         - Meanwhile up to {disturbance} % of the proxies' core went to other work. Above 5 the times mean little.\n\
         \n{METHOD}",
         versions = versions.join(", "),

@@ -43,7 +43,7 @@ pub fn measure(lab: &Lab, plan: &Plan, rows: &mut [&mut Row]) {
         for (row, number) in rows.iter_mut().zip(numbers) {
             match front {
                 Front::Tls(_) => row.http2.with_tls = number,
-                Front::Http1 | Front::Http2 => row.http2.plain = number,
+                Front::Http1 | Front::Http2 | Front::Coded(..) => row.http2.plain = number,
             }
         }
     }

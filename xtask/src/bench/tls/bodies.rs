@@ -29,7 +29,7 @@ impl Lab {
             Direction::ToClient => ("/1m", None),
             Direction::ToOrigin => ("/128", Some(upload.as_path())),
         };
-        let wrk = Wrk { url: &site.url(path), connections: CONNECTIONS, script };
+        let wrk = Wrk { url: &site.url(path), connections: CONNECTIONS, script, header: None };
         wrk.run(WARM_UP)?;
         let saturation = observe(&proxy, || wrk.run(duration))?;
         proxy.stop(Wrapped::SameProcess)?;

@@ -22,7 +22,7 @@ pub fn command(site: &Site, speak: Speak, path: &str) -> Command {
     command.arg(match (speak, site.front) {
         (Speak::Http1, _) => "--http1.1",
         (Speak::Http2, Front::Tls(_)) => "--http2",
-        (Speak::Http2, Front::Http1 | Front::Http2) => "--http2-prior-knowledge",
+        (Speak::Http2, Front::Http1 | Front::Http2 | Front::Coded(..)) => "--http2-prior-knowledge",
     });
     command.arg(site.url(path)).stdin(Stdio::null());
     command

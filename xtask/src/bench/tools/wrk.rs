@@ -14,6 +14,8 @@ pub struct Wrk<'a> {
     pub connections: usize,
     /// A program in Lua that makes something else than GET of the requests.
     pub script: Option<&'a Path>,
+    /// A further field of the requests.
+    pub header: Option<&'a str>,
 }
 
 impl Wrk<'_> {
@@ -24,6 +26,9 @@ impl Wrk<'_> {
         command.args(["-t1", &format!("-c{}", self.connections), &format!("-d{}s", duration.as_secs())]);
         if let Some(script) = self.script {
             command.arg("-s").arg(script);
+        }
+        if let Some(header) = self.header {
+            command.args(["-H", header]);
         }
         let output = command.arg(self.url).output().context("wrk")?;
         let text = String::from_utf8_lossy(&output.stdout);
