@@ -58,7 +58,12 @@ impl Approach {
 
     /// Requests may share a connection.
     pub fn may_share(&self) -> bool {
-        self.protocol != Protocol::Http1
+        match self.protocol {
+            Protocol::Http1 => false,
+            Protocol::Http2 => true,
+            // Without a handshake nothing agrees on it.
+            Protocol::Auto => self.is_secure(),
+        }
     }
 
     /// Whether they do on a connection that agreed on this protocol; an error when they must and cannot.

@@ -216,6 +216,35 @@ fn an_origin_says_how_many_streams_it_takes() {
     assert_eq!(none.streams().len(), 0);
 }
 
+/// A shared connection cannot be handed over, so no worker may be left without one by the limit.
+#[test]
+fn each_worker_has_a_connection_whatever_the_limit() {
+    const ALL: usize = 24;
+    let origin = H2Origin::scripted(H2OriginOptions::new(), |request, _| match request.path() {
+        "/held" => H2Script::new(),
+        _ => H2Script::echo(request),
+    });
+    let text = config(&origin.address(), &format!("{HTTP2}\npool.max_connections = 1"));
+    let palisade = Palisade::start(BINARY, &text.replace("server.workers = 1", "server.workers = 3"));
+    let held: Vec<_> = (0..ALL)
+        .map(|_| {
+            let mut client = palisade.client();
+            client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+            client
+        })
+        .collect();
+    // On whichever worker they are, none of them waits for another.
+    origin.wait_streams(SOON, "all of them at once", |streams| streams.len() == ALL);
+    assert!(origin.connections() <= 3, "{} connections", origin.connections());
+    assert_eq!(metrics_of(&palisade).sum("upstream_queue", &[]), 0.0);
+    drop(held);
+    for number in 0..ALL {
+        let response = palisade.client().get(&format!("/canary-{number}"));
+        assert_eq!((response.status, response.text()), (200, number.to_string().as_str()));
+    }
+    assert!(origin.connections() <= 3, "{} connections", origin.connections());
+}
+
 /// What balances and the circuit breaker go by are requests, not connections.
 #[test]
 fn the_load_of_an_origin_is_its_streams() {

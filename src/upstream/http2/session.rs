@@ -17,7 +17,8 @@ use tokio::time::{Instant, Sleep};
 use super::shelf;
 use crate::message::Failure;
 use crate::upstream::endpoint::Endpoint;
-use crate::upstream::pool::{Permit, seconds};
+use crate::upstream::permit::Permit;
+use crate::upstream::pool::seconds;
 use crate::wire::{Buffer, Duplex, Socket};
 
 /// Streams at once on one connection, even when the origin allows more: one connection is one thread of the

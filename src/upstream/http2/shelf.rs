@@ -16,7 +16,8 @@ use crate::message::{Failure, Request};
 use crate::upstream::Timeouts;
 use crate::upstream::attempt::{Lane, Missed, Obtained, open};
 use crate::upstream::endpoint::Endpoint;
-use crate::upstream::pool::{self, Acquired, Permit};
+use crate::upstream::permit::{Permit, may_spare};
+use crate::upstream::pool::{self, Acquired};
 
 thread_local! {
     /// By slot of the endpoint.
@@ -113,7 +114,7 @@ pub fn remove(session: &Session) {
 }
 
 /// There may be room on a connection: requests of this worker that wait in the queue look again. When only
-/// those of others wait, a connection that nobody uses gives way.
+/// those of others wait, a connection that nobody uses gives way, if it is not the only one here.
 pub fn tell(session: &Session) {
     let endpoint = &session.endpoint;
     if endpoint.lobby.waiting.load(Acquire) == 0 {
@@ -124,13 +125,16 @@ pub fn tell(session: &Session) {
             break;
         }
     }
-    if session.streams() == 0 && pool::only_others_wait(endpoint) {
+    if session.streams() == 0 && may_spare(endpoint) && pool::only_others_wait(endpoint) {
         session.close();
     }
 }
 
 /// Another worker has requests that wait: a connection that nobody here uses makes room for one of theirs.
 pub fn give_way(endpoint: &Endpoint) {
+    if !may_spare(endpoint) {
+        return;
+    }
     let unused = at(endpoint, |shelf| shelf.sessions.iter().find(|session| session.streams() == 0).cloned());
     if let Some(session) = unused {
         session.close();
