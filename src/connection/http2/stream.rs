@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ::http1::framing::request_length;
-use ::http1::{BodyLength, HeadError, HeadLimits, RequestHead, RequestParts};
+use ::http1::{BodyLength, HeadError, HeadLimits, RequestHead, RequestParts, Scheme};
 use bytes::Bytes;
 use h2::ext::Protocol;
 use h2::server::SendResponse;
@@ -245,10 +245,12 @@ fn read_head(parts: &http::request::Parts, head: &mut RequestHead, ends: bool) -
         Some(upgrade) => ("GET", Some(upgrade)),
         None => (parts.method.as_str(), None),
     };
-    let request = RequestParts { method: method.as_bytes(), authority, target: target.as_bytes() };
-    if !matches!(parts.uri.scheme_str(), Some("http" | "https") | None) {
-        return Err(HeadError::BadTarget);
-    }
+    let scheme = match parts.uri.scheme_str() {
+        Some("https") => Scheme::Https,
+        Some("http") | None => Scheme::Http,
+        Some(_) => return Err(HeadError::BadTarget),
+    };
+    let request = RequestParts { method: method.as_bytes(), scheme, authority, target: target.as_bytes() };
     let fields = parts.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     head.assemble(request, fields, &HeadLimits::STRICT)?;
     let announced = request_length(head)?;
