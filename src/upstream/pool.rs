@@ -44,6 +44,8 @@ pub struct Connection {
 #[derive(Debug)]
 pub(super) struct Waiter {
     pub worker: usize,
+    /// A place on a shared connection is of no use to it.
+    whole: bool,
     grant: oneshot::Sender<Grant>,
 }
 
@@ -74,6 +76,14 @@ impl Connection {
     pub fn new(socket: Socket, permit: Permit) -> Connection {
         let generation = permit.endpoint.generation.load(Relaxed);
         Connection { socket, permit, generation, idle_since: 0 }
+    }
+
+    /// One that serves a single request: the next ones go another way.
+    pub fn for_one(socket: Socket, permit: Permit) -> Connection {
+        let mut connection = Connection::new(socket, permit);
+        // Of another generation than those that are used again.
+        connection.generation = connection.generation.wrapping_sub(1);
+        connection
     }
 
     pub fn endpoint(&self) -> &Arc<Endpoint> {
@@ -154,6 +164,16 @@ pub async fn acquire(
     watchdog: &Watchdog,
     deadline: Instant,
 ) -> Result<Acquired, Failure> {
+    acquire_for(false, endpoint, watchdog, deadline).await
+}
+
+/// The same; with `whole` shared connections are not looked at.
+pub async fn acquire_for(
+    whole: bool,
+    endpoint: &Arc<Endpoint>,
+    watchdog: &Watchdog,
+    deadline: Instant,
+) -> Result<Acquired, Failure> {
     if let Some(connection) = take_idle(endpoint) {
         return Ok(Acquired::Reused(connection));
     }
@@ -161,7 +181,7 @@ pub async fn acquire(
     if !idle_elsewhere && let Some(permit) = Permit::reserve(endpoint) {
         return Ok(Acquired::Open(permit));
     }
-    match wait(endpoint, watchdog, idle_elsewhere, deadline).await {
+    match wait(whole, endpoint, watchdog, idle_elsewhere, deadline).await {
         // It was hoped for a connection of another worker; without one a new one may still be opened.
         Err(failure) if idle_elsewhere => Permit::reserve(endpoint).map(Acquired::Open).ok_or(failure),
         outcome => outcome,
@@ -169,6 +189,7 @@ pub async fn acquire(
 }
 
 async fn wait(
+    whole: bool,
     endpoint: &Arc<Endpoint>,
     watchdog: &Watchdog,
     idle_elsewhere: bool,
@@ -182,7 +203,7 @@ async fn wait(
             // Requests that gave up leave their places behind.
             queue.retain(|waiter| !waiter.grant.is_closed());
         }
-        queue.push_back(Waiter { worker: worker::index(), grant });
+        queue.push_back(Waiter { worker: worker::index(), whole, grant });
     }
     // Between the look before and the entry into the queue somebody may have freed a connection without
     // seeing us wait. A freed permit is seen here; a freed connection by its worker, which we ask.
@@ -298,7 +319,7 @@ pub fn wake_own(endpoint: &Endpoint) -> bool {
     loop {
         let waiter = {
             let mut queue = endpoint.lobby.queue.lock().expect("no panic while held");
-            let own = queue.iter().position(|waiter| waiter.worker == worker::index());
+            let own = queue.iter().position(|waiter| waiter.worker == worker::index() && !waiter.whole);
             own.and_then(|index| queue.remove(index))
         };
         let Some(waiter) = waiter else { return false };

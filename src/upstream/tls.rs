@@ -11,12 +11,13 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
-    SignatureScheme, SupportedProtocolVersion, version,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error,
+    RootCertStore, SignatureScheme, SupportedProtocolVersion, version,
 };
 use sha2::{Digest as _, Sha256};
 
 use super::Protocol;
+use super::approach::Offer;
 use super::endpoint::Address;
 use crate::message::Failure;
 use crate::wire::tls::Session;
@@ -51,6 +52,8 @@ pub enum Trust {
 /// TLS as one upstream speaks it. Sessions are resumed within it, so never with other settings.
 pub struct Tls {
     config: Arc<ClientConfig>,
+    /// Offers HTTP/1.1 only, where `config` offers more.
+    http1: Option<Arc<ClientConfig>>,
     name: Option<ServerName<'static>>,
     fingerprint: Fingerprint,
 }
@@ -81,7 +84,12 @@ impl Tls {
         };
         config.alpn_protocols = protocol.alpn();
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Ok(Tls { config: Arc::new(config), name, fingerprint })
+        let http1 = (protocol == Protocol::Auto).then(|| {
+            let mut config = config.clone();
+            config.alpn_protocols = Protocol::Http1.alpn();
+            Arc::new(config)
+        });
+        Ok(Tls { config: Arc::new(config), http1, name, fingerprint })
     }
 
     /// The name to verify and to ask for: the one that is set, or else the host by which the endpoint was
@@ -100,8 +108,12 @@ impl Tls {
         }
     }
 
-    pub(super) fn session(&self, name: &ServerName<'static>) -> Result<Session, Error> {
-        Session::client(self.config.clone(), name.clone())
+    pub(super) fn session(&self, name: &ServerName<'static>, offer: Offer) -> Result<Session, Error> {
+        let config = match (offer, &self.http1) {
+            (Offer::Http1, Some(http1)) => http1,
+            _ => &self.config,
+        };
+        Session::client(config.clone(), name.clone())
     }
 }
 
@@ -189,6 +201,12 @@ pub fn refusal(error: &io::Error) -> Option<Failure> {
         }
         _ => None,
     }
+}
+
+/// What a server says that ends a connection which was agreed on. `None` for anything but an alert.
+pub fn alert(error: &io::Error) -> Option<Failure> {
+    let error = session_error(error)?;
+    matches!(error, Error::AlertReceived(_)).then(|| Failure::UpstreamTls(told(error)))
 }
 
 fn session_error(error: &io::Error) -> Option<&Error> {

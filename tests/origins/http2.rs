@@ -1,12 +1,13 @@
 //! Exchanges over HTTP/2 that go well.
 
+use std::io::{Read, Write};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use testkit::http2::{error, setting};
+use testkit::http2::{Block, error, setting};
 use testkit::{
-    Authority, Behaviour, Client, H2Origin, H2OriginOptions, H2Script, Leaf, Origin, Palisade, SOON,
-    TlsServer, pattern, poll_until, temp_dir,
+    Authority, Behaviour, Client, Frame, H2Origin, H2OriginOptions, H2Script, H2Step, Leaf, Origin,
+    OriginConnection, Palisade, SOON, TlsServer, pattern, poll_until, temp_dir,
 };
 
 use crate::stage::{BINARY, config, event, expect_failure, expect_good, metrics_of, proxy};
@@ -161,6 +162,28 @@ fn interim_answers_pass_and_are_counted() {
     palisade.wait_access_log(1, |line| line.contains("upstream_too_many_interim"));
 }
 
+/// They have no window. What comes all at once is not kept all at once.
+#[test]
+fn a_flood_of_interim_answers_takes_no_memory() {
+    const FLOOD: usize = 400_000;
+    let origin = H2Origin::scripted(H2OriginOptions::new(), |request, _| {
+        if request.path() != "/flood" {
+            return H2Script::echo(request);
+        }
+        // `:status: 103` in few bytes.
+        let head = Frame::headers(request.stream, Block::new().field(":status", "103"), false);
+        H2Script::new().then(H2Step::Raw(head.to_bytes().repeat(FLOOD)))
+    });
+    let palisade = proxy(&origin.address(), HTTP2);
+    expect_good(&palisade, 1);
+    let before = palisade.resident_bytes();
+    assert_eq!(palisade.client().get("/flood").status, 502);
+    palisade.wait_access_log(1, |line| line.contains("upstream_too_many_interim"));
+    let grown = palisade.resident_bytes().saturating_sub(before);
+    assert!(grown < 32 << 20, "{grown} bytes more");
+    expect_good(&palisade, 2);
+}
+
 #[test]
 fn many_requests_at_once_need_few_connections() {
     const ALL: usize = 100;
@@ -297,7 +320,6 @@ fn request_and_answer_flow_at_the_same_time() {
     client.send("POST /stream HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     let mut got = Vec::new();
     poll_until(SOON, "the beginning of the answer", || {
-        use std::io::Read;
         let mut piece = [0; 1000];
         let count = client.stream().read(&mut piece).unwrap_or_default();
         got.extend_from_slice(&piece[..count]);
@@ -392,4 +414,65 @@ fn a_websocket_is_refused_and_nobody_ejected() {
     palisade.wait_access_log(2, |line| line.contains("upstream_bad_upgrade"));
     expect_good(&palisade, 2);
     assert_eq!(event(&palisade, "ejection"), 0.0);
+}
+
+/// Agrees to a WebSocket and gives every byte back; says that there is none to `/none`.
+fn serve_websocket(mut connection: OriginConnection) {
+    let Ok(Some(request)) = connection.read_request() else { return };
+    let answer = match request.target.as_str() {
+        "/none" => "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone",
+        _ => {
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+        }
+    };
+    let _ = connection.write_all(answer.as_bytes());
+    let mut piece = [0; 1000];
+    while let Ok(count @ 1..) = connection.read(&mut piece) {
+        let _ = connection.write_all(&piece[..count]);
+    }
+}
+
+/// Where HTTP/2 is agreed on and cannot carry it, a WebSocket has a connection of HTTP/1.1 for itself.
+#[test]
+fn a_websocket_gets_http1_where_the_server_speaks_both() {
+    let (authority, dir) = (Authority::new("CA"), temp_dir());
+    let tls = TlsServer::new(&authority.issue(Leaf::server(&["127.0.0.1"]))).alpn(&["h2", "http/1.1"]);
+    let origin = H2Origin::echo(H2OriginOptions::new().tls(tls).http1(serve_websocket));
+    let ca = authority.write_to(&dir, "ca");
+    let auto = format!("protocol = \"auto\"\ntls = {{ ca = \"{}\" }}", ca.display());
+    let palisade = proxy(&origin.address(), &auto);
+    let open = |path: &str| {
+        let mut client = palisade.client();
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        ));
+        let response = client.read_response_to_head();
+        (client, response.status)
+    };
+    // Also when nobody knows yet what the server speaks.
+    let (mut first, status) = open("/chat");
+    assert_eq!(status, 101);
+    expect_good(&palisade, 3);
+    let (mut second, status) = open("/chat");
+    assert_eq!(status, 101);
+    for client in [&mut first, &mut second] {
+        client.send("ping");
+        let mut echoed = [0; 4];
+        client.stream().read_exact(&mut echoed).expect("an echo");
+        assert_eq!(&echoed, b"ping");
+    }
+    // A connection that came to no tunnel is not for requests that can go another way.
+    assert_eq!(open("/none").1, 404);
+    expect_good(&palisade, 3);
+    let agreed: Vec<_> =
+        origin.handshakes().into_iter().map(|shaken| shaken.outcome.expect("a good one").alpn).collect();
+    let count = |name: &str| agreed.iter().filter(|alpn| alpn.as_deref() == Some(name)).count();
+    assert_eq!((count("h2"), count("http/1.1")), (1, 3), "{agreed:?}");
+    assert_eq!(origin.violations(), Vec::<String>::new());
+    drop((first, second));
+    poll_until(SOON, "the connections of the tunnels are closed", || {
+        metrics_of(&palisade).sum("upstream_connections", &[]) == 1.0
+    });
 }

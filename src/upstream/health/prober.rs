@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, timeout};
 
 use super::{HealthOptions, Probe, StatusSet, grpc, over_http2};
+use crate::upstream::approach::Offer;
 use crate::upstream::connect::{reach, shake_hands};
 use crate::upstream::endpoint::{Address, Endpoint};
 use crate::upstream::generator::Generator;
@@ -117,7 +118,7 @@ async fn ask(endpoint: &Endpoint, options: &HealthOptions) -> Result<(), Trouble
     let approach = &endpoint.approach;
     let mut agreed = None;
     if approach.is_secure() {
-        let shaken = shake_hands(socket, approach).await.map_err(not_secured)?;
+        let shaken = shake_hands(socket, approach, Offer::All).await.map_err(not_secured)?;
         (socket, agreed) = (shaken.0, shaken.1.protocol);
     }
     let stream = Duplex::new(Box::new(socket), Buffer::new());

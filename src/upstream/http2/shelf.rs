@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use super::session::{Greeted, MOST_STREAMS, Place, Session};
 use crate::message::{Failure, Request};
 use crate::upstream::Timeouts;
-use crate::upstream::attempt::{Lane, Missed, Obtained, open};
+use crate::upstream::approach::Offer;
+use crate::upstream::attempt::{Lane, Missed, Obtained, open, open_for};
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::permit::{Permit, may_spare};
 use crate::upstream::pool::{self, Acquired};
@@ -49,8 +50,47 @@ fn at<T>(endpoint: &Endpoint, work: impl FnOnce(&mut Shelf) -> T) -> T {
     })
 }
 
-/// A place on a connection, or a connection of its own where the origin wants none to be shared.
+/// A place on a connection, or a connection of its own where the origin wants none to be shared, or where the
+/// request wants what only HTTP/1.1 can do there.
 pub async fn obtain<'c>(
+    endpoint: &Arc<Endpoint>,
+    request: &Request<'_>,
+    timeouts: Timeouts,
+) -> Result<Obtained, Missed<'c>> {
+    let obtained = share(endpoint, request, timeouts).await?;
+    match &obtained.lane {
+        Lane::Shared(place)
+            if request.upgrade.is_some()
+                && endpoint.approach.may_offer_http1()
+                && !place.session().takes_extended_connect() =>
+        {
+            drop(obtained);
+            Box::pin(obtain_whole(endpoint, request, timeouts)).await
+        }
+        _ => Ok(obtained),
+    }
+}
+
+/// A connection of HTTP/1.1, for a request that wants to change the protocol.
+async fn obtain_whole<'c>(
+    endpoint: &Arc<Endpoint>,
+    request: &Request<'_>,
+    timeouts: Timeouts,
+) -> Result<Obtained, Missed<'c>> {
+    let deadline = Instant::now() + endpoint.queue_timeout();
+    loop {
+        match pool::acquire_for(true, endpoint, request.watchdog, deadline).await {
+            Ok(Acquired::Reused(connection)) => {
+                return Ok(Obtained { lane: Lane::Whole(connection), reused: true, now: Instant::now() });
+            }
+            Ok(Acquired::Open(permit)) => return open_for(Offer::Http1, permit, request, timeouts).await,
+            Ok(Acquired::Look) => {}
+            Err(failure) => return Err(Missed::Connection(failure, endpoint.slot.index)),
+        }
+    }
+}
+
+async fn share<'c>(
     endpoint: &Arc<Endpoint>,
     request: &Request<'_>,
     timeouts: Timeouts,
