@@ -11,7 +11,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError,
     RootCertStore, SignatureScheme, SupportedProtocolVersion, version,
 };
 use sha2::{Digest as _, Sha256};
@@ -213,6 +213,11 @@ fn session_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 
+/// The server shows what only an authority may be. A certificate that `openssl req -x509` made is such a one when
+/// nothing else was said.
+pub const CA_CERTIFICATE: &str = "ca_certificate";
+/// webpki's name of it: rustls passes it on as it is.
+const CA_AS_END_ENTITY: &str = "CaUsedAsEndEntity";
 const CERTIFICATE_REFUSED: &str = "client_certificate_refused";
 
 /// A word for the log.
@@ -241,6 +246,7 @@ fn told_certificate(flaw: &CertificateError) -> &'static str {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not_valid_yet",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "wrong_purpose",
+        CertificateError::Other(OtherError(cause)) if cause.to_string() == CA_AS_END_ENTITY => CA_CERTIFICATE,
         _ => "bad_certificate",
     }
 }

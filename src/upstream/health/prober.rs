@@ -21,7 +21,7 @@ use crate::upstream::endpoint::{Address, Endpoint};
 use crate::upstream::generator::Generator;
 use crate::upstream::group::{Group, Groups};
 use crate::upstream::shortage;
-use crate::upstream::tls::handshake_failure;
+use crate::upstream::tls::{CA_CERTIFICATE, handshake_failure};
 use crate::wire::{Buffer, Duplex};
 
 const TICK: Duration = Duration::from_millis(50);
@@ -149,7 +149,13 @@ fn not_connected(error: io::Error) -> Trouble {
 
 fn not_secured(error: io::Error) -> Trouble {
     let why = handshake_failure(&error).detail().unwrap_or_default();
-    Trouble::Theirs(format!("TLS handshake failed: {why} ({error})"))
+    let advice = match why {
+        CA_CERTIFICATE => {
+            "; it shows a certificate with CA:TRUE, which only an authority may have: docs/operations.md"
+        }
+        _ => "",
+    };
+    Trouble::Theirs(format!("TLS handshake failed: {why} ({error}){advice}"))
 }
 
 fn request(path: &str, host: &str, headers: &[(String, String)]) -> String {
