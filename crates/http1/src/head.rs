@@ -200,6 +200,11 @@ impl RequestHead {
         Ok(())
     }
 
+    /// Bytes that it takes up, with 32 for each field beside its text (as RFC 9113 section 6.5.2 counts them).
+    pub fn weight(&self) -> usize {
+        self.fields.text.len() + 32 * self.fields.len()
+    }
+
     /// The method as received.
     pub fn method_name(&self) -> &[u8] {
         self.fields.at(self.method_name)

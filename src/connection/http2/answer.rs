@@ -10,6 +10,7 @@ use h2::SendStream;
 use h2::server::SendResponse;
 use tokio::time::Instant;
 
+use super::together::{Together, Waiting};
 use crate::connection::answer::write_fields;
 use crate::connection::pace::Pace;
 use crate::message::{Blame, Body, BodyStream, Failure, RequestId, Response, convert, grpc};
@@ -53,11 +54,17 @@ impl<'c> Answer<'c> {
         Ok(Answer { stream, body: response.body, call, written: lines.len() as u64 })
     }
 
-    /// Sends the body; a failure says why the client did not get all of it.
-    pub async fn write(&mut self, pace: &mut Pace, watchdog: &Watchdog) -> Result<(), Failure> {
+    /// Sends the body; a failure says why the client did not get all of it. `together` is what the slowness of all
+    /// streams is judged by, where this one counts.
+    pub async fn write(
+        &mut self,
+        pace: &mut Pace,
+        together: Option<&Together>,
+        watchdog: &Watchdog,
+    ) -> Result<(), Failure> {
         let Some(stream) = self.stream.take() else { return Ok(()) };
         let body = std::mem::take(&mut self.body);
-        let mut writer = Writer { stream, pace, watchdog, written: 0 };
+        let mut writer = Writer { stream, pace, together, waiting: None, watchdog, written: 0 };
         let outcome = match body {
             Body::Empty | Body::Upgraded(_) => Ok(()),
             Body::Text(text) => writer.bytes(&text).await,
@@ -127,6 +134,9 @@ fn lines(method: Method, response: &Response<'_>, body: bool) -> Scratch {
 struct Writer<'w> {
     stream: SendStream<Bytes>,
     pace: &'w mut Pace,
+    together: Option<&'w Together>,
+    /// While the client is waited for.
+    waiting: Option<Waiting<'w>>,
     watchdog: &'w Watchdog,
     written: u64,
 }
@@ -157,6 +167,7 @@ impl Writer<'_> {
                 Poll::Pending => {
                     // It is not the client that is waited for; it may still leave.
                     self.pace.paused(Instant::now);
+                    self.waiting = None;
                     ready!(self.stream.poll_reset(cx)).map_err(|_| Failure::ClientClosed)?;
                     return Poll::Ready(Err(Failure::ClientClosed));
                 }
@@ -184,10 +195,17 @@ impl Writer<'_> {
             Poll::Ready(Ok(count)) => {
                 self.written += count as u64;
                 self.pace.progressed(count as u64, Instant::now);
+                self.waiting = None;
+                if let Some(together) = self.together {
+                    together.moved(count as u64);
+                }
                 Poll::Ready(Ok(count))
             }
             Poll::Ready(Err(stream::Closed)) => Poll::Ready(Err(Failure::ClientClosed)),
             Poll::Pending => {
+                if let (None, Some(together)) = (&self.waiting, self.together) {
+                    self.waiting = Some(together.wait(Instant::now()));
+                }
                 let slow = self.pace.poll_too_slow(self.watchdog, cx);
                 slow.map(|()| Err(Failure::ClientTooSlow))
             }

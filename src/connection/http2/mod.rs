@@ -6,6 +6,7 @@ mod answer;
 mod frames;
 mod request_body;
 mod stream;
+mod together;
 mod watched;
 
 use std::cell::{Cell, RefCell};
@@ -22,6 +23,7 @@ use h2::server::{Builder, Connection as Engine};
 use tokio::time::Instant;
 
 use self::frames::{Abuse, Watch};
+use self::together::Together;
 use self::watched::Watched;
 use super::entrance;
 use super::entry::Connection;
@@ -66,13 +68,14 @@ impl Connection {
         self.rest.set(self.rest.get().that_ends_itself());
         let watch = RefCell::new(Watch::new(started));
         let open = Cell::new(0);
+        let together = Together::default();
         let io = Watched::new(&self.socket, received, &watch, &open);
         let mut handshake = pin!(engine().handshake::<_, Bytes>(io));
         let deadline = started + self.serving.current().limits.head_timeout;
         let engine = self.watchdog.limit(deadline, |cx| handshake.as_mut().poll(cx)).await;
         let Ok(Ok(engine)) = engine else { return };
         let life = Life { connection: self, engine, watch: &watch, open: &open, since: Instant::now() };
-        life.run().await;
+        life.run(&together).await;
     }
 }
 
@@ -99,7 +102,7 @@ enum End {
 }
 
 impl Life<'_> {
-    async fn run(mut self) {
+    async fn run(mut self, together: &Together) {
         let connection = self.connection;
         let mut streams = FuturesUnordered::new();
         let mut drained = pin!(connection.serving.drained());
@@ -128,14 +131,14 @@ impl Life<'_> {
                     Poll::Ready(Ok((request, respond))) => {
                         connection.at_work();
                         let current = connection.serving.current();
-                        streams.push(connection.serve_stream(current, request, respond));
+                        streams.push(connection.serve_stream(current, together, request, respond));
                         self.open.set(streams.len());
                         moved = true;
                     }
                     Poll::Ready(Err(end)) => return Poll::Ready(end),
                     Poll::Pending => {}
                 }
-                if let Some(end) = self.misbehaviour(cx) {
+                if let Some(end) = self.misbehaviour(cx).or_else(|| self.slowness(together, cx)) {
                     return Poll::Ready(end);
                 }
                 if leaving && streams.is_empty() && self.is_said(cx) {
@@ -189,6 +192,21 @@ impl Life<'_> {
         }
         let deadline = watch.head_open? + self.connection.serving.current().limits.head_timeout;
         self.connection.watchdog.expired(cx, deadline).then_some(End::HeadTimeout)
+    }
+
+    /// The streams that wait for the client are slow as a whole.
+    fn slowness(&self, together: &Together, cx: &mut Context<'_>) -> Option<End> {
+        let limits = || self.connection.serving.current().limits.clone();
+        let deadline = together.judged_at(|| limits().rate_grace)?;
+        if !self.connection.watchdog.expired(cx, deadline) {
+            return None;
+        }
+        if together.is_too_slow(limits().min_rate, Instant::now()) {
+            return Some(End::Abuse(Abuse::TooSlow));
+        }
+        // Looked at again, for the timer is armed only then.
+        cx.waker().wake_by_ref();
+        None
     }
 
     /// No request is at hand from now on.

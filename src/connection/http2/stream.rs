@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, Answer};
 use super::request_body::{BodyState, RequestBody};
+use super::together::Together;
 use crate::connection::entry::Connection;
 use crate::connection::interim_writer;
 use crate::connection::pace::Pace;
@@ -39,6 +40,7 @@ impl Connection {
     pub(super) async fn serve_stream(
         &self,
         current: Rc<Current>,
+        together: &Together,
         request: http::Request<RecvStream>,
         respond: SendResponse<Bytes>,
     ) {
@@ -49,8 +51,13 @@ impl Connection {
         let wishes = read_head(&parts, &mut head, body.is_end_stream())
             .map_err(Failure::BadHead)
             .and_then(|wishes| current.entrance.admit(&head, self.secured()).map(|()| wishes));
-        match wishes {
-            Ok(wishes) => self.answer_stream(&current, head, wishes, body, respond, record).await,
+        // Whatever is of use of them is in `head`.
+        drop(parts);
+        let held = together.hold(&head).ok_or(Failure::HeadsTooLarge);
+        match wishes.and_then(|wishes| held.map(|held| (wishes, held))) {
+            Ok((wishes, _held)) => {
+                self.answer_stream(&current, together, head, (wishes, body), respond, record).await;
+            }
             Err(failure) => self.refuse_stream(&current, failure, &head, respond, record).await,
         }
     }
@@ -58,9 +65,9 @@ impl Connection {
     async fn answer_stream(
         &self,
         current: &Current,
+        together: &Together,
         head: Recycled<RequestHead>,
-        wishes: Wishes,
-        body: RecvStream,
+        (wishes, body): (Wishes, RecvStream),
         respond: SendResponse<Bytes>,
         mut record: Record,
     ) {
@@ -83,7 +90,7 @@ impl Connection {
         {
             let invitation = wishes.expects_continue.then_some(&respond);
             let pace = Pace::of(&current.limits);
-            let body = RequestBody::new(body, wishes.length, pace, &watchdog, invitation, &state);
+            let body = RequestBody::new(body, wishes.length, (pace, together), &watchdog, invitation, &state);
             request.body = Body::Stream(Box::new(body));
         }
         let response = {
@@ -131,7 +138,10 @@ impl Connection {
                             let call = is_call.then_some(&request.id);
                             Answer::begin(&mut respond.borrow_mut(), method, response, call)
                         };
-                        write(begun, pace, &watchdog, &mut record).await;
+                        // What is said of a failure is no work of the client's.
+                        let counts = !is_call && record.failure.is_none();
+                        let together = counts.then_some(together);
+                        write(begun, pace, together, &watchdog, &mut record).await;
                     }
                 }
             }
@@ -163,10 +173,13 @@ impl Connection {
         record.status = pages::status(failure);
         if is_malformed(failure) {
             respond.send_reset(Reason::PROTOCOL_ERROR);
+        } else if failure == Failure::HeadsTooLarge {
+            // Nothing was done: the client may ask again, when there is room (RFC 9113 section 8.7).
+            respond.send_reset(Reason::REFUSED_STREAM);
         } else {
             let begun = Answer::begin(&mut respond, head.method, response, None);
             let failure = record.failure;
-            write(begun, Pace::of(&current.limits), &Watchdog::new(), &mut record).await;
+            write(begun, Pace::of(&current.limits), None, &Watchdog::new(), &mut record).await;
             record.failure = failure;
         }
         observe::note(&current.proxy.line(&record, head, &id), Instant::now());
@@ -174,10 +187,16 @@ impl Connection {
 }
 
 /// Writes the body of an answer and notes what became of it.
-async fn write(begun: Result<Answer<'_>, Failure>, mut pace: Pace, watchdog: &Watchdog, record: &mut Record) {
+async fn write(
+    begun: Result<Answer<'_>, Failure>,
+    mut pace: Pace,
+    together: Option<&Together>,
+    watchdog: &Watchdog,
+    record: &mut Record,
+) {
     let outcome = match begun {
         Ok(mut answer) => {
-            let written = answer.write(&mut pace, watchdog).await;
+            let written = answer.write(&mut pace, together, watchdog).await;
             record.sent = answer.written;
             written
         }
