@@ -131,6 +131,24 @@ fn trailers_go_both_ways() {
     assert_eq!(origin.violations(), Vec::<String>::new());
 }
 
+/// In HTTP/1 trailers need chunks, and chunks leave no room for a length: the length is kept.
+#[test]
+fn a_told_length_is_worth_more_than_trailers_to_http1() {
+    let origin = H2Origin::scripted(H2OriginOptions::new(), |_, _| {
+        let head = H2Script::new().head(200, &[("content-length", "2")], false);
+        head.data("hi", false).trailers(&[("x-sum", "7")])
+    });
+    let palisade = proxy(&origin.address(), HTTP2);
+    let mut client = palisade.client();
+    for _ in 0..2 {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\n\r\n");
+        let response = client.read_response();
+        assert_eq!((response.text(), response.header("Content-Length")), ("hi", Some("2")));
+        assert_eq!(response.trailers.get("x-sum"), None);
+    }
+    assert_eq!(client.unread(), "");
+}
+
 /// An answer that is nothing but its trailers, as gRPC calls it, is a head that ends the stream.
 #[test]
 fn an_answer_may_end_with_its_head() {
