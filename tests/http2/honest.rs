@@ -28,7 +28,8 @@ impl Stage {
             listeners.http = {{ address = "127.0.0.1:0", http2 = true }}
             log.access = "{{dir}}/access.log"
             server.workers = 1
-            upstreams.origin.endpoints = ["{}"]
+            # More than one client can have streams.
+            upstreams.origin = {{ endpoints = ["{}"], pool.max_connections = 200 }}
             routes.all = {{ upstream = "origin", request_body = "stream" }}
             "#,
             origin.address()

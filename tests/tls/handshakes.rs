@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use testkit::{Client, Palisade, SOON, Stream, TlsVersion, poll_until, tls_alert};
 
-use crate::site::BINARY;
+use crate::site::{BINARY, reload};
 use crate::{Site, ask};
 
 #[test]
@@ -78,6 +78,30 @@ fn one_client_has_so_many_handshakes_under_way_and_others_theirs() {
     from_elsewhere().unwrap();
     drop(begun);
     poll_until(SOON, "the places to be free", || ask(&palisade, &client).is_ok());
+}
+
+/// A reload, or another list of revoked certificates, does not forget the handshakes that are under way.
+#[test]
+fn handshakes_under_way_count_over_a_reload() {
+    let site = Site::new();
+    let palisade = site.start("tls = { max_handshakes_per_client = 2, handshake_timeout = \"1m\" }", "");
+    let address = palisade.address("https");
+    let refused =
+        || palisade.metrics().sum("connections_refused_total", &["limit=\"max_handshakes_per_client\""]);
+    let half = || {
+        let mut client = Client::connect(address);
+        client.send([22, 3, 1]);
+        client
+    };
+    let mut begun = Vec::new();
+    poll_until(SOON, "one to be refused", || {
+        begun.push(half());
+        refused() >= 1.0
+    });
+    reload(&palisade);
+    assert!(half().is_closed(SOON), "the reload has forgotten those that are under way");
+    drop(begun);
+    poll_until(SOON, "the places to be free", || ask(&palisade, &site.client("open.test")).is_ok());
 }
 
 /// Who has begun no handshake yet is not spoken to in plain text.
