@@ -11,14 +11,13 @@ use http1::{Method, Name, RequestHead};
 use ipnet::IpNet;
 
 use crate::admin::Admin;
-use crate::filter::{Call, Filter, ResponseStep};
-use crate::message::{Client, Failure, Request, RequestId, Response, pages};
+use crate::filter::{Call, Decision, Filter, LocationRewrite, Redirect, ResponseStep};
+use crate::message::path::{self, Canonical};
+use crate::message::{Client, Exchange, Failure, Request, RequestId, Response, Values, pages};
 use crate::observe::{Line, Record};
-use crate::route::target::apply_rewrite;
-use crate::route::{Asker, Canonical, FixedAnswer, RedirectTemplate, Rewrite, Table, path};
+use crate::route::{Asker, FixedAnswer, Table};
 use crate::upstream::split::Split;
 use crate::upstream::{self, Sending, Upstream};
-use crate::wire::Scratch;
 
 /// One configuration, ready to serve; immutable. A connection takes the current one for each request.
 #[derive(Debug)]
@@ -36,9 +35,10 @@ pub struct Route {
     pub log_member: Vec<u8>,
     /// Its number in the metrics.
     pub series: usize,
-    pub rewrite: Option<Rewrite>,
     /// In the order in which a request meets them.
     pub filters: Vec<Filter>,
+    /// Of redirects of the upstream.
+    pub location: Option<LocationRewrite>,
     /// Calls of gRPC are let through as such; so long both sides of one may be silent.
     pub calls: Option<Duration>,
     pub target: Target,
@@ -46,12 +46,35 @@ pub struct Route {
     pub fallback: Option<FixedAnswer>,
 }
 
+impl Route {
+    /// Lets the filters at a request; an answer when one of them has given it.
+    #[cold]
+    fn filter<'p>(
+        &'p self,
+        client: &Client,
+        request: &mut Request<'_>,
+        steps: &mut Vec<ResponseStep<'p>>,
+        record: &Record,
+    ) -> Result<Option<Response<'static>>, Failure> {
+        let exchange = Exchange { client, protocol: record.protocol, route: &self.name, endpoint: None };
+        for filter in &self.filters {
+            match filter.on_request(exchange, request) {
+                Decision::Pass => {}
+                Decision::PassThen(step) => steps.push(step),
+                Decision::Answer(answer) => return Ok(Some(answer)),
+                Decision::Fail(failure) => return Err(failure),
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// What answers.
 #[derive(Debug)]
 pub enum Target {
     Upstream(Arc<Upstream>, Sending),
     Split(Split, Sending),
-    Redirect(RedirectTemplate, u16),
+    Redirect(Redirect),
     Fixed(FixedAnswer),
     Admin(Admin),
 }
@@ -59,17 +82,18 @@ pub enum Target {
 impl Target {
     async fn answer<'c>(
         &self,
-        client: &Client,
+        exchange: Exchange<'_>,
         request: &mut Request<'c>,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
+        let client = exchange.client;
         match self {
             Target::Upstream(upstream, sending) => upstream.send(client, request, sending, record).await,
             Target::Split(split, sending) => match split.choose(&request.head, client.address) {
                 Some(upstream) => Box::pin(upstream.send(client, request, sending, record)).await,
                 None => Err(Failure::NoEndpoint),
             },
-            Target::Redirect(template, status) => Ok(redirect(template, *status, request)),
+            Target::Redirect(redirect) => Ok(redirect.answer(&Values::of_request(exchange, request))),
             Target::Fixed(fixed) => Ok(fixed_answer(fixed)),
             Target::Admin(admin) => Ok(admin.answer(request).await),
         }
@@ -112,18 +136,36 @@ impl Proxy {
         };
         #[cfg(debug_assertions)]
         fault::within(&request.head, &mut response);
-        for step in steps.into_iter().rev() {
-            step.on_response(&mut response);
+        if !steps.is_empty() {
+            self.finish(client, request, &mut response, steps, record);
         }
         response
     }
 
-    /// What `steps` gets is still to be done to the answer, the last first.
-    async fn answer<'c>(
+    /// Does to an answer what filters have left to be done.
+    #[cold]
+    fn finish<'c>(
         &self,
         client: &Client,
+        request: &Request<'c>,
+        response: &mut Response<'c>,
+        steps: Vec<ResponseStep<'_>>,
+        record: &Record,
+    ) {
+        let route = record.route.and_then(|index| self.routes.get(index)).map_or("", |route| &route.name);
+        let endpoint = record.endpoint.as_deref();
+        let exchange = Exchange { client, protocol: record.protocol, route, endpoint };
+        for step in steps.into_iter().rev() {
+            step.on_response(exchange, request, response);
+        }
+    }
+
+    /// What `steps` gets is still to be done to the answer, the last first.
+    async fn answer<'p, 'c>(
+        &'p self,
+        client: &Client,
         request: &mut Request<'c>,
-        steps: &mut Vec<ResponseStep>,
+        steps: &mut Vec<ResponseStep<'p>>,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
         refuse_method(request.head.method)?;
@@ -137,29 +179,41 @@ impl Proxy {
         if let Some(answer) = last_hop(request) {
             return Ok(answer);
         }
-        if let Some(rewrite) = &route.rewrite {
-            rewrite_path(rewrite, request)?;
+        if !route.filters.is_empty()
+            && let Some(answer) = route.filter(client, request, steps, record)?
+        {
+            return Ok(answer);
         }
-        steps.extend(route.filters.iter().filter_map(|filter| filter.on_request(request)));
         let call = route.calls.and_then(|idle| Call::begin(request, idle, record.asked));
-        let outcome = match (&route.target, call) {
+        let mut outcome = match (&route.target, call) {
             // The usual way has no future around its own, which cost 135 instructions.
             (Target::Upstream(upstream, sending), None) => {
                 upstream.send(client, request, sending, record).await
             }
-            (target, None) => Box::pin(target.answer(client, request, record)).await,
-            (target, Some(call)) => {
+            (target, call) => {
+                let exchange =
+                    Exchange { client, protocol: record.protocol, route: &route.name, endpoint: None };
                 let watchdog = request.watchdog;
-                Box::pin(call.bound(watchdog, target.answer(client, request, record))).await
+                let answer = target.answer(exchange, request, record);
+                match call {
+                    None => Box::pin(answer).await,
+                    Some(call) => Box::pin(call.bound(watchdog, answer)).await,
+                }
             }
         };
-        match (outcome, &route.fallback) {
-            (Err(failure), Some(page)) if failure.is_nobody() => {
-                record.failure = Some(failure);
-                Ok(fixed_answer(page))
+        match &outcome {
+            Ok(response) if response.head.fields.contains(Name::Location) => {
+                relocate(route, request, &mut outcome, record);
             }
-            (outcome, _) => outcome,
+            Err(failure) if failure.is_nobody() => {
+                if let Some(page) = &route.fallback {
+                    record.failure = Some(*failure);
+                    return Ok(fixed_answer(page));
+                }
+            }
+            _ => {}
         }
+        outcome
     }
 
     fn find(&self, request: &Request<'_>, client: IpAddr) -> Result<usize, Failure> {
@@ -172,12 +226,25 @@ impl Proxy {
 
     /// The log line of a request that is over.
     pub fn line<'l>(&'l self, record: &'l Record, head: &'l RequestHead, id: &'l RequestId) -> Line<'l> {
-        let endpoint: &[u8] = record.endpoint.as_deref().unwrap_or_default();
+        let endpoint: &[u8] = record.endpoint.as_deref().map_or(b"", |name| &name.log_member);
         let Some(route) = record.route.and_then(|index| self.routes.get(index)) else {
             return Line { record, head, id, route: b"", series: 0, endpoint, logged: true };
         };
         let logged = !matches!(route.target, Target::Admin(_));
         Line { record, head, id, route: &route.log_member, series: route.series, endpoint, logged }
+    }
+}
+
+/// The upstream sends the client elsewhere: to what the client knows it by.
+#[cold]
+fn relocate<'c>(
+    route: &Route,
+    request: &Request<'c>,
+    outcome: &mut Result<Response<'c>, Failure>,
+    record: &Record,
+) {
+    if let (Ok(response), Some(rewrite)) = (outcome, &route.location) {
+        rewrite.on_response(record.endpoint.as_deref(), request, response);
     }
 }
 
@@ -194,16 +261,6 @@ fn canonicalise(request: &mut Request<'_>) -> Result<(), Failure> {
     // Without memory until a path really changes.
     let mut out = Vec::new();
     match path::canonicalise(request.head.path(), &mut out) {
-        Ok(Canonical::Same) => {}
-        Ok(Canonical::Changed) => request.head.set_path(&out),
-        Err(error) => return Err(Failure::BadPath(error.code())),
-    }
-    Ok(())
-}
-
-fn rewrite_path(rewrite: &Rewrite, request: &mut Request<'_>) -> Result<(), Failure> {
-    let mut out = Scratch::take();
-    match apply_rewrite(rewrite, request.head.path(), &mut out) {
         Ok(Canonical::Same) => {}
         Ok(Canonical::Changed) => request.head.set_path(&out),
         Err(error) => return Err(Failure::BadPath(error.code())),
@@ -233,18 +290,6 @@ fn last_hop(request: &mut Request<'_>) -> Option<Response<'static>> {
     request.head.fields.remove(Name::MaxForwards);
     request.head.fields.push(Name::MaxForwards, b"Max-Forwards", (hops - 1).to_string().as_bytes());
     None
-}
-
-fn redirect(template: &RedirectTemplate, status: u16, request: &Request<'_>) -> Response<'static> {
-    if template.needs_host() && request.head.host().is_empty() {
-        return pages::page(400, &request.head, &request.id);
-    }
-    let scheme = if request.secured.is_some() { "https" } else { "http" };
-    let mut response = pages::page(status, &request.head, &request.id);
-    response.head.fields.push_with(Name::Location, b"Location", |out| {
-        template.location(scheme, &request.head, out);
-    });
-    response
 }
 
 fn fixed_answer(fixed: &FixedAnswer) -> Response<'static> {

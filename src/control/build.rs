@@ -11,15 +11,12 @@ use crate::admin::{Admin, Command, Facts, Standing};
 use crate::certificates::{Handshakes, HostPolicies, HostRule, HostTlsOptions, Store};
 use crate::config::Config;
 use crate::connection::{ClientLimits, Entrance};
-use crate::filter::Filter;
+use crate::filter::{FilterOptions, Redirect, chain};
 use crate::listen::{ConnectionLimits, ListenAddress, Loads};
+use crate::message::{Moment, StatusSet, Template};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
-use crate::route::{
-    FallbackOptions, HostPattern, RedirectOptions, RedirectTemplate, RouteMatch, RouteOptions, Table,
-    TargetOptions,
-};
-use crate::upstream::health::StatusSet;
+use crate::route::{FallbackOptions, HostPattern, RouteMatch, RouteOptions, Table, TargetOptions};
 use crate::upstream::mirror::Mirror;
 use crate::upstream::split::Split;
 use crate::upstream::{Discovery, Group, Groups, RetryOptions, Sending, SpoolSpace, Upstream};
@@ -159,10 +156,7 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
             let shared = split.shares.iter().map(|(name, _)| named(upstreams, name)).collect();
             Target::Split(Split::new(split.clone(), shared), sending(options, upstreams))
         }
-        TargetOptions::Redirect(redirect) => {
-            let template = RedirectTemplate::compile(redirect).expect("checked with the configuration");
-            Target::Redirect(template, redirect.status)
-        }
+        TargetOptions::Redirect(redirect) => Target::Redirect(redirect.clone()),
         TargetOptions::Fixed(fixed) => Target::Fixed(fixed.clone()),
     };
     // Before other servers what calls itself a call is held to the limits of its route.
@@ -175,8 +169,11 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
         name: options.name.clone(),
         log_member: observe::json::member("route", &options.name),
         series: metrics::series_of(&options.name),
-        rewrite: options.rewrite.clone(),
-        filters: (options.grpc_web && grpc).then_some(Filter::GrpcWeb).into_iter().collect(),
+        filters: chain(&FilterOptions {
+            grpc_web: options.filters.grpc_web && grpc,
+            ..options.filters.clone()
+        }),
+        location: options.filters.location.clone(),
         calls: grpc.then_some(config.server.clients.tunnel_idle_timeout),
         target,
         fallback,
@@ -221,9 +218,9 @@ fn plain_sending(options: &RouteOptions, retry: RetryOptions) -> Sending {
 fn to_https(port: u16) -> Arc<Proxy> {
     let port = if port == HTTPS { String::new() } else { format!(":{port}") };
     // Whatever the method, the client repeats it there.
-    let redirect = RedirectOptions { to: format!("https://{{host}}{port}{{path}}{{query}}"), status: 308 };
-    let template = RedirectTemplate::compile(&redirect).expect("a template of our own");
-    single("redirect_to_https", Target::Redirect(template, redirect.status))
+    let to = Template::compile(&format!("https://{{host}}{port}{{path}}{{query}}"), Moment::Request);
+    let to = to.expect("a template of our own");
+    single("redirect_to_https", Target::Redirect(Redirect { to, status: 308 }))
 }
 
 /// A proxy whose one route is the admin target.
@@ -239,8 +236,7 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         tls: HostTlsOptions::default(),
         // Only the table looks at these options, and it does not look at the target.
         target: TargetOptions::Upstream(name.clone()),
-        rewrite: None,
-        grpc_web: false,
+        filters: FilterOptions::default(),
         upstream_host: None,
         forwarded: false,
         forward_client_certificate: false,
@@ -255,8 +251,8 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         series: metrics::series_of(&name),
         log_member: observe::json::member("route", &name),
         name,
-        rewrite: None,
         filters: Vec::new(),
+        location: None,
         calls: None,
         target,
         fallback: None,

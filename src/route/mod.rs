@@ -5,18 +5,16 @@ mod condition;
 mod explain;
 mod host;
 mod options;
-pub mod path;
+pub use crate::message::path;
 mod path_index;
 pub mod table;
-pub mod target;
 
 pub use client_certificate::{ClientCertificateMatch, Glob};
 pub use condition::Asker;
 pub use explain::{Explanation, Step};
 pub use options::{
-    FallbackOptions, FixedAnswer, HeaderCondition, HostPattern, PathPattern, QueryCondition, RedirectOptions,
-    Rewrite, RouteMatch, RouteOptions, TargetOptions, ValuePattern,
+    FallbackOptions, FixedAnswer, HeaderCondition, HostPattern, PathPattern, QueryCondition, RouteMatch,
+    RouteOptions, TargetOptions, ValuePattern,
 };
 pub use path::{Canonical, PathError};
 pub use table::Table;
-pub use target::RedirectTemplate;

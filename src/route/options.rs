@@ -5,6 +5,7 @@ use regex::bytes::Regex;
 
 use super::ClientCertificateMatch;
 use crate::certificates::HostTlsOptions;
+use crate::filter::{FilterOptions, Redirect};
 use crate::upstream::mirror::MirrorOptions;
 use crate::upstream::split::SplitOptions;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
@@ -17,10 +18,7 @@ pub struct RouteOptions {
     /// What is asked of clients of the route's hosts before they send a request.
     pub tls: HostTlsOptions,
     pub target: TargetOptions,
-    /// What happens to the path on its way to the upstream.
-    pub rewrite: Option<Rewrite>,
-    /// Calls of gRPC-Web are translated.
-    pub grpc_web: bool,
+    pub filters: FilterOptions,
     /// `Host` towards the upstream; the client's when `None`.
     pub upstream_host: Option<String>,
     /// Also send the `Forwarded` field (RFC 7239).
@@ -100,7 +98,7 @@ pub enum TargetOptions {
     /// Name of an upstream that exists.
     Upstream(String),
     Split(SplitOptions),
-    Redirect(RedirectOptions),
+    Redirect(Redirect),
     Fixed(FixedAnswer),
 }
 
@@ -112,16 +110,6 @@ pub enum FallbackOptions {
     Page(FixedAnswer),
 }
 
-/// `redirect = { to = "https://api.example.com{path}", status = 301 }`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RedirectOptions {
-    /// Template; `{scheme}`, `{host}`, `{path}` (with leading slash) and `{query}` (with its `?`, or
-    /// empty) are filled in. Nothing is added: `{path}` alone drops the query.
-    pub to: String,
-    /// 301, 302, 303, 307 or 308.
-    pub status: u16,
-}
-
 /// `respond = { status = 403, body = "no", content_type = "text/plain" }`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FixedAnswer {
@@ -129,14 +117,4 @@ pub struct FixedAnswer {
     pub status: u16,
     pub body: String,
     pub content_type: String,
-}
-
-/// Path change before the upstream sees it.
-#[derive(Debug, Clone)]
-pub enum Rewrite {
-    /// `strip_prefix = "/api"`: `/api/x` becomes `/x`, `/api` becomes `/`.
-    StripPrefix(String),
-    /// `rewrite = { regex = "^/u/([0-9]+)$", to = "/users/$1" }`; what the regex matches is replaced, and a
-    /// path that it does not match stays as it is.
-    Regex { regex: Regex, to: String },
 }

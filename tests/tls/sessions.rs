@@ -151,9 +151,9 @@ fn tickets_of_a_resumed_session_are_not_good_for_longer() {
 
 /// Seconds.
 fn told_lifetime(said: &str) -> u32 {
-    let lines =
+    let mut lines =
         said.lines().filter_map(|line| line.trim().strip_prefix("TLS session ticket lifetime hint: "));
-    let last = lines.last().unwrap_or_else(|| panic!("no ticket: {said}"));
+    let last = lines.next_back().unwrap_or_else(|| panic!("no ticket: {said}"));
     last.split(' ').next().and_then(|seconds| seconds.parse().ok()).expect("a number")
 }
 

@@ -1,5 +1,6 @@
 //! The keys of `[routes.NAME]` and `[defaults]`.
 
+use super::filters::*;
 use super::tls::{
     CLIENT_AUTH, CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_CRL, CLIENT_CRL_UNKNOWN, MIN_TLS_VERSION,
 };
@@ -112,8 +113,19 @@ pub const ROUTE: &[Key] = &[
         doc: "Target: send the client elsewhere. A string is the `to` of the table.",
     },
     Key { name: "respond", kind: Kind::Table(RESPOND), absent: Absent::Off, doc: "Target: a fixed answer." },
+    MAINTENANCE,
+    TRAILING_SLASH,
+    WWW,
+    REDIRECTS,
     STRIP_PREFIX,
     REWRITE,
+    ADD_PREFIX,
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
+    SECURITY_HEADERS,
+    CORS,
+    COOKIES,
+    REWRITE_LOCATION,
     GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,
@@ -125,8 +137,19 @@ pub const ROUTE: &[Key] = &[
 ];
 
 pub const DEFAULTS: &[Key] = &[
+    MAINTENANCE,
+    TRAILING_SLASH,
+    WWW,
+    REDIRECTS,
     STRIP_PREFIX,
     REWRITE,
+    ADD_PREFIX,
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
+    SECURITY_HEADERS,
+    CORS,
+    COOKIES,
+    REWRITE_LOCATION,
     GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,
@@ -145,21 +168,6 @@ pub const CONDITION_REGEX: &[Key] = &[Key {
     absent: Absent::Mistake,
     doc: "Found anywhere in the value unless anchored with `^` and `$`.",
 }];
-
-const STRIP_PREFIX: Key = Key {
-    name: "strip_prefix",
-    kind: Kind::Either(&[Kind::Boolean, Kind::Text("path")]),
-    absent: Absent::Means("false"),
-    doc: "Whole segments taken off the path for the upstream: with `\"/api\"`, `/api/x` becomes `/x`. `true` is \
-          the route's own `path`.",
-};
-
-const REWRITE: Key = Key {
-    name: "rewrite",
-    kind: Kind::Table(REWRITE_KEYS),
-    absent: Absent::Off,
-    doc: "Another path for the upstream; instead of `strip_prefix`. A path without a match stays as it is.",
-};
 
 const GRPC_WEB: Key = Key {
     name: "grpc_web",
@@ -226,8 +234,8 @@ pub const REDIRECT: &[Key] = &[
         name: "to",
         kind: Kind::Text("template"),
         absent: Absent::Mistake,
-        doc: "`{scheme}`, `{host}`, `{path}` (with its slash) and `{query}` (with its `?`, or empty) are \
-              filled in; nothing is added by itself: `\"https://{host}{path}{query}\"`.",
+        doc: "`{scheme}`, `{host}`, `{path}` (with its slash), `{query}` (with its `?`, or empty) and other variables \
+              are filled in; nothing is added by itself: `\"https://{host}{path}{query}\"`.",
     },
     Key {
         name: "status",
@@ -294,21 +302,6 @@ pub const FALLBACK: &[Key] = &[
         kind: Kind::Text("media type"),
         absent: Absent::Off,
         doc: "`Content-Type` of the page.",
-    },
-];
-
-pub const REWRITE_KEYS: &[Key] = &[
-    Key {
-        name: "regex",
-        kind: Kind::Text("regex"),
-        absent: Absent::Mistake,
-        doc: "Matched against the path.",
-    },
-    Key {
-        name: "to",
-        kind: Kind::Text("path"),
-        absent: Absent::Mistake,
-        doc: "The new path; `$1` is the first group of the regex.",
     },
 ];
 
