@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use testkit::http2::{Block, error, setting};
+use testkit::http2::{error, setting};
 use testkit::{
-    Authority, Behaviour, Client, Frame, H2Origin, H2OriginOptions, H2Script, H2Step, Leaf, Origin,
-    OriginConnection, Palisade, SOON, TlsServer, pattern, poll_until, temp_dir,
+    Authority, Behaviour, Client, H2Origin, H2OriginOptions, H2Script, Leaf, Origin, OriginConnection,
+    Palisade, SOON, TlsServer, pattern, poll_until, temp_dir,
 };
 
 use crate::stage::{BINARY, config, event, expect_failure, expect_good, metrics_of, proxy};
@@ -178,28 +178,6 @@ fn interim_answers_pass_and_are_counted() {
     assert_eq!((response.text(), response.interim.len()), ("x", 15));
     assert_eq!(palisade.client().get("/many").status, 502);
     palisade.wait_access_log(1, |line| line.contains("upstream_too_many_interim"));
-}
-
-/// They have no window. What comes all at once is not kept all at once.
-#[test]
-fn a_flood_of_interim_answers_takes_no_memory() {
-    const FLOOD: usize = 400_000;
-    let origin = H2Origin::scripted(H2OriginOptions::new(), |request, _| {
-        if request.path() != "/flood" {
-            return H2Script::echo(request);
-        }
-        // `:status: 103` in few bytes.
-        let head = Frame::headers(request.stream, Block::new().field(":status", "103"), false);
-        H2Script::new().then(H2Step::Raw(head.to_bytes().repeat(FLOOD)))
-    });
-    let palisade = proxy(&origin.address(), HTTP2);
-    expect_good(&palisade, 1);
-    let before = palisade.resident_bytes();
-    assert_eq!(palisade.client().get("/flood").status, 502);
-    palisade.wait_access_log(1, |line| line.contains("upstream_too_many_interim"));
-    let grown = palisade.resident_bytes().saturating_sub(before);
-    assert!(grown < 32 << 20, "{grown} bytes more");
-    expect_good(&palisade, 2);
 }
 
 #[test]

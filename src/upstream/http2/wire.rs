@@ -19,19 +19,13 @@ pub type Alert = Rc<Cell<Option<Failure>>>;
 pub struct Wire {
     duplex: Duplex<Box<Socket>>,
     alert: Alert,
-    /// Read in this turn.
-    read: usize,
     /// Writing has failed.
     is_broken: bool,
 }
 
-/// Bytes that are read before the streams have their turn. The engine keeps what came for them, and interim answers
-/// have no window that would bound it.
-const TURN: usize = 64 << 10;
-
 impl Wire {
     pub fn new(socket: Socket, alert: Alert) -> Wire {
-        Wire { duplex: Duplex::new(Box::new(socket), Buffer::new()), alert, read: 0, is_broken: false }
+        Wire { duplex: Duplex::new(Box::new(socket), Buffer::new()), alert, is_broken: false }
     }
 
     #[cold]
@@ -58,17 +52,9 @@ impl Wire {
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let own = self.get_mut();
-        if own.read >= TURN {
-            own.read = 0;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let before = into.filled().len();
         let polled = Pin::new(&mut own.duplex).poll_read(cx, into);
-        match &polled {
-            Poll::Ready(Ok(())) => own.read += into.filled().len() - before,
-            Poll::Ready(Err(error)) => own.note(error),
-            Poll::Pending => own.read = 0,
+        if let Poll::Ready(Err(error)) = &polled {
+            own.note(error);
         }
         polled
     }
