@@ -73,7 +73,12 @@ pub fn build(
         .map(|options| Arc::new(Upstream::build(options, &shared.groups, shared.space.clone())))
         .collect();
     let routes = config.routes.iter().map(|options| route(options, config, &upstreams)).collect();
-    let public = Proxy::new(Table::build(&config.routes), routes, config.server.trusted_proxies.clone());
+    let public = Proxy {
+        table: Table::build(&config.routes),
+        routes,
+        unrouted: config.unrouted.clone(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+    };
     let facts = Facts {
         upstreams: upstreams.clone(),
         discovery: shared.discovery.clone(),
@@ -257,5 +262,6 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         target,
         fallback: None,
     };
-    Arc::new(Proxy::new(Table::build(&[options]), vec![route], Vec::new()))
+    let table = Table::build(&[options]);
+    Arc::new(Proxy { table, routes: vec![route], unrouted: Vec::new(), trusted_proxies: Vec::new() })
 }

@@ -28,8 +28,9 @@ impl Stage {
             listeners.http = {{ address = "127.0.0.1:0", http2 = true }}
             log.access = "{{dir}}/access.log"
             server.workers = 1
-            # More than one client can have streams.
-            upstreams.origin = {{ endpoints = ["{}"], pool.max_connections = 200 }}
+            upstreams.origin.endpoints = ["{}"]
+            # More than the hundred that the streams of one connection may hold: a full pool is another story.
+            upstreams.origin.pool.max_connections = 300
             routes.all = {{ upstream = "origin", request_body = "stream" }}
             "#,
             origin.address()
