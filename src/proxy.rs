@@ -11,7 +11,7 @@ use http1::{Method, Name, RequestHead};
 use ipnet::IpNet;
 
 use crate::admin::Admin;
-use crate::filter::{Call, Decision, Filter, LocationRewrite, Redirect, ResponseStep};
+use crate::filter::{Call, Decision, Filter, HeaderEdits, LocationRewrite, Redirect, ResponseStep};
 use crate::message::path::{self, Canonical};
 use crate::message::{Client, Exchange, Failure, Request, RequestId, Response, Values, pages};
 use crate::observe::{Line, Record};
@@ -22,9 +22,12 @@ use crate::upstream::{self, Sending, Upstream};
 /// One configuration, ready to serve; immutable. A connection takes the current one for each request.
 #[derive(Debug)]
 pub struct Proxy {
-    table: Table,
-    routes: Vec<Route>,
-    trusted_proxies: Vec<IpNet>,
+    pub table: Table,
+    /// In the order in which `table` was built.
+    pub routes: Vec<Route>,
+    /// Changes to answers that no route has given.
+    pub unrouted: Vec<HeaderEdits>,
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// What happens to the requests of one route.
@@ -101,11 +104,6 @@ impl Target {
 }
 
 impl Proxy {
-    /// `routes` are in the order in which `table` was built.
-    pub fn new(table: Table, routes: Vec<Route>, trusted_proxies: Vec<IpNet>) -> Proxy {
-        Proxy { table, routes, trusted_proxies }
-    }
-
     /// Answers one request. A failure becomes an answer here, so it is logged and sent like any other.
     pub async fn handle<'c>(
         &self,
@@ -136,6 +134,9 @@ impl Proxy {
         };
         #[cfg(debug_assertions)]
         fault::within(&request.head, &mut response);
+        if record.route.is_none() && !self.unrouted.is_empty() {
+            steps.push(ResponseStep::Headers(&self.unrouted));
+        }
         if !steps.is_empty() {
             self.finish(client, request, &mut response, steps, record);
         }

@@ -60,7 +60,7 @@ use self::diagnostic::Problems;
 use self::file::ConfigFile;
 use crate::certificates::Material;
 use crate::connection::ClientLimits;
-use crate::filter::CompressionLimits;
+use crate::filter::{CompressionLimits, HeaderEdits};
 use crate::listen::ListenerOptions;
 use crate::observe::AccessLogOptions;
 use crate::route::{RouteOptions, TargetOptions};
@@ -110,6 +110,8 @@ pub struct Config {
     pub material: Material,
     pub upstreams: Vec<Arc<UpstreamOptions>>,
     pub routes: Vec<RouteOptions>,
+    /// Changes to answers that no route has given, by `[defaults]`.
+    pub unrouted: Vec<HeaderEdits>,
     pub dns: DnsOptions,
     pub server: ServerOptions,
     pub admin: AdminOptions,
