@@ -1,5 +1,6 @@
 //! Messages without a protocol: who asks, what is asked, what is answered, and why there is no answer.
 
+pub mod accept_encoding;
 mod body;
 mod client;
 pub mod client_certificate;
