@@ -11,6 +11,7 @@ use http1::{Method, Name, RequestHead};
 use ipnet::IpNet;
 
 use crate::admin::Admin;
+use crate::files::Files;
 use crate::filter::{Call, Filter, ResponseStep};
 use crate::message::{Client, Failure, Request, RequestId, Response, pages};
 use crate::observe::{Line, Record};
@@ -53,6 +54,7 @@ pub enum Target {
     Split(Split, Sending),
     Redirect(RedirectTemplate, u16),
     Fixed(FixedAnswer),
+    Files(Files),
     Admin(Admin),
 }
 
@@ -71,6 +73,7 @@ impl Target {
             },
             Target::Redirect(template, status) => Ok(redirect(template, *status, request)),
             Target::Fixed(fixed) => Ok(fixed_answer(fixed)),
+            Target::Files(files) => files.answer(request, record.asked).await,
             Target::Admin(admin) => Ok(admin.answer(request).await),
         }
     }

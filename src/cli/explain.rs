@@ -6,18 +6,19 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use http1::{Name, RequestHead};
+use http1::{Method, Name, RequestHead};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::check::print_report;
 use super::config_path;
 use crate::config::{self, Config};
+use crate::files::{Explained, Files, FilesOptions};
 use crate::listen::ListenAddress;
-use crate::message::{Client, ClientCertificate};
+use crate::message::{Client, ClientCertificate, pages};
 use crate::route::path::{self, Canonical};
 use crate::route::target::apply_rewrite;
-use crate::route::{Asker, RedirectTemplate, RouteOptions, Table, TargetOptions};
+use crate::route::{Asker, RedirectTemplate, Rewrite, RouteOptions, Table, TargetOptions};
 use crate::upstream::BodyMode;
 use crate::wire::Peer;
 
@@ -202,12 +203,39 @@ fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut Req
             }
             text.line("answer", &format!("{} to {}", redirect.status, lossy(&location)));
         }
+        TargetOptions::Files(options) => files(text, options, route, head),
         TargetOptions::Fixed(fixed) => {
             text.line(
                 "answer",
                 &format!("{} with {} bytes of {}", fixed.status, fixed.body.len(), fixed.content_type),
             );
         }
+    }
+}
+
+fn files(text: &mut Text, options: &FilesOptions, route: &RouteOptions, head: &RequestHead) {
+    text.line("files", &options.root.display().to_string());
+    text.line("path", &lossy(head.path()));
+    let strips = matches!(route.rewrite, Some(Rewrite::StripPrefix(_)));
+    let answer = match head.method {
+        Method::Options => "204, with the methods that are served".to_owned(),
+        Method::Get | Method::Head => answer_of_files(&Files::new(options.clone(), strips).explain(head)),
+        _ => "405, files are only read".to_owned(),
+    };
+    text.line("answer", &answer);
+}
+
+fn answer_of_files(explained: &Explained) -> String {
+    match explained {
+        Explained::File { name, size, media_type, codings } => {
+            let forms =
+                if codings.is_empty() { String::new() } else { format!(", also {}", codings.join(", ")) };
+            format!("200 with {name}: {size} bytes of {media_type}{forms}")
+        }
+        Explained::Redirect => "308 to the same path with a slash: it is a folder".to_owned(),
+        Explained::Listing => "200 with a list of the folder".to_owned(),
+        Explained::Fallback(path) => format!("200 with {path} for whoever takes text/html, 404 for others"),
+        Explained::Failure(failure) => format!("{}, {}", pages::status(*failure), failure.reason()),
     }
 }
 

@@ -282,9 +282,11 @@ fn size_or_unlimited(text: &str) -> Parsed<u64> {
     }
 }
 
-/// Options that only mean something with an upstream, on a route that has none.
+/// Options that only mean something with an upstream (or, the first two, with files), on a route that has none.
 pub fn refuse_without_upstream(fields: &Fields<'_>, target: &str) {
-    for name in NEED_AN_UPSTREAM {
+    // What becomes of the path holds for files as well.
+    let held = if target == "files" { &NEED_AN_UPSTREAM[2..] } else { &NEED_AN_UPSTREAM[..] };
+    for name in held {
         if let Some(place) = fields.key(name) {
             refuse(fields, place, name, target);
         }

@@ -11,13 +11,14 @@ use crate::admin::{Admin, Command, Facts, Standing};
 use crate::certificates::{Handshakes, HostPolicies, HostRule, HostTlsOptions, Store};
 use crate::config::Config;
 use crate::connection::{ClientLimits, Entrance};
+use crate::files::{Files, FilesOptions};
 use crate::filter::Filter;
 use crate::listen::{ConnectionLimits, ListenAddress, Loads};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
 use crate::route::{
-    FallbackOptions, HostPattern, RedirectOptions, RedirectTemplate, RouteMatch, RouteOptions, Table,
-    TargetOptions,
+    FallbackOptions, HostPattern, RedirectOptions, RedirectTemplate, Rewrite, RouteMatch, RouteOptions,
+    Table, TargetOptions,
 };
 use crate::upstream::health::StatusSet;
 use crate::upstream::mirror::Mirror;
@@ -154,6 +155,10 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
             Target::Redirect(template, redirect.status)
         }
         TargetOptions::Fixed(fixed) => Target::Fixed(fixed.clone()),
+        TargetOptions::Files(files) => {
+            let below_prefix = matches!(options.rewrite, Some(Rewrite::StripPrefix(_)));
+            Target::Files(Files::new(FilesOptions::clone(files), below_prefix))
+        }
     };
     // Before other servers what calls itself a call is held to the limits of its route.
     let grpc = config.reaches_grpc(&options.target);

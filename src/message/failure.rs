@@ -92,6 +92,16 @@ pub enum Failure {
     OutOfPorts,
     /// The quota for buffered request bodies, or the disk, is full.
     OutOfSpace,
+    /// There is no such file, or none that may be shown.
+    NoFile,
+    /// The system does not let this process read the file.
+    FileForbidden,
+    /// Files are only read.
+    FileMethod,
+    /// The file could not be read; the text says why.
+    FileError(&'static str),
+    /// The file became shorter while it was sent.
+    FileShrank,
 }
 
 impl Failure {
@@ -106,7 +116,9 @@ impl Failure {
             | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams
             | BadHttp2(_) => Blame::Upstream,
             NoRoute | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
-            | OutOfPorts | OutOfSpace => Blame::Proxy,
+            | OutOfPorts | OutOfSpace | NoFile | FileForbidden | FileMethod | FileError(_) | FileShrank => {
+                Blame::Proxy
+            }
         }
     }
 
@@ -181,6 +193,11 @@ impl Failure {
             OutOfFiles => "out_of_files",
             OutOfPorts => "out_of_ports",
             OutOfSpace => "out_of_space",
+            NoFile => "no_file",
+            FileForbidden => "file_forbidden",
+            FileMethod => "file_method",
+            FileError(_) => "file_error",
+            FileShrank => "file_shrank",
         }
     }
 
@@ -196,7 +213,7 @@ impl Failure {
             Failure::CallSilent => Some("tunnel_idle_timeout"),
             Failure::ConnectTimeout => Some("timeouts.connect"),
             Failure::SendTimeout => Some("timeouts.send"),
-            Failure::UpstreamTls(why) | Failure::BadHttp2(why) => Some(why),
+            Failure::UpstreamTls(why) | Failure::BadHttp2(why) | Failure::FileError(why) => Some(why),
             Failure::ReadTimeout => Some("timeouts.read"),
             Failure::QueueFull => Some("pool.max_queue"),
             Failure::QueueTimeout => Some("pool.queue_timeout, pool.max_connections"),

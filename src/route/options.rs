@@ -5,6 +5,7 @@ use regex::bytes::Regex;
 
 use super::ClientCertificateMatch;
 use crate::certificates::HostTlsOptions;
+use crate::files::FilesOptions;
 use crate::upstream::mirror::MirrorOptions;
 use crate::upstream::split::SplitOptions;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
@@ -102,6 +103,7 @@ pub enum TargetOptions {
     Split(SplitOptions),
     Redirect(RedirectOptions),
     Fixed(FixedAnswer),
+    Files(Box<FilesOptions>),
 }
 
 /// What answers when the upstream has nobody left.

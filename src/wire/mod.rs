@@ -3,6 +3,7 @@
 mod buffer;
 pub mod clock;
 mod duplex;
+pub mod file;
 mod incoming;
 mod socket;
 mod stamp;

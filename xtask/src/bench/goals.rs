@@ -55,6 +55,7 @@ pub fn judge(rows: &[Row], topics: &[Topic]) -> Vec<Goal> {
         Topic::Http1 => http1(&comparison),
         Topic::Tls => tls(&comparison),
         Topic::Http2 => http2(&comparison),
+        Topic::Files => files(&comparison),
     };
     topics.iter().flat_map(of_topic).collect()
 }
@@ -102,6 +103,17 @@ fn http2(to: &Comparison<'_>) -> Vec<Goal> {
         goal("CPU per HTTP/2 request with TLS, of nginx", "x", cpu(Peer::Nginx), 0.5, None),
         goal("Peak memory, 1 GiB over HTTP/2 to the client", "MiB", download, 64.0, None),
         goal("Peak memory, 1 GiB over HTTP/2 to the server", "MiB", upload, 64.0, None),
+    ]
+}
+
+fn files(to: &Comparison<'_>) -> Vec<Goal> {
+    let small = to.share(|row| row.files.small.map(|load| load.cpu_micros), Peer::Nginx);
+    let medium = to.share(|row| row.files.medium.map(|load| load.cpu_micros), Peer::Nginx);
+    let large = to.share(|row| row.files.large.map(|load| load.cpu_micros), Peer::Nginx);
+    vec![
+        goal("CPU per file of 1 KiB, of nginx", "x", small, 1.0, None),
+        goal("CPU per file of 100 KiB, of nginx", "x", medium, 1.0, None),
+        goal("CPU per file of 100 MiB, of nginx", "x", large, 1.0, None),
     ]
 }
 

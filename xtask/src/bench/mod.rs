@@ -5,6 +5,7 @@
 
 mod body;
 mod chart;
+mod files;
 mod front;
 mod goals;
 mod http2;
@@ -70,6 +71,7 @@ pub fn run(options: &[&str]) -> Result<()> {
             }
             Topic::Tls => tls::measure(&lab, &plan, &mut able(&mut rows, *topic)),
             Topic::Http2 => http2::measure(&lab, &plan, &mut able(&mut rows, *topic)),
+            Topic::Files => files::measure(&lab, &plan, &mut able(&mut rows, *topic)),
         }
     }
     count(&lab, &plan, &mut rows);
@@ -168,6 +170,7 @@ fn count(lab: &Lab, plan: &Plan, rows: &mut [Row]) {
                 Topic::Http1 => count_http1(lab, row),
                 Topic::Tls => tls::count(lab, row),
                 Topic::Http2 => http2::count(lab, row),
+                Topic::Files => files::count(lab, row),
             }
         }
     }

@@ -6,7 +6,7 @@ use super::goals::Goal;
 use super::plan::{Rounds, Topic};
 use super::results::Row;
 use super::table::{NOT_MEASURED, Table, number};
-use super::{IDLE_CONNECTIONS, http2, tls};
+use super::{IDLE_CONNECTIONS, files, http2, tls};
 
 /// What the numbers depend on besides the proxies.
 pub struct Setting {
@@ -30,6 +30,7 @@ pub fn page(rows: &[Row], goals: &[Goal], setting: &Setting) -> String {
             Topic::Http1 => http1_section(&able, setting),
             Topic::Tls => tls::section(&able),
             Topic::Http2 => http2::section(&able),
+            Topic::Files => files::section(&able),
         });
         page.push('\n');
     }

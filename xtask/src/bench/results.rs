@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::peers::Peer;
-use super::{http2, tls};
+use super::{files, http2, tls};
 
 /// Everything about one proxy: of HTTP/1.1 without TLS here, of the rest in their own structs. `None`: could not
 /// be measured.
@@ -21,6 +21,7 @@ pub struct Row {
     pub idle_bytes: Option<f64>,
     pub tls: tls::Numbers,
     pub http2: http2::Numbers,
+    pub files: files::Numbers,
 }
 
 impl Row {
@@ -37,13 +38,14 @@ impl Row {
             idle_bytes: None,
             tls: tls::Numbers::default(),
             http2: http2::Numbers::default(),
+            files: files::Numbers::default(),
         }
     }
 
     /// Every number that was taken under load.
     pub fn loads(&self) -> impl Iterator<Item = Saturation> {
         let http1 = [self.small, self.medium, self.large].into_iter().flatten();
-        http1.chain(self.tls.loads()).chain(self.http2.loads())
+        http1.chain(self.tls.loads()).chain(self.http2.loads()).chain(self.files.loads())
     }
 
     pub fn cpu_per_request(&self) -> Option<f64> {
