@@ -12,14 +12,13 @@ use ipnet::IpNet;
 
 use crate::admin::Admin;
 use crate::files::Files;
-use crate::filter::{Call, Filter, ResponseStep};
-use crate::message::{Client, Failure, Request, RequestId, Response, pages};
+use crate::filter::{Call, Decision, Filter, ResponseStep};
+use crate::message::path::{self, Canonical};
+use crate::message::{Client, Exchange, Failure, Request, RequestId, Response, pages};
 use crate::observe::{Line, Record};
-use crate::route::target::apply_rewrite;
-use crate::route::{Asker, Canonical, FixedAnswer, RedirectTemplate, Rewrite, Table, path};
+use crate::route::{Asker, FixedAnswer, RedirectTemplate, Table};
 use crate::upstream::split::Split;
 use crate::upstream::{self, Sending, Upstream};
-use crate::wire::Scratch;
 
 /// One configuration, ready to serve; immutable. A connection takes the current one for each request.
 #[derive(Debug)]
@@ -37,7 +36,6 @@ pub struct Route {
     pub log_member: Vec<u8>,
     /// Its number in the metrics.
     pub series: usize,
-    pub rewrite: Option<Rewrite>,
     /// In the order in which a request meets them.
     pub filters: Vec<Filter>,
     /// Calls of gRPC are let through as such; so long both sides of one may be silent.
@@ -45,6 +43,29 @@ pub struct Route {
     pub target: Target,
     /// Answers when the upstream has nobody left.
     pub fallback: Option<FixedAnswer>,
+}
+
+impl Route {
+    /// Lets the filters at a request; an answer when one of them has given it.
+    #[cold]
+    fn filter<'p>(
+        &'p self,
+        client: &Client,
+        request: &mut Request<'_>,
+        steps: &mut Vec<ResponseStep<'p>>,
+        record: &Record,
+    ) -> Result<Option<Response<'static>>, Failure> {
+        let exchange = Exchange { client, protocol: record.protocol, route: &self.name, endpoint: None };
+        for filter in &self.filters {
+            match filter.on_request(exchange, request) {
+                Decision::Pass => {}
+                Decision::PassThen(step) => steps.push(step),
+                Decision::Answer(answer) => return Ok(Some(answer)),
+                Decision::Fail(failure) => return Err(failure),
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// What answers.
@@ -115,18 +136,36 @@ impl Proxy {
         };
         #[cfg(debug_assertions)]
         fault::within(&request.head, &mut response);
-        for step in steps.into_iter().rev() {
-            step.on_response(&mut response);
+        if !steps.is_empty() {
+            self.finish(client, request, &mut response, steps, record);
         }
         response
     }
 
-    /// What `steps` gets is still to be done to the answer, the last first.
-    async fn answer<'c>(
+    /// Does to an answer what filters have left to be done.
+    #[cold]
+    fn finish<'c>(
         &self,
         client: &Client,
+        request: &Request<'c>,
+        response: &mut Response<'c>,
+        steps: Vec<ResponseStep<'_>>,
+        record: &Record,
+    ) {
+        let route = record.route.and_then(|index| self.routes.get(index)).map_or("", |route| &route.name);
+        let endpoint = record.endpoint.as_deref();
+        let exchange = Exchange { client, protocol: record.protocol, route, endpoint };
+        for step in steps.into_iter().rev() {
+            step.on_response(exchange, request, response);
+        }
+    }
+
+    /// What `steps` gets is still to be done to the answer, the last first.
+    async fn answer<'p, 'c>(
+        &'p self,
+        client: &Client,
         request: &mut Request<'c>,
-        steps: &mut Vec<ResponseStep>,
+        steps: &mut Vec<ResponseStep<'p>>,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
         refuse_method(request.head.method)?;
@@ -140,10 +179,11 @@ impl Proxy {
         if let Some(answer) = last_hop(request) {
             return Ok(answer);
         }
-        if let Some(rewrite) = &route.rewrite {
-            rewrite_path(rewrite, request)?;
+        if !route.filters.is_empty()
+            && let Some(answer) = route.filter(client, request, steps, record)?
+        {
+            return Ok(answer);
         }
-        steps.extend(route.filters.iter().filter_map(|filter| filter.on_request(request)));
         let call = route.calls.and_then(|idle| Call::begin(request, idle, record.asked));
         let outcome = match (&route.target, call) {
             // The usual way has no future around its own, which cost 135 instructions.
@@ -175,7 +215,7 @@ impl Proxy {
 
     /// The log line of a request that is over.
     pub fn line<'l>(&'l self, record: &'l Record, head: &'l RequestHead, id: &'l RequestId) -> Line<'l> {
-        let endpoint: &[u8] = record.endpoint.as_deref().unwrap_or_default();
+        let endpoint: &[u8] = record.endpoint.as_deref().map_or(b"", |name| &name.log_member);
         let Some(route) = record.route.and_then(|index| self.routes.get(index)) else {
             return Line { record, head, id, route: b"", series: 0, endpoint, logged: true };
         };
@@ -197,16 +237,6 @@ fn canonicalise(request: &mut Request<'_>) -> Result<(), Failure> {
     // Without memory until a path really changes.
     let mut out = Vec::new();
     match path::canonicalise(request.head.path(), &mut out) {
-        Ok(Canonical::Same) => {}
-        Ok(Canonical::Changed) => request.head.set_path(&out),
-        Err(error) => return Err(Failure::BadPath(error.code())),
-    }
-    Ok(())
-}
-
-fn rewrite_path(rewrite: &Rewrite, request: &mut Request<'_>) -> Result<(), Failure> {
-    let mut out = Scratch::take();
-    match apply_rewrite(rewrite, request.head.path(), &mut out) {
         Ok(Canonical::Same) => {}
         Ok(Canonical::Changed) => request.head.set_path(&out),
         Err(error) => return Err(Failure::BadPath(error.code())),

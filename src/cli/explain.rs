@@ -1,6 +1,7 @@
 //! `palisade explain`: which listener, route and upstream would serve a request, and why.
 
 mod balances;
+mod filters;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -14,11 +15,11 @@ use super::check::print_report;
 use super::config_path;
 use crate::config::{self, Config};
 use crate::files::{Explained, Files, FilesOptions};
+use crate::filter::{Rewrite, apply_rewrite};
 use crate::listen::ListenAddress;
+use crate::message::path::{self, Canonical};
 use crate::message::{Client, ClientCertificate, pages};
-use crate::route::path::{self, Canonical};
-use crate::route::target::apply_rewrite;
-use crate::route::{Asker, RedirectTemplate, Rewrite, RouteOptions, Table, TargetOptions};
+use crate::route::{Asker, RedirectTemplate, RouteOptions, Table, TargetOptions};
 use crate::upstream::BodyMode;
 use crate::wire::Peer;
 
@@ -174,7 +175,7 @@ fn read_request(request: &[String], headers: &[String]) -> Result<RequestHead, S
 }
 
 fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut RequestHead, client: IpAddr) {
-    if let Some(rewrite) = &route.rewrite {
+    if let Some(rewrite) = &route.filters.rewrite {
         let mut rewritten = Vec::new();
         match apply_rewrite(rewrite, head.path(), &mut rewritten) {
             Ok(Canonical::Same) => {}
@@ -188,6 +189,7 @@ fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut Req
             }
         }
     }
+    filters::told(text, &route.filters);
     match &route.target {
         TargetOptions::Upstream(name) => upstream(text, config, route, Asked { head, client }, name),
         TargetOptions::Split(split) => {
@@ -216,7 +218,7 @@ fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut Req
 fn files(text: &mut Text, options: &FilesOptions, route: &RouteOptions, head: &RequestHead) {
     text.line("files", &options.root.display().to_string());
     text.line("path", &lossy(head.path()));
-    let strips = matches!(route.rewrite, Some(Rewrite::StripPrefix(_)));
+    let strips = matches!(route.filters.rewrite, Some(Rewrite::StripPrefix(_)));
     let answer = match head.method {
         Method::Options => "204, with the methods that are served".to_owned(),
         Method::Get | Method::Head => answer_of_files(&Files::new(options.clone(), strips).explain(head)),
@@ -262,9 +264,6 @@ fn upstream(text: &mut Text, config: &Config, route: &RouteOptions, request: Ask
         BodyMode::Stream => "passed on as it arrives",
     };
     text.line("body", &format!("{mode}, {}", most(route.max_body_size)));
-    if route.grpc_web {
-        text.line("grpc_web", "calls of gRPC-Web become calls of gRPC");
-    }
     balances::beside(text, route);
 }
 

@@ -4,7 +4,8 @@ use super::diagnostic::Diagnostic;
 use super::fields::{Fields, Text, Zero};
 use super::values::{Parsed, shown, wrong};
 use super::{host, pattern};
-use crate::upstream::health::{HealthOptions, Initial, OutlierOptions, Probe, StatusSet};
+use crate::message::StatusSet;
+use crate::upstream::health::{HealthOptions, Initial, OutlierOptions, Probe};
 use crate::upstream::{BreakerOptions, Protocol};
 
 pub fn lower(fields: &Fields<'_>, protocol: Protocol) -> HealthOptions {

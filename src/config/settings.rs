@@ -6,13 +6,15 @@ use regex::bytes::Regex;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::fields::{Fields, Text, Zero};
+use super::headers;
 use super::host;
 use super::matches::prefix;
 use super::pattern;
 use super::retry::{self, RetrySettings};
 use super::tree::Value;
 use super::values::{self, Parsed, shown, wrong};
-use crate::route::{PathPattern, Rewrite};
+use crate::filter::{FilterOptions, Rewrite};
+use crate::route::PathPattern;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 
 const DEFAULT_MAX_BODY: u64 = 1 << 30;
@@ -21,6 +23,8 @@ const DEFAULT_MAX_BODY: u64 = 1 << 30;
 #[derive(Default, Clone)]
 pub struct Settings {
     rewrite: Option<RewriteChoice>,
+    request_headers: Option<headers::Written>,
+    response_headers: Option<headers::Written>,
     grpc_web: Option<bool>,
     upstream_host: Option<String>,
     forwarded: Option<bool>,
@@ -45,8 +49,7 @@ enum RewriteChoice {
 
 /// All that a route needs beside match and target.
 pub struct Complete {
-    pub rewrite: Option<Rewrite>,
-    pub grpc_web: bool,
+    pub filters: FilterOptions,
     pub upstream_host: Option<String>,
     pub forwarded: bool,
     pub forward_client_certificate: bool,
@@ -61,6 +64,8 @@ pub fn lower(fields: &Fields<'_>) -> Settings {
     let patience = |name: &str| timeouts.as_ref().and_then(|table| table.duration(name, Zero::Refused));
     Settings {
         rewrite: rewrite_choice(fields),
+        request_headers: headers::lower(fields, "request_headers"),
+        response_headers: headers::lower(fields, "response_headers"),
         grpc_web: fields.boolean("grpc_web"),
         upstream_host: fields.text("upstream_host").and_then(|text| fields.parsed(text, host::upstream_host)),
         forwarded: fields.boolean("forwarded"),
@@ -83,8 +88,12 @@ impl Settings {
         let timeouts = Timeouts::default();
         let rewrite = self.rewrite.or_else(|| defaults.rewrite.clone());
         Complete {
-            rewrite: rewrite.and_then(|choice| choice.for_path(path)),
-            grpc_web: self.grpc_web.or(defaults.grpc_web).unwrap_or(false),
+            filters: FilterOptions {
+                response_headers: headers::merge(&defaults.response_headers, self.response_headers),
+                rewrite: rewrite.and_then(|choice| choice.for_path(path)),
+                request_headers: headers::merge(&defaults.request_headers, self.request_headers),
+                grpc_web: self.grpc_web.or(defaults.grpc_web).unwrap_or(false),
+            },
             upstream_host: self.upstream_host.or_else(|| defaults.upstream_host.clone()),
             forwarded: self.forwarded.or(defaults.forwarded).unwrap_or(false),
             forward_client_certificate: self
@@ -204,7 +213,7 @@ fn regex_rewrite(table: &Fields<'_>) -> Option<RewriteChoice> {
 }
 
 /// Every `$1`, `$name` and `${name}` must be a group of the regex; an unknown one would silently be empty.
-fn check_groups(table: &Fields<'_>, regex: &Regex, to: Text<'_>) -> bool {
+pub fn check_groups(table: &Fields<'_>, regex: &Regex, to: Text<'_>) -> bool {
     let groups = regex.captures_len() - 1;
     let mut sound = true;
     for (written, name) in references(to.value) {
@@ -282,18 +291,19 @@ fn size_or_unlimited(text: &str) -> Parsed<u64> {
     }
 }
 
-/// Options that only mean something with an upstream (or, the first two, with files), on a route that has none.
+/// Options that only mean something with an upstream, on a route that has none.
 pub fn refuse_without_upstream(fields: &Fields<'_>, target: &str) {
     // What becomes of the path holds for files as well.
-    let held = if target == "files" { &NEED_AN_UPSTREAM[2..] } else { &NEED_AN_UPSTREAM[..] };
-    for name in held {
+    let is_held = |name: &&str| target != "files" || !matches!(*name, "strip_prefix" | "rewrite");
+    for name in NEED_AN_UPSTREAM.into_iter().filter(is_held) {
         if let Some(place) = fields.key(name) {
             refuse(fields, place, name, target);
         }
     }
 }
 
-const NEED_AN_UPSTREAM: [&str; 9] = [
+const NEED_AN_UPSTREAM: [&str; 10] = [
+    "request_headers",
     "strip_prefix",
     "rewrite",
     "grpc_web",

@@ -41,17 +41,8 @@ const PLANNED: &[(&str, &[&str])] = &[
     ("defaults", ROUTE_PLANNED),
 ];
 
-const ROUTE_PLANNED: &[&str] = &[
-    "auth",
-    "cache",
-    "challenge",
-    "compress",
-    "error_pages",
-    "rate_limit",
-    "request_headers",
-    "response_headers",
-    "waf",
-];
+const ROUTE_PLANNED: &[&str] =
+    &["auth", "cache", "challenge", "compress", "error_pages", "rate_limit", "waf"];
 
 /// The word under which aliases of a table are listed: "routes" for "routes.NAME", "pool" for
 /// "upstreams.NAME.pool".
@@ -426,8 +417,18 @@ const ALIASES: &[Alias] = &[
     ("routes", &["stripprefix", "handle_path", "strip"], "write `strip_prefix = \"/api\"`"),
     (
         "routes",
-        &["proxy_set_header", "host_header", "preserve_host"],
+        &["host_header", "preserve_host"],
         "for the `Host` field write `upstream_host = \"app.internal\"`",
+    ),
+    (
+        "routes",
+        &["proxy_set_header", "header_up", "request_header", "headers_up", "http_request"],
+        "write `request_headers = { set = { X-Client = \"{client_ip}\" } }`; for `Host` `upstream_host`",
+    ),
+    (
+        "routes",
+        &["add_header", "header_down", "response_header", "http_response", "proxy_hide_header"],
+        "write `response_headers = { set = { Cache-Control = \"no-store\" }, remove = [\"Server\"] }`",
     ),
     ("timeouts", &["response", "header", "server", "proxy_read_timeout"], "write `read = \"60s\"`"),
     ("timeouts", &["write", "client", "request"], "write `send = \"60s\"`"),

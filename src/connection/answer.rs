@@ -154,7 +154,9 @@ pub(super) fn write_fields(out: &mut Vec<u8>, response: &Response<'_>) {
         dated |= field.known == Name::Date;
         field.known != Name::ContentLength
             && !field.known.is_hop_by_hop()
-            && !(nominations && is_nominated(&head.fields, field.known, field.name))
+            && !(nominations
+                && field.known != Name::Own
+                && is_nominated(&head.fields, field.known, field.name))
     });
     if !dated {
         out.extend_from_slice(b"Date: ");

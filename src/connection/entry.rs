@@ -221,6 +221,7 @@ impl Connection {
             Err(_) => return Err(self.note_failed("it took too long")),
         };
         self.watchdog.rest();
+        let (version, cipher) = (agreed.version_name(), agreed.cipher_name());
         let certificate = self.read_certificate(agreed.certificate)?;
         PROCESS.handshakes.fetch_add(1, Relaxed);
         if agreed.resumed {
@@ -235,6 +236,8 @@ impl Connection {
         };
         let _ = self.secured.set(Rc::new(Secured {
             certificate,
+            version,
+            cipher,
             policy: policy.mark,
             effective: policy.effective,
         }));

@@ -12,15 +12,15 @@ use crate::certificates::{Handshakes, HostPolicies, HostRule, HostTlsOptions, St
 use crate::config::Config;
 use crate::connection::{ClientLimits, Entrance};
 use crate::files::{Files, FilesOptions};
-use crate::filter::Filter;
+use crate::filter::{FilterOptions, Rewrite, chain};
 use crate::listen::{ConnectionLimits, ListenAddress, Loads};
+use crate::message::StatusSet;
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
 use crate::route::{
-    FallbackOptions, HostPattern, RedirectOptions, RedirectTemplate, Rewrite, RouteMatch, RouteOptions,
-    Table, TargetOptions,
+    FallbackOptions, HostPattern, RedirectOptions, RedirectTemplate, RouteMatch, RouteOptions, Table,
+    TargetOptions,
 };
-use crate::upstream::health::StatusSet;
 use crate::upstream::mirror::Mirror;
 use crate::upstream::split::Split;
 use crate::upstream::{Discovery, Group, Groups, RetryOptions, Sending, SpoolSpace, Upstream};
@@ -156,7 +156,7 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
         }
         TargetOptions::Fixed(fixed) => Target::Fixed(fixed.clone()),
         TargetOptions::Files(files) => {
-            let below_prefix = matches!(options.rewrite, Some(Rewrite::StripPrefix(_)));
+            let below_prefix = matches!(options.filters.rewrite, Some(Rewrite::StripPrefix(_)));
             Target::Files(Files::new(FilesOptions::clone(files), below_prefix))
         }
     };
@@ -170,8 +170,10 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
         name: options.name.clone(),
         log_member: observe::json::member("route", &options.name),
         series: metrics::series_of(&options.name),
-        rewrite: options.rewrite.clone(),
-        filters: (options.grpc_web && grpc).then_some(Filter::GrpcWeb).into_iter().collect(),
+        filters: chain(&FilterOptions {
+            grpc_web: options.filters.grpc_web && grpc,
+            ..options.filters.clone()
+        }),
         calls: grpc.then_some(config.server.clients.tunnel_idle_timeout),
         target,
         fallback,
@@ -234,8 +236,7 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         tls: HostTlsOptions::default(),
         // Only the table looks at these options, and it does not look at the target.
         target: TargetOptions::Upstream(name.clone()),
-        rewrite: None,
-        grpc_web: false,
+        filters: FilterOptions::default(),
         upstream_host: None,
         forwarded: false,
         forward_client_certificate: false,
@@ -250,7 +251,6 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         series: metrics::series_of(&name),
         log_member: observe::json::member("route", &name),
         name,
-        rewrite: None,
         filters: Vec::new(),
         calls: None,
         target,

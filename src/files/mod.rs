@@ -30,6 +30,7 @@ use self::found::{Found, FoundFile, Search};
 use self::open::{Patience, Root};
 use self::path::Below;
 use self::reply::Chosen;
+use crate::message::path::push_escape;
 use crate::message::{Failure, Request, Response, failure_of, pages};
 use crate::wire::Scratch;
 
@@ -274,9 +275,9 @@ fn with_slash(request: &Request<'_>) -> Response<'static> {
 fn push_safe(text: &[u8], out: &mut Vec<u8>) {
     for &byte in text {
         match byte {
-            b'\\' | b'"' | b'<' | b'>' => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            b'\\' | b'"' | b'<' | b'>' => push_escape(byte, out),
             byte if byte.is_ascii_graphic() => out.push(byte),
-            byte => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            byte => push_escape(byte, out),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! is checked again is what a file's safety hangs on.
 
 use crate::message::Failure;
+use crate::message::path::hex_value;
 
 /// The name of a file below the root: segments with `/` between them, none of which is empty, `.` or `..`, or holds
 /// a slash or NUL. Empty is the root itself.
@@ -71,8 +72,7 @@ impl Below {
 }
 
 fn escaped(high: u8, low: u8) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+    Some(hex_value(high)? << 4 | hex_value(low)?)
 }
 
 /// As a segment of a reference: everything but unreserved characters is escaped, so that it stands for itself in

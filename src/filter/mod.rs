@@ -1,38 +1,72 @@
-//! What stands between a route and its target: it may change a request, and the answer on its way back. The set is
-//! closed and its order fixed; an answer meets the steps of those that met its request.
+//! What stands between a route and its target: it may change a request, answer it, and change the answer on its
+//! way back. The set is closed and its order fixed (`chain`); an answer meets the steps of those that met its
+//! request, the last first.
 
 mod call;
+mod chain;
 mod grpc_web;
+mod headers;
+mod rewrite;
+mod when;
 
 pub use call::Call;
+pub use chain::{FilterOptions, chain};
+pub use headers::{HeaderEdits, NamePattern, ValueRewrite};
+pub use rewrite::{Rewrite, apply_rewrite};
+pub use when::When;
 
-use crate::message::{Request, Response};
+use crate::message::{Exchange, Failure, Request, Response};
 
 /// One of those that a route has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Filter {
+    ResponseHeaders(Vec<HeaderEdits>),
+    Rewrite(Rewrite),
+    RequestHeaders(Vec<HeaderEdits>),
     GrpcWeb,
 }
 
-/// What a filter still has to do to the answer.
+/// What a filter makes of a request.
 #[derive(Debug)]
-pub enum ResponseStep {
+pub enum Decision<'p> {
+    Pass,
+    /// Something is still to be done to the answer.
+    PassThen(ResponseStep<'p>),
+    /// It goes no further. The steps of the filters before get this answer like any other.
+    Answer(Response<'static>),
+    Fail(Failure),
+}
+
+/// What a filter still has to do to the answer; `'p` is the proxy, which has the filter's options.
+#[derive(Debug)]
+pub enum ResponseStep<'p> {
+    Headers(&'p [HeaderEdits]),
     GrpcWeb(grpc_web::Wanted),
 }
 
 impl Filter {
-    /// Changes the request; gives what has to be done to its answer.
-    pub fn on_request(self, request: &mut Request<'_>) -> Option<ResponseStep> {
+    /// Changes the request, and says how it goes on.
+    pub fn on_request(&self, exchange: Exchange<'_>, request: &mut Request<'_>) -> Decision<'_> {
         match self {
-            Filter::GrpcWeb => grpc_web::translate(request).map(ResponseStep::GrpcWeb),
+            Filter::ResponseHeaders(edits) => Decision::PassThen(ResponseStep::Headers(edits)),
+            Filter::Rewrite(rewrite) => rewrite::rewrite(rewrite, request),
+            Filter::RequestHeaders(edits) => {
+                headers::edit_request(edits, exchange, request);
+                Decision::Pass
+            }
+            Filter::GrpcWeb => match grpc_web::translate(request) {
+                Some(wanted) => Decision::PassThen(ResponseStep::GrpcWeb(wanted)),
+                None => Decision::Pass,
+            },
         }
     }
 }
 
-impl ResponseStep {
+impl ResponseStep<'_> {
     /// Changes the answer, be it the target's or one that tells of a failure.
-    pub fn on_response(self, response: &mut Response<'_>) {
+    pub fn on_response(self, exchange: Exchange<'_>, request: &Request<'_>, response: &mut Response<'_>) {
         match self {
+            ResponseStep::Headers(edits) => headers::edit_answer(edits, exchange, request, response),
             ResponseStep::GrpcWeb(wanted) => wanted.translate(response),
         }
     }

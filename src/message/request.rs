@@ -42,3 +42,26 @@ pub enum Upgrade {
     /// The same from a version that has no handshake for it (RFC 8441): the key is made here.
     BareWebSocket,
 }
+
+/// Requests for tests of what has no connection.
+#[cfg(test)]
+pub mod staged {
+    use super::*;
+
+    /// What `act` makes of a request with this head and without a body.
+    pub fn request<T>(head: &str, act: impl FnOnce(&mut Request<'_>) -> T) -> T {
+        let (interim, watchdog, is_call) = (Interim::default(), Watchdog::new(), Cell::new(false));
+        let mut parsed = Recycled::<RequestHead>::take();
+        parsed.parse(head.as_bytes()).expect("a head that can be parsed");
+        act(&mut Request {
+            head: parsed,
+            body: Body::Empty,
+            id: RequestId::received(b"the-id").expect("an id"),
+            upgrade: None,
+            interim: &interim,
+            watchdog: &watchdog,
+            is_call: &is_call,
+            secured: None,
+        })
+    }
+}

@@ -9,6 +9,10 @@ use super::ClientCertificate;
 pub struct Secured {
     /// The certificate that the client has shown; verified.
     pub certificate: Option<Rc<ClientCertificate>>,
+    /// `TLSv1.3`
+    pub version: &'static str,
+    /// Name of the cipher suite, as RFC 8446 and its forerunners write it.
+    pub cipher: &'static str,
     /// The policy of the host that the handshake was made for; `None` for the listener's own.
     pub policy: Option<PolicyMark>,
     /// All that was asked for in the handshake.

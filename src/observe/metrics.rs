@@ -60,6 +60,8 @@ pub struct Process {
     pub handshakes_failed: AtomicU64,
     /// By `max_handshakes_per_client`.
     pub handshakes_refused: AtomicU64,
+    /// Values for header fields that cannot stand in one.
+    pub unsafe_values: AtomicU64,
 }
 
 pub static PROCESS: Process = Process {
@@ -75,7 +77,14 @@ pub static PROCESS: Process = Process {
     handshakes_resumed: AtomicU64::new(0),
     handshakes_failed: AtomicU64::new(0),
     handshakes_refused: AtomicU64::new(0),
+    unsafe_values: AtomicU64::new(0),
 };
+
+/// A value for a header field had a byte that cannot stand in one, so the field was left out.
+#[cold]
+pub fn note_unsafe_value() {
+    PROCESS.unsafe_values.fetch_add(1, Relaxed);
+}
 
 /// The number of a route's name; 0 is kept for requests without a route.
 pub fn series_of(route: &str) -> usize {
@@ -316,6 +325,11 @@ fn process(page: &mut String, facts: &PageFacts) {
             "tls_handshakes_failed_total",
             "TLS handshakes that came to nothing",
             process.handshakes_failed.load(Relaxed),
+        ),
+        (
+            "header_values_dropped_total",
+            "Header fields of filters left out since their value had a byte that none may have",
+            process.unsafe_values.load(Relaxed),
         ),
         ("log_lines_dropped_total", "Access log lines that were not written", facts.dropped_log_lines),
     ];

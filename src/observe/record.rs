@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::message::{Client, ClientCertificate, Failure, Protocol};
+use crate::message::{Client, ClientCertificate, EndpointName, Failure, Protocol};
 
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -20,8 +20,8 @@ pub struct Record {
     pub certificate: Option<Rc<ClientCertificate>>,
     /// Index of the route in the configuration that served it.
     pub route: Option<usize>,
-    /// The member of the log line that names the endpoint which was asked last.
-    pub endpoint: Option<Rc<[u8]>>,
+    /// Which endpoint was asked last.
+    pub endpoint: Option<Rc<EndpointName>>,
     /// Status sent to the client; 0 when none was. Of a failed call of gRPC, whose answer is always a 200, the
     /// one that another request would have got.
     pub status: u16,

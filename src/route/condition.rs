@@ -127,7 +127,7 @@ fn form_decode(text: &[u8]) -> Cow<'_, [u8]> {
         match (byte, tail) {
             (b'+', _) => decoded.push(b' '),
             (b'%', [high, low, after @ ..]) => {
-                match (super::path::hex_value(*high), super::path::hex_value(*low)) {
+                match (crate::message::path::hex_value(*high), crate::message::path::hex_value(*low)) {
                     (Some(high), Some(low)) => {
                         decoded.push(high << 4 | low);
                         rest = after;

@@ -9,7 +9,7 @@ use http1::RequestHead;
 use super::condition::{self, Asker, Mismatch};
 use super::host::{self, HostRank};
 use super::options::{PathPattern, RouteMatch};
-use super::path;
+use crate::message::path;
 
 /// The routes that were considered, most specific first, and the one that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]

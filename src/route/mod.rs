@@ -5,7 +5,7 @@ mod condition;
 mod explain;
 mod host;
 mod options;
-pub mod path;
+pub use crate::message::path;
 mod path_index;
 pub mod table;
 pub mod target;
@@ -15,7 +15,7 @@ pub use condition::Asker;
 pub use explain::{Explanation, Step};
 pub use options::{
     FallbackOptions, FixedAnswer, HeaderCondition, HostPattern, PathPattern, QueryCondition, RedirectOptions,
-    Rewrite, RouteMatch, RouteOptions, TargetOptions, ValuePattern,
+    RouteMatch, RouteOptions, TargetOptions, ValuePattern,
 };
 pub use path::{Canonical, PathError};
 pub use table::Table;

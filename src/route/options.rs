@@ -6,6 +6,7 @@ use regex::bytes::Regex;
 use super::ClientCertificateMatch;
 use crate::certificates::HostTlsOptions;
 use crate::files::FilesOptions;
+use crate::filter::FilterOptions;
 use crate::upstream::mirror::MirrorOptions;
 use crate::upstream::split::SplitOptions;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
@@ -18,10 +19,7 @@ pub struct RouteOptions {
     /// What is asked of clients of the route's hosts before they send a request.
     pub tls: HostTlsOptions,
     pub target: TargetOptions,
-    /// What happens to the path on its way to the upstream.
-    pub rewrite: Option<Rewrite>,
-    /// Calls of gRPC-Web are translated.
-    pub grpc_web: bool,
+    pub filters: FilterOptions,
     /// `Host` towards the upstream; the client's when `None`.
     pub upstream_host: Option<String>,
     /// Also send the `Forwarded` field (RFC 7239).
@@ -131,14 +129,4 @@ pub struct FixedAnswer {
     pub status: u16,
     pub body: String,
     pub content_type: String,
-}
-
-/// Path change before the upstream sees it.
-#[derive(Debug, Clone)]
-pub enum Rewrite {
-    /// `strip_prefix = "/api"`: `/api/x` becomes `/x`, `/api` becomes `/`.
-    StripPrefix(String),
-    /// `rewrite = { regex = "^/u/([0-9]+)$", to = "/users/$1" }`; what the regex matches is replaced, and a
-    /// path that it does not match stays as it is.
-    Regex { regex: Regex, to: String },
 }

@@ -9,7 +9,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
-use super::path;
+use crate::message::path;
 
 /// One route as it stands in a list of candidates: its index, and whether anything is left to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

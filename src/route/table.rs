@@ -8,8 +8,8 @@ use super::condition::{self, Asker};
 use super::explain::{self, Explanation};
 use super::host::{self, HostIndex};
 use super::options::{HostPattern, PathPattern, RouteMatch, RouteOptions};
-use super::path;
 use super::path_index::{Candidate, PathIndex, Patterns, Site};
+use crate::message::path;
 
 /// Finds the route of a request.
 ///

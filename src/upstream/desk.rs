@@ -17,7 +17,7 @@ use super::group::{Group, Published};
 use super::latencies::Latencies;
 use super::pin::Tie;
 use super::pool::{self, Connection};
-use crate::message::Failure;
+use crate::message::{EndpointName, Failure};
 use crate::observe::Record;
 use crate::wire::{clock, worker};
 
@@ -42,8 +42,7 @@ struct Desk {
 
 struct Seat {
     endpoint: Arc<Endpoint>,
-    /// The endpoint's member of a log line.
-    log_member: Rc<[u8]>,
+    name: Rc<EndpointName>,
 }
 
 /// Where a request goes.
@@ -156,8 +155,13 @@ fn least_busy<'s>(seats: &'s [Seat], tried: &[usize], start: usize) -> Option<&'
 }
 
 impl Seat {
-    fn new(endpoint: &Arc<Endpoint>) -> Seat {
-        Seat { endpoint: endpoint.clone(), log_member: endpoint.log_member.as_slice().into() }
+    fn new(group: &Group, endpoint: &Arc<Endpoint>) -> Seat {
+        let name = EndpointName {
+            upstream: group.name.clone(),
+            label: endpoint.label.clone(),
+            log_member: endpoint.log_member.clone(),
+        };
+        Seat { endpoint: endpoint.clone(), name: Rc::new(name) }
     }
 
     fn is_in(&self, tried: &[usize]) -> bool {
@@ -181,8 +185,8 @@ impl Desk {
         };
         Desk {
             group: Arc::downgrade(group),
-            seats: published.seats.iter().map(|(endpoint, _)| Seat::new(endpoint)).collect(),
-            draining: published.draining.iter().map(Seat::new).collect(),
+            seats: published.seats.iter().map(|(endpoint, _)| Seat::new(group, endpoint)).collect(),
+            draining: published.draining.iter().map(|endpoint| Seat::new(group, endpoint)).collect(),
             // Workers begin one behind the other, and elsewhere after each change.
             balance: Balancer::new(kind, &candidates, published.version + worker::index() as u64),
             budget,
@@ -197,7 +201,7 @@ impl Desk {
     fn choose(&mut self, tried: &[usize], tie: &Tie<'_>, record: &mut Record) -> Result<Choice, Failure> {
         let Some(seat) = self.pick(tried, tie, record.asked) else { return Err(self.nobody()) };
         record.attempts = record.attempts.saturating_add(1);
-        record.endpoint = Some(seat.log_member.clone());
+        record.endpoint = Some(seat.name.clone());
         Ok(match pool::take_idle(&seat.endpoint) {
             Some(connection) => Choice::Idle(connection),
             None => Choice::Endpoint(seat.endpoint.clone()),

@@ -51,7 +51,9 @@ pub fn write_fields(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     let trusted = facts.client.trusted;
     head.fields.write_lines(out, |field| {
         passes(field, trusted, facts.secure)
-            && !(nominations && is_nominated(&head.fields, field.known, field.name))
+            && !(nominations
+                && field.known != Name::Own
+                && is_nominated(&head.fields, field.known, field.name))
     });
     write_forwarded(out, head, facts);
     if let Some(certificate) = facts.certificate {
@@ -68,6 +70,8 @@ fn passes(field: Field<'_>, trusted: bool, secure: bool) -> bool {
         // With TLS in front the certificate is known here, and nobody else is asked.
         Name::Other if client_certificate::is_claimed_by(field.name) => trusted && !secure,
         Name::Other => trusted || !claims_identity(field.name),
+        // Set to nothing: the origin shall not have it.
+        Name::Own => !field.value.is_empty(),
         Name::Host
         | Name::ContentLength
         | Name::Expect
@@ -96,27 +100,49 @@ fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     let client = facts.client;
     let told = |name| head.fields.get(name).filter(|value| !value.is_empty());
     let believed = |name| if client.trusted { told(name) } else { None };
+    let any_own = head.fields.contains(Name::Own);
+    let is_own = |name| any_own && has_own(head, name);
 
-    out.extend_from_slice(b"X-Forwarded-For: ");
-    if client.trusted {
-        for earlier in head.fields.all(Name::XForwardedFor).filter(|value| !value.is_empty()) {
-            out.extend_from_slice(earlier);
-            out.extend_from_slice(b", ");
+    if !is_own(Name::XForwardedFor) {
+        out.extend_from_slice(b"X-Forwarded-For: ");
+        if client.trusted {
+            for earlier in head.fields.all(Name::XForwardedFor).filter(|value| !value.is_empty()) {
+                out.extend_from_slice(earlier);
+                out.extend_from_slice(b", ");
+            }
         }
+        out.extend_from_slice(client.peer_text());
+        out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(client.peer_text());
-    out.extend_from_slice(b"\r\nX-Real-IP: ");
-    client.write_address(out);
-    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
-    out.extend_from_slice(believed(Name::XForwardedProto).unwrap_or(facts.scheme()));
-    out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
-    out.extend_from_slice(believed(Name::XForwardedHost).unwrap_or(head.authority()));
-    out.extend_from_slice(b"\r\nX-Request-ID: ");
-    out.extend_from_slice(facts.id.as_bytes());
-    out.extend_from_slice(b"\r\n");
-    if facts.forwarded {
+    if !is_own(Name::XRealIp) {
+        out.extend_from_slice(b"X-Real-IP: ");
+        client.write_address(out);
+        out.extend_from_slice(b"\r\n");
+    }
+    if !is_own(Name::XForwardedProto) {
+        out.extend_from_slice(b"X-Forwarded-Proto: ");
+        out.extend_from_slice(believed(Name::XForwardedProto).unwrap_or(facts.scheme()));
+        out.extend_from_slice(b"\r\n");
+    }
+    if !is_own(Name::XForwardedHost) {
+        out.extend_from_slice(b"X-Forwarded-Host: ");
+        out.extend_from_slice(believed(Name::XForwardedHost).unwrap_or(head.authority()));
+        out.extend_from_slice(b"\r\n");
+    }
+    if !is_own(Name::XRequestId) {
+        out.extend_from_slice(b"X-Request-ID: ");
+        out.extend_from_slice(facts.id.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    if facts.forwarded && !is_own(Name::Forwarded) {
         write_rfc7239(out, head, facts);
     }
+}
+
+/// The route has set this one, or taken it off.
+#[cold]
+fn has_own(head: &RequestHead, name: Name) -> bool {
+    head.fields.iter().any(|field| field.known == Name::Own && Name::classify(field.name) == name)
 }
 
 /// `Forwarded` (RFC 7239); an address with colons is quoted and bracketed.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http1::Method;
 
 use super::Hedge;
-use super::health::StatusSet;
 use crate::message::Failure;
+use crate::message::StatusSet;
 
 /// `retry` of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]

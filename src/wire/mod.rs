@@ -1,6 +1,7 @@
 //! What moves: sockets, buffers, deadlines. Nothing here knows HTTP semantics.
 
 mod buffer;
+pub mod calendar;
 pub mod clock;
 mod duplex;
 pub mod file;

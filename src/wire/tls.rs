@@ -382,6 +382,20 @@ impl Agreed {
             certificate: facts.peer_certificates().and_then(<[_]>::first).cloned(),
         }
     }
+
+    /// `TLSv1.3`; empty for none that is known here.
+    pub fn version_name(&self) -> &'static str {
+        match self.version {
+            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            _ => "",
+        }
+    }
+
+    /// `TLS13_AES_256_GCM_SHA384`
+    pub fn cipher_name(&self) -> &'static str {
+        self.cipher_suite.and_then(|suite| suite.suite().as_str()).unwrap_or_default()
+    }
 }
 
 /// As an error of the socket.

@@ -43,6 +43,9 @@ pub enum Name {
     XForwardedProto,
     XRealIp,
     XRequestId,
+    /// Of any name: a field that the proxy itself has set, and vouches for. It is never what a message was
+    /// received with.
+    Own,
 }
 
 impl Name {
@@ -55,7 +58,7 @@ impl Name {
         if is_spelled(name, candidate.lower()) { candidate } else { Name::Other }
     }
 
-    /// The name in lower case; empty for `Other`.
+    /// The name in lower case; empty for `Other` and `Own`.
     pub fn lower(self) -> &'static [u8] {
         LOWER[self as usize].1.as_bytes()
     }
@@ -216,7 +219,7 @@ const fn hash(name: &[u8]) -> usize {
 static BY_HASH: [Name; 128] = {
     let mut table = [Name::Other; 128];
     let mut index = 1;
-    while index < LOWER.len() {
+    while index < LOWER.len() - 1 {
         let (name, lower) = LOWER[index];
         assert!(name as usize == index, "the list has another order than the enum");
         assert!(is_plain(lower.as_bytes()), "a name with other marks than hyphens");
@@ -241,7 +244,7 @@ const fn is_plain(name: &[u8]) -> bool {
 }
 
 /// In the order of the enum.
-const LOWER: [(Name, &str); 39] = [
+const LOWER: [(Name, &str); 40] = [
     (Name::Other, ""),
     (Name::Accept, "accept"),
     (Name::AcceptEncoding, "accept-encoding"),
@@ -281,6 +284,7 @@ const LOWER: [(Name, &str); 39] = [
     (Name::XForwardedProto, "x-forwarded-proto"),
     (Name::XRealIp, "x-real-ip"),
     (Name::XRequestId, "x-request-id"),
+    (Name::Own, ""),
 ];
 
 #[cfg(test)]
@@ -289,7 +293,7 @@ mod tests {
 
     #[test]
     fn every_name_is_found_and_nothing_beside_it() {
-        for (known, lower) in &LOWER[1..] {
+        for (known, lower) in &LOWER[1..LOWER.len() - 1] {
             assert_eq!(Name::classify(lower.as_bytes()), *known);
             assert_eq!(Name::classify(lower.to_ascii_uppercase().as_bytes()), *known);
             for at in 0..lower.len() {

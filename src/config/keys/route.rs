@@ -118,6 +118,8 @@ pub const ROUTE: &[Key] = &[
         absent: Absent::Off,
         doc: "Target: the files below a folder. A string is the `root` of the table.",
     },
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
     STRIP_PREFIX,
     REWRITE,
     GRPC_WEB,
@@ -131,6 +133,8 @@ pub const ROUTE: &[Key] = &[
 ];
 
 pub const DEFAULTS: &[Key] = &[
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
     STRIP_PREFIX,
     REWRITE,
     GRPC_WEB,
@@ -141,6 +145,98 @@ pub const DEFAULTS: &[Key] = &[
     RETRY,
     REQUEST_BODY,
     MAX_BODY_SIZE,
+];
+
+const REQUEST_HEADERS: Key = Key {
+    name: "request_headers",
+    kind: Kind::Either(&[Kind::Boolean, Kind::Table(HEADER_EDITS), Kind::ListOf(&Kind::Table(HEADER_EDITS))]),
+    absent: Absent::Off,
+    doc: "Changes to the header fields of requests on their way to the upstream; a list of them is made in its \
+          order. Those of `[defaults]` come first; `false` leaves these out.",
+};
+
+const RESPONSE_HEADERS: Key = Key {
+    name: "response_headers",
+    kind: Kind::Either(&[Kind::Boolean, Kind::Table(HEADER_EDITS), Kind::ListOf(&Kind::Table(HEADER_EDITS))]),
+    absent: Absent::Off,
+    doc: "The same for answers on their way to the client, whatever gave them.",
+};
+
+pub const HEADER_EDITS: &[Key] = &[
+    Key {
+        name: "remove",
+        kind: Kind::ListOf(&Kind::Text("header")),
+        absent: Absent::Off,
+        doc: "Fields to take off: `[\"Server\", \"X-Internal-*\"]`. Happens first.",
+    },
+    Key {
+        name: "rewrite",
+        kind: Kind::ListOf(&Kind::Table(HEADER_REWRITE)),
+        absent: Absent::Off,
+        doc: "Values to change: `[{ name = \"Location\", regex = \"^http:\", to = \"https:\" }]`.",
+    },
+    Key {
+        name: "set",
+        kind: Kind::MapOf(&Kind::Text("template")),
+        absent: Absent::Off,
+        doc: "Fields to write, in place of what is there: `{ X-Client = \"{client_ip}\" }`. A value that is empty \
+              leaves the field out.",
+    },
+    Key {
+        name: "default",
+        kind: Kind::MapOf(&Kind::Text("template")),
+        absent: Absent::Off,
+        doc: "Fields to write when they are not there.",
+    },
+    Key {
+        name: "add",
+        kind: Kind::MapOf(&Kind::Text("template")),
+        absent: Absent::Off,
+        doc: "Fields to write beside what is there. Happens last.",
+    },
+    Key {
+        name: "when",
+        kind: Kind::Table(WHEN),
+        absent: Absent::Off,
+        doc: "Only then; all that is named here must hold.",
+    },
+];
+
+const HEADER_REWRITE: &[Key] = &[
+    Key { name: "name", kind: Kind::Text("header"), absent: Absent::Mistake, doc: "Of the field." },
+    Key {
+        name: "regex",
+        kind: Kind::Text("regex"),
+        absent: Absent::Mistake,
+        doc: "What it matches is replaced, wherever it does.",
+    },
+    Key {
+        name: "to",
+        kind: Kind::Text("replacement"),
+        absent: Absent::Mistake,
+        doc: "`$1` and `${name}` are what groups of the regex caught.",
+    },
+];
+
+pub const WHEN: &[Key] = &[
+    Key {
+        name: "methods",
+        kind: Kind::ListOf(&Kind::Text("method")),
+        absent: Absent::Off,
+        doc: "The request has one of these.",
+    },
+    Key {
+        name: "status",
+        kind: Kind::ListOf(&Kind::Text("status")),
+        absent: Absent::Off,
+        doc: "The answer has one of these: `[\"404\", \"5xx\", \"301-308\"]`. Not for requests.",
+    },
+    Key {
+        name: "content_type",
+        kind: Kind::ListOf(&Kind::Text("media type")),
+        absent: Absent::Off,
+        doc: "The answer is of one of these: `[\"text/html\", \"image/*\"]`. Not for requests.",
+    },
 ];
 
 const CONDITION: Kind = Kind::Either(&[Kind::Boolean, Kind::Text("value"), Kind::Table(CONDITION_REGEX)]);

@@ -14,8 +14,8 @@ use crate::message::ClientCertificate;
 use crate::route::{ClientCertificateMatch, Glob};
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 
-use super::super::path::{Canonical, canonicalise};
 use super::*;
+use crate::message::path::{Canonical, canonicalise};
 
 /// A request before it is put into bytes.
 #[derive(Debug, Clone)]
@@ -149,8 +149,7 @@ fn route(name: String, matches: RouteMatch) -> RouteOptions {
         matches,
         tls: Default::default(),
         target: TargetOptions::Fixed(answer),
-        rewrite: None,
-        grpc_web: false,
+        filters: crate::filter::FilterOptions::default(),
         upstream_host: None,
         forwarded: false,
         forward_client_certificate: false,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::message::StatusSet;
+
 /// `[upstreams.NAME.health]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthOptions {
@@ -42,23 +44,6 @@ pub enum Initial {
     #[default]
     Up,
     Down,
-}
-
-/// Statuses as ranges, both ends included.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatusSet(pub Vec<(u16, u16)>);
-
-impl Default for StatusSet {
-    /// Any success or redirect.
-    fn default() -> Self {
-        StatusSet(vec![(200, 299), (300, 399)])
-    }
-}
-
-impl StatusSet {
-    pub fn contains(&self, status: u16) -> bool {
-        self.0.iter().any(|(first, last)| (*first..=*last).contains(&status))
-    }
 }
 
 /// What the checks so far say of one endpoint.

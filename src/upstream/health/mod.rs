@@ -9,7 +9,7 @@ mod plan;
 mod prober;
 mod standing;
 
-pub use check::{Checked, Health, HealthOptions, Initial, Probe, StatusSet};
+pub use check::{Checked, Health, HealthOptions, Initial, Probe};
 pub use outlier::OutlierOptions;
 pub use plan::{BACKUP, Candidate, PlanRules, plan};
 pub use prober::check_endpoints;

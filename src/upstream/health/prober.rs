@@ -14,7 +14,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, timeout};
 
-use super::{HealthOptions, Probe, StatusSet, grpc, over_http2};
+use super::{HealthOptions, Probe, grpc, over_http2};
+use crate::message::StatusSet;
 use crate::upstream::connect::{reach, shake_hands};
 use crate::upstream::endpoint::{Address, Endpoint};
 use crate::upstream::generator::Generator;

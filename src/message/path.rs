@@ -167,7 +167,7 @@ fn push_escaped(byte: u8, out: &mut Vec<u8>) -> Result<(), PathError> {
 }
 
 /// Writes `%XX`.
-pub(super) fn push_escape(byte: u8, out: &mut Vec<u8>) {
+pub fn push_escape(byte: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'%', HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]);
 }
 
@@ -185,7 +185,7 @@ fn is_overlong(before: &[u8], byte: u8) -> bool {
 /// The canonical path without the `;parameters` of its segments, when it has any. Routes are chosen by
 /// this form: many origins ignore parameters, and a rule for `/admin` has to cover `/admin;x=1` and
 /// `/;x/admin` too. `%3B` counts as `;`.
-pub(super) fn without_parameters(path: &[u8]) -> Option<Vec<u8>> {
+pub fn without_parameters(path: &[u8]) -> Option<Vec<u8>> {
     parameter(path)?;
     let mut bare = Vec::with_capacity(path.len());
     let mut ends_in_slash = false;
@@ -204,7 +204,7 @@ pub(super) fn without_parameters(path: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The segment without its parameters.
-pub(super) fn name_of(segment: &[u8]) -> &[u8] {
+pub fn name_of(segment: &[u8]) -> &[u8] {
     &segment[..parameter(segment).unwrap_or(segment.len())]
 }
 
@@ -232,7 +232,7 @@ pub fn pattern(written: &str) -> Result<Vec<u8>, PathError> {
 }
 
 /// The canonical form of a prefix pattern, without slash at its end: `/api/` is `/api`, `/` is empty.
-pub(super) fn prefix(written: &str) -> Result<Vec<u8>, PathError> {
+pub fn prefix(written: &str) -> Result<Vec<u8>, PathError> {
     let mut prefix = pattern(written)?;
     if prefix.ends_with(b"/") {
         prefix.pop();
@@ -242,7 +242,7 @@ pub(super) fn prefix(written: &str) -> Result<Vec<u8>, PathError> {
 
 /// True when the prefix covers the path by whole segments. The prefix has no slash at its end, so `/` is
 /// given as the empty string.
-pub(super) fn covers(prefix: &[u8], path: &[u8]) -> bool {
+pub fn covers(prefix: &[u8], path: &[u8]) -> bool {
     path.starts_with(prefix)
         && match path.get(prefix.len()) {
             Some(next) => *next == b'/',
@@ -252,7 +252,7 @@ pub(super) fn covers(prefix: &[u8], path: &[u8]) -> bool {
 
 /// How many bytes of the canonical path the prefix covers, parameters of the covered segments included:
 /// `/api` covers six of `/api;v/x`. `None` when it does not cover the path.
-pub(super) fn covered_by(prefix: &[u8], path: &[u8]) -> Option<usize> {
+pub fn covered_by(prefix: &[u8], path: &[u8]) -> Option<usize> {
     if covers(prefix, path) {
         return Some(prefix.len());
     }
@@ -273,7 +273,7 @@ pub(super) fn covered_by(prefix: &[u8], path: &[u8]) -> Option<usize> {
     wanted.peek().is_none().then_some(covered)
 }
 
-pub(super) fn hex_value(digit: u8) -> Option<u8> {
+pub fn hex_value(digit: u8) -> Option<u8> {
     (digit as char).to_digit(16).map(|value| value as u8)
 }
 

@@ -1,0 +1,54 @@
+//! What the filters of a route would do, in the order in which a request and then its answer meet them.
+
+use super::Text;
+use crate::filter::{FilterOptions, HeaderEdits, NamePattern, When};
+use crate::message::{FieldName, Template};
+
+pub fn told(text: &mut Text, filters: &FilterOptions) {
+    header_edits(text, "request", &filters.request_headers);
+    if filters.grpc_web {
+        text.line("grpc_web", "calls of gRPC-Web become calls of gRPC");
+    }
+    header_edits(text, "answer", &filters.response_headers);
+}
+
+fn header_edits(text: &mut Text, side: &str, edits: &[HeaderEdits]) {
+    for edits in edits {
+        let condition = when(&edits.when);
+        for pattern in &edits.remove {
+            let name = match pattern {
+                NamePattern::Name(name) => name.to_string(),
+                NamePattern::Prefix(prefix) => format!("{prefix}*"),
+            };
+            text.line(side, &format!("without {name}{condition}"));
+        }
+        for rewrite in &edits.rewrite {
+            let (name, regex, to) = (&rewrite.name, &rewrite.regex, &rewrite.to);
+            text.line(side, &format!("in {name} `{regex}` becomes `{to}`{condition}"));
+        }
+        let mut lines = |verb: &str, fields: &[(FieldName, Template)], which: &str| {
+            for (name, template) in fields {
+                text.line(side, &format!("{verb} {name}: {template}{which}{condition}"));
+            }
+        };
+        lines("with", &edits.set, "");
+        lines("with", &edits.default, ", unless it has one");
+        lines("with also", &edits.add, "");
+    }
+}
+
+/// The condition as the end of a sentence; empty when there is none.
+pub fn when(when: &When) -> String {
+    let mut parts = Vec::new();
+    if !when.methods.is_empty() {
+        parts.push(format!("the method is {}", when.methods.join(" or ")));
+    }
+    if let Some(status) = &when.status {
+        parts.push(format!("the status is {status}"));
+    }
+    if !when.content_types.is_empty() {
+        let types: Vec<String> = when.content_types.iter().map(ToString::to_string).collect();
+        parts.push(format!("it is {}", types.join(" or ")));
+    }
+    if parts.is_empty() { String::new() } else { format!(", when {}", parts.join(" and ")) }
+}

@@ -1,0 +1,179 @@
+//! Changes to the fields of a request on its way to the target, and of the answer on its way back. First fields
+//! are removed, then values rewritten, then fields set, then those that are missing, then added.
+
+use http1::{Fields, Name};
+use regex::bytes::Regex;
+
+use super::when::When;
+use crate::message::{Exchange, FieldName, Request, Response, Template, Values};
+
+/// Changes that are made when a condition holds.
+#[derive(Debug, Clone, Default)]
+pub struct HeaderEdits {
+    pub when: When,
+    pub remove: Vec<NamePattern>,
+    pub rewrite: Vec<ValueRewrite>,
+    /// In place of what is there. An empty value leaves the field out.
+    pub set: Vec<(FieldName, Template)>,
+    /// When there is none.
+    pub default: Vec<(FieldName, Template)>,
+    /// Beside what is there.
+    pub add: Vec<(FieldName, Template)>,
+}
+
+/// Which fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamePattern {
+    Name(FieldName),
+    /// `X-Internal-*`; lower case, without the star.
+    Prefix(String),
+}
+
+/// What the regex matches in a value is replaced, wherever it does.
+#[derive(Debug, Clone)]
+pub struct ValueRewrite {
+    pub name: FieldName,
+    pub regex: Regex,
+    /// With `$1` and `${name}` for what groups caught.
+    pub to: String,
+}
+
+/// Changes a request.
+pub fn edit_request(edits: &[HeaderEdits], exchange: Exchange<'_>, request: &mut Request<'_>) {
+    for edits in edits {
+        if edits.when.holds_for_request(&request.head) {
+            let values = edits.fill(&Values::of_request(exchange, request));
+            edits.apply(&values, &mut request.head.fields, Side::Request);
+        }
+    }
+}
+
+/// Changes an answer.
+pub fn edit_answer(
+    edits: &[HeaderEdits],
+    exchange: Exchange<'_>,
+    request: &Request<'_>,
+    response: &mut Response<'_>,
+) {
+    for edits in edits {
+        if edits.when.holds_for_request(&request.head) && edits.when.holds_for_answer(&response.head) {
+            let values = edits.fill(&Values::of_answer(exchange, request, response));
+            edits.apply(&values, &mut response.head.fields, Side::Answer);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Request,
+    Answer,
+}
+
+/// What the templates are for one message, one behind the other.
+struct Filled {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl HeaderEdits {
+    /// Before anything is changed: every template sees the message as it came.
+    fn fill(&self, values: &Values<'_, '_>) -> Filled {
+        let mut filled = Filled { text: Vec::new(), ends: Vec::new() };
+        for (_, template) in self.set.iter().chain(&self.default).chain(&self.add) {
+            template.write(values, &mut filled.text);
+            filled.ends.push(filled.text.len());
+        }
+        filled
+    }
+
+    fn apply(&self, filled: &Filled, fields: &mut Fields, side: Side) {
+        for pattern in &self.remove {
+            pattern.remove(fields, side);
+        }
+        for rewrite in &self.rewrite {
+            rewrite.apply(fields);
+        }
+        let mut values = filled.values();
+        for ((name, _), value) in self.set.iter().zip(&mut values) {
+            name.remove(fields);
+            if value.is_empty() {
+                leave_out(name, fields, side);
+            } else {
+                name.push(fields, value);
+            }
+        }
+        for ((name, _), value) in self.default.iter().zip(&mut values) {
+            if !value.is_empty() && !name.is_in(fields) {
+                name.push(fields, value);
+            }
+        }
+        for ((name, _), value) in self.add.iter().zip(&mut values) {
+            if !value.is_empty() {
+                name.push(fields, value);
+            }
+        }
+    }
+}
+
+impl Filled {
+    fn values(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let value = self.text.get(start..*end).unwrap_or_default();
+            start = *end;
+            value
+        })
+    }
+}
+
+/// An origin would get some fields from the proxy itself: not these.
+fn leave_out(name: &FieldName, fields: &mut Fields, side: Side) {
+    let is_written_anew = matches!(
+        name.known,
+        Name::XForwardedFor
+            | Name::XForwardedHost
+            | Name::XForwardedProto
+            | Name::XRealIp
+            | Name::XRequestId
+            | Name::Forwarded
+    );
+    if side == Side::Request && is_written_anew {
+        name.push(fields, b"");
+    }
+}
+
+impl NamePattern {
+    fn remove(&self, fields: &mut Fields, side: Side) {
+        match self {
+            NamePattern::Name(name) => {
+                name.remove(fields);
+                leave_out(name, fields, side);
+            }
+            NamePattern::Prefix(prefix) => fields.retain(|field| {
+                let start = field.name.get(..prefix.len());
+                !start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+            }),
+        }
+    }
+}
+
+impl ValueRewrite {
+    fn apply(&self, fields: &mut Fields) {
+        let changed = |value: &[u8]| self.regex.is_match(value);
+        if !self.name.values(fields).any(changed) {
+            return;
+        }
+        let values: Vec<Vec<u8>> = self
+            .name
+            .values(fields)
+            .map(|value| self.regex.replace_all(value, self.to.as_bytes()).into_owned())
+            .collect();
+        self.name.remove(fields);
+        for value in values {
+            self.name.push(fields, &value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

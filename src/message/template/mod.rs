@@ -1,0 +1,135 @@
+//! Text with variables that each request fills in: `https://{host}{path}`. Braces of the text itself are doubled.
+//! What a variable has not got is empty. Nothing here makes a value safe for where it goes: a field checks it, a
+//! location and a page escape it.
+
+mod variable;
+
+use std::fmt;
+
+pub use variable::{Moment, Variable};
+
+use super::Values;
+
+/// A text cut into pieces; made when the configuration is checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Template {
+    written: Box<str>,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Variable(Variable),
+}
+
+/// Why a text is no template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TemplateError {
+    /// This brace has no partner.
+    LoneBrace(char),
+    /// No variable has this name.
+    Unknown(String),
+    /// The variable is known only once there is an answer.
+    NeedsAnswer(String),
+    /// No header can have this name.
+    BadFieldName(String),
+}
+
+impl Template {
+    /// Reads a text whose variables are wanted at `moment`.
+    pub fn compile(text: &str, moment: Moment) -> Result<Template, TemplateError> {
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            push_text(&mut pieces, &rest[..at]);
+            rest = &rest[at..];
+            let doubled = ["{{", "}}"].iter().find(|pair| rest.starts_with(**pair));
+            if let Some(pair) = doubled {
+                push_text(&mut pieces, &pair[1..]);
+                rest = &rest[2..];
+                continue;
+            }
+            let inside = rest.strip_prefix('{').and_then(|inside| inside.split_once('}'));
+            let Some((name, after)) = inside.filter(|(name, _)| !name.contains('{')) else {
+                return Err(TemplateError::LoneBrace(if rest.starts_with('{') { '{' } else { '}' }));
+            };
+            pieces.push(Piece::Variable(Variable::parse(name, moment)?));
+            rest = after;
+        }
+        push_text(&mut pieces, rest);
+        Ok(Template { written: text.into(), pieces })
+    }
+
+    /// Appends the text to `out`.
+    pub fn write(&self, values: &Values<'_, '_>, out: &mut Vec<u8>) {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Variable(variable) => variable.write(values, out),
+            }
+        }
+    }
+
+    /// The same; `escape` appends what a variable has in a form that is safe where the text goes.
+    pub fn write_escaped(
+        &self,
+        values: &Values<'_, '_>,
+        out: &mut Vec<u8>,
+        escape: impl Fn(&[u8], &mut Vec<u8>),
+    ) {
+        let mut value = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Variable(variable) => {
+                    value.clear();
+                    variable.write(values, &mut value);
+                    escape(&value, out);
+                }
+            }
+        }
+    }
+
+    /// The whole text, when it has no variable.
+    pub fn as_text(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [] => Some(""),
+            [Piece::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// The variables in it, in order.
+    pub fn variables(&self) -> impl Iterator<Item = &Variable> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Variable(variable) => Some(variable),
+            Piece::Text(_) => None,
+        })
+    }
+}
+
+/// As it was written.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+/// Neighbouring texts become one.
+fn push_text(pieces: &mut Vec<Piece>, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    match pieces.last_mut() {
+        Some(Piece::Text(before)) => before.push_str(text),
+        _ => pieces.push(Piece::Text(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

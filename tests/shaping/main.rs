@@ -1,0 +1,5 @@
+//! What routes change in requests and answers, seen from both sides of the real binary.
+
+mod explain;
+mod headers;
+mod stage;
