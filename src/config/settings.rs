@@ -302,7 +302,9 @@ pub fn refuse_without_upstream(fields: &Fields<'_>, target: &str) {
     }
 }
 
-const NEED_AN_UPSTREAM: [&str; 10] = [
+const NEED_AN_UPSTREAM: [&str; 12] = [
+    "mirror",
+    "fallback",
     "request_headers",
     "strip_prefix",
     "rewrite",

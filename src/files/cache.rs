@@ -20,7 +20,7 @@ const BELIEVED: Duration = Duration::from_secs(1);
 /// So long it is kept without being asked for.
 const KEPT: Duration = Duration::from_secs(10);
 /// Limits of one worker: open files (each entry counts as one at least), and bytes of small ones.
-const MOST_FILES: usize = 512;
+pub const MOST_OPEN: usize = 512;
 const MOST_BYTES: usize = 8 << 20;
 
 thread_local! {
@@ -121,12 +121,12 @@ impl Cache {
         }
         let found = Rc::new(found);
         let weight = Weight::of(&found);
-        if weight.files > MOST_FILES || weight.bytes > MOST_BYTES {
+        if weight.files > MOST_OPEN || weight.bytes > MOST_BYTES {
             return found;
         }
         self.weight.files += weight.files;
         self.weight.bytes += weight.bytes;
-        while self.weight.files > MOST_FILES || self.weight.bytes > MOST_BYTES {
+        while self.weight.files > MOST_OPEN || self.weight.bytes > MOST_BYTES {
             self.remove_one();
         }
         self.places.insert(key.into(), self.slots.len());
@@ -218,4 +218,46 @@ fn forms(found: &Found) -> impl Iterator<Item = &Form> {
     };
     file.into_iter()
         .flat_map(|file| std::iter::once(&file.plain).chain(file.encoded.iter().map(|(_, form)| form)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::open::Patience;
+
+    fn key(number: usize) -> Vec<u8> {
+        number.to_string().into_bytes()
+    }
+
+    #[test]
+    fn it_is_bounded_and_keeps_what_is_used() {
+        let root = Arc::new(Root::open(std::path::Path::new("/"), Patience::Any).unwrap());
+        // Nobody sweeps here.
+        let mut cache = Cache { is_swept: true, ..Cache::default() };
+        let start = Instant::now();
+        for number in 0..5000 {
+            cache.keep(&key(number), &root, Found::Folder, start);
+            if let Some(place) = cache.places.get(&key(7)[..]).copied() {
+                cache.slots[place].used = true;
+            }
+            assert!(cache.weight.files <= MOST_OPEN && cache.weight.files == cache.slots.len());
+            assert_eq!(cache.places.len(), cache.slots.len());
+        }
+        assert!(cache.places.contains_key(&key(7)[..]), "it was used all the time");
+        assert!(cache.places.contains_key(&key(4999)[..]) && !cache.places.contains_key(&key(0)[..]));
+        for (place, slot) in cache.slots.iter().enumerate() {
+            assert_eq!(cache.places.get(&slot.key), Some(&place));
+        }
+        // What is found to be the same keeps its place, what is not takes it.
+        let before = cache.keep(&key(7), &root, Found::Folder, start);
+        assert!(Rc::ptr_eq(&before, &cache.keep(&key(7), &root, Found::Folder, start)));
+        assert!(!Rc::ptr_eq(&before, &cache.keep(&key(7), &root, Found::FolderWithoutSlash, start)));
+        // All of it goes when nobody asks.
+        assert!(cache.sweep(start + KEPT / 2));
+        cache.keep(&key(8), &root, Found::FolderWithoutSlash, start + KEPT / 2);
+        assert!(cache.sweep(start + KEPT));
+        assert_eq!((cache.slots.len(), cache.weight.files), (1, 1));
+        assert!(!cache.sweep(start + 2 * KEPT));
+        assert_eq!(cache.weight, Weight::default());
+    }
 }

@@ -36,7 +36,7 @@ pub struct Conditions<'f> {
     if_modified_since: Option<&'f [u8]>,
     if_range: Option<&'f [u8]>,
     range: Option<&'f [u8]>,
-    /// One of those that can be there once was there twice: it holds for nothing.
+    /// There were several, of a field that can be there once: none holds.
     several_ranges: bool,
 }
 

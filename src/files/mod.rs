@@ -34,6 +34,7 @@ use crate::message::path::push_escape;
 use crate::message::{Failure, Request, Response, failure_of, pages};
 use crate::wire::Scratch;
 
+pub use cache::MOST_OPEN;
 pub use open::Symlinks;
 pub use options::FilesOptions;
 pub use types::Types;

@@ -75,6 +75,8 @@ pub fn open(
         Err(Errno::NOSYS | Errno::PERM | Errno::XDEV | Errno::AGAIN) if patience == Patience::Any => {
             step_by_step(folder, path, name, symlinks)
         }
+        // A socket, or a device without a driver.
+        Err(Errno::NXIO | Errno::NODEV) => return Err(Errno::NOENT),
         opened => opened,
     }?;
     let file = File::from(opened);

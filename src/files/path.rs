@@ -30,7 +30,7 @@ impl Below {
 
     /// From bytes that mean themselves. A slash at the end is left out.
     pub fn new(mut name: Vec<u8>) -> Result<Below, Failure> {
-        if name.last() == Some(&b'/') {
+        if name.len() > 1 && name.last() == Some(&b'/') {
             name.pop();
         }
         let below = Below(name);

@@ -32,7 +32,7 @@ pub enum Wanted {
 /// Reads the value of a `Range` field, for a file of `size` bytes. Ranges that the file has nothing of are left out
 /// as long as another one remains; a field that is malformed is no field.
 pub fn wanted(value: &[u8], size: u64) -> Wanted {
-    let Some((unit, set)) = value.split_once_byte(b'=') else { return Wanted::Whole };
+    let Some((unit, set)) = cut(value, b'=') else { return Wanted::Whole };
     if !unit.trim_ascii().eq_ignore_ascii_case(b"bytes") {
         return Wanted::Whole;
     }
@@ -69,7 +69,7 @@ enum One {
 
 /// `None` when it is malformed.
 fn read(member: &[u8], size: u64) -> Option<One> {
-    let (first, last) = member.split_once_byte(b'-')?;
+    let (first, last) = cut(member, b'-')?;
     let (first, last) = (first.trim_ascii(), last.trim_ascii());
     if first.is_empty() {
         return match number(last)? {
@@ -106,15 +106,10 @@ fn overlap_too_much(ranges: &[Range]) -> bool {
     })
 }
 
-trait SplitOnce {
-    fn split_once_byte(&self, byte: u8) -> Option<(&[u8], &[u8])>;
-}
-
-impl SplitOnce for [u8] {
-    fn split_once_byte(&self, byte: u8) -> Option<(&[u8], &[u8])> {
-        let at = memchr::memchr(byte, self)?;
-        Some((&self[..at], &self[at + 1..]))
-    }
+/// What is before and behind the first such byte.
+fn cut(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let place = memchr::memchr(at, text)?;
+    Some((&text[..place], &text[place + 1..]))
 }
 
 #[cfg(test)]

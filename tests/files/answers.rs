@@ -73,8 +73,8 @@ fn what_goes_wrong_is_told_to_client_and_log() {
         write(www, "a.txt", "hello");
         write(www, "locked.txt", "no");
         write(www, "locked/a.txt", "no");
-        fs::set_permissions(www.join("locked.txt"), Permissions::from_mode(0)).unwrap();
-        fs::set_permissions(www.join("locked"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(www.join("locked.txt"), Permissions::from_mode(0o000)).unwrap();
+        fs::set_permissions(www.join("locked"), Permissions::from_mode(0o000)).unwrap();
     });
     // Nobody can be kept out who is root.
     let denied = if rustix::process::geteuid().is_root() { 200 } else { 403 };

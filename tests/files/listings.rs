@@ -60,10 +60,7 @@ fn the_query_orders_it() {
     };
     assert_eq!(order(""), "folder indexed A.txt b.txt");
     assert_eq!(order("?sort=name&order=desc"), "indexed folder b.txt A.txt");
-    assert_eq!(
-        order("?sort=size&order=desc"),
-        "folder indexed b.txt A.txt".replace("folder indexed", "indexed folder")
-    );
+    assert_eq!(order("?sort=size&order=desc"), "indexed folder b.txt A.txt");
     assert_eq!(order("?sort=size"), "folder indexed A.txt b.txt");
     assert_eq!(order("?sort=%3Cscript%3E"), "folder indexed A.txt b.txt");
     assert!(!stage.get("/?sort=<script>&order=\"x").text().contains("<script"));

@@ -5,6 +5,7 @@ mod json;
 mod order;
 
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use data_encoding::BASE64;
 use http1::{Name, RequestHead};
@@ -60,10 +61,9 @@ pub fn read(search: Search<'_>, name: &Below) -> Result<Listing, Errno> {
             FileType::RegularFile | FileType::Directory => about(&folder, entry),
             // A link, or a file system that does not say: it is there when it could be opened.
             FileType::Symlink | FileType::Unknown => {
-                open(here, &name.join(entry), options.symlinks, search.patience).ok().map(|(_, metadata)| {
-                    use std::os::unix::fs::MetadataExt;
-                    (metadata.is_dir(), metadata.size(), metadata.mtime())
-                })
+                open(here, &name.join(entry), options.symlinks, search.patience)
+                    .ok()
+                    .map(|(_, metadata)| (metadata.is_dir(), metadata.size(), metadata.mtime()))
             }
             _ => None,
         };
