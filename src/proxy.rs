@@ -12,20 +12,23 @@ use ipnet::IpNet;
 
 use crate::admin::Admin;
 use crate::files::Files;
-use crate::filter::{Call, Decision, Filter, ResponseStep};
+use crate::filter::{Call, Decision, Filter, HeaderEdits, LocationRewrite, Redirect, ResponseStep};
 use crate::message::path::{self, Canonical};
-use crate::message::{Client, Exchange, Failure, Request, RequestId, Response, pages};
+use crate::message::{Client, Exchange, Failure, Request, RequestId, Response, Values, pages};
 use crate::observe::{Line, Record};
-use crate::route::{Asker, FixedAnswer, RedirectTemplate, Table};
+use crate::route::{Asker, FixedAnswer, Table};
 use crate::upstream::split::Split;
 use crate::upstream::{self, Sending, Upstream};
 
 /// One configuration, ready to serve; immutable. A connection takes the current one for each request.
 #[derive(Debug)]
 pub struct Proxy {
-    table: Table,
-    routes: Vec<Route>,
-    trusted_proxies: Vec<IpNet>,
+    pub table: Table,
+    /// In the order in which `table` was built.
+    pub routes: Vec<Route>,
+    /// Changes to answers that no route has given.
+    pub unrouted: Vec<HeaderEdits>,
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// What happens to the requests of one route.
@@ -38,6 +41,8 @@ pub struct Route {
     pub series: usize,
     /// In the order in which a request meets them.
     pub filters: Vec<Filter>,
+    /// Of redirects of the upstream.
+    pub location: Option<LocationRewrite>,
     /// Calls of gRPC are let through as such; so long both sides of one may be silent.
     pub calls: Option<Duration>,
     pub target: Target,
@@ -73,7 +78,7 @@ impl Route {
 pub enum Target {
     Upstream(Arc<Upstream>, Sending),
     Split(Split, Sending),
-    Redirect(RedirectTemplate, u16),
+    Redirect(Redirect),
     Fixed(FixedAnswer),
     Files(Files),
     Admin(Admin),
@@ -82,17 +87,18 @@ pub enum Target {
 impl Target {
     async fn answer<'c>(
         &self,
-        client: &Client,
+        exchange: Exchange<'_>,
         request: &mut Request<'c>,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
+        let client = exchange.client;
         match self {
             Target::Upstream(upstream, sending) => upstream.send(client, request, sending, record).await,
             Target::Split(split, sending) => match split.choose(&request.head, client.address) {
                 Some(upstream) => Box::pin(upstream.send(client, request, sending, record)).await,
                 None => Err(Failure::NoEndpoint),
             },
-            Target::Redirect(template, status) => Ok(redirect(template, *status, request)),
+            Target::Redirect(redirect) => Ok(redirect.answer(&Values::of_request(exchange, request))),
             Target::Fixed(fixed) => Ok(fixed_answer(fixed)),
             Target::Files(files) => files.answer(request, record.asked).await,
             Target::Admin(admin) => Ok(admin.answer(request).await),
@@ -101,11 +107,6 @@ impl Target {
 }
 
 impl Proxy {
-    /// `routes` are in the order in which `table` was built.
-    pub fn new(table: Table, routes: Vec<Route>, trusted_proxies: Vec<IpNet>) -> Proxy {
-        Proxy { table, routes, trusted_proxies }
-    }
-
     /// Answers one request. A failure becomes an answer here, so it is logged and sent like any other.
     pub async fn handle<'c>(
         &self,
@@ -136,6 +137,9 @@ impl Proxy {
         };
         #[cfg(debug_assertions)]
         fault::within(&request.head, &mut response);
+        if record.route.is_none() && !self.unrouted.is_empty() {
+            steps.push(ResponseStep::Headers(&self.unrouted));
+        }
         if !steps.is_empty() {
             self.finish(client, request, &mut response, steps, record);
         }
@@ -185,24 +189,35 @@ impl Proxy {
             return Ok(answer);
         }
         let call = route.calls.and_then(|idle| Call::begin(request, idle, record.asked));
-        let outcome = match (&route.target, call) {
+        let mut outcome = match (&route.target, call) {
             // The usual way has no future around its own, which cost 135 instructions.
             (Target::Upstream(upstream, sending), None) => {
                 upstream.send(client, request, sending, record).await
             }
-            (target, None) => Box::pin(target.answer(client, request, record)).await,
-            (target, Some(call)) => {
+            (target, call) => {
+                let exchange =
+                    Exchange { client, protocol: record.protocol, route: &route.name, endpoint: None };
                 let watchdog = request.watchdog;
-                Box::pin(call.bound(watchdog, target.answer(client, request, record))).await
+                let answer = target.answer(exchange, request, record);
+                match call {
+                    None => Box::pin(answer).await,
+                    Some(call) => Box::pin(call.bound(watchdog, answer)).await,
+                }
             }
         };
-        match (outcome, &route.fallback) {
-            (Err(failure), Some(page)) if failure.is_nobody() => {
-                record.failure = Some(failure);
-                Ok(fixed_answer(page))
+        match &outcome {
+            Ok(response) if response.head.fields.contains(Name::Location) => {
+                relocate(route, request, &mut outcome, record);
             }
-            (outcome, _) => outcome,
+            Err(failure) if failure.is_nobody() => {
+                if let Some(page) = &route.fallback {
+                    record.failure = Some(*failure);
+                    return Ok(fixed_answer(page));
+                }
+            }
+            _ => {}
         }
+        outcome
     }
 
     fn find(&self, request: &Request<'_>, client: IpAddr) -> Result<usize, Failure> {
@@ -221,6 +236,19 @@ impl Proxy {
         };
         let logged = !matches!(route.target, Target::Admin(_));
         Line { record, head, id, route: &route.log_member, series: route.series, endpoint, logged }
+    }
+}
+
+/// The upstream sends the client elsewhere: to what the client knows it by.
+#[cold]
+fn relocate<'c>(
+    route: &Route,
+    request: &Request<'c>,
+    outcome: &mut Result<Response<'c>, Failure>,
+    record: &Record,
+) {
+    if let (Ok(response), Some(rewrite)) = (outcome, &route.location) {
+        rewrite.on_response(record.endpoint.as_deref(), request, response);
     }
 }
 
@@ -266,18 +294,6 @@ fn last_hop(request: &mut Request<'_>) -> Option<Response<'static>> {
     request.head.fields.remove(Name::MaxForwards);
     request.head.fields.push(Name::MaxForwards, b"Max-Forwards", (hops - 1).to_string().as_bytes());
     None
-}
-
-fn redirect(template: &RedirectTemplate, status: u16, request: &Request<'_>) -> Response<'static> {
-    if template.needs_host() && request.head.host().is_empty() {
-        return pages::page(400, &request.head, &request.id);
-    }
-    let scheme = if request.secured.is_some() { "https" } else { "http" };
-    let mut response = pages::page(status, &request.head, &request.id);
-    response.head.fields.push_with(Name::Location, b"Location", |out| {
-        template.location(scheme, &request.head, out);
-    });
-    response
 }
 
 fn fixed_answer(fixed: &FixedAnswer) -> Response<'static> {

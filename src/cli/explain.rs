@@ -3,9 +3,11 @@
 mod balances;
 mod filters;
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use http1::{Method, Name, RequestHead};
 use rustls::pki_types::CertificateDer;
@@ -15,13 +17,16 @@ use super::check::print_report;
 use super::config_path;
 use crate::config::{self, Config};
 use crate::files::{Explained, Files, FilesOptions};
-use crate::filter::{Rewrite, apply_rewrite};
+use crate::filter::{Decision, chain};
 use crate::listen::ListenAddress;
 use crate::message::path::{self, Canonical};
-use crate::message::{Client, ClientCertificate, pages};
-use crate::route::{Asker, RedirectTemplate, RouteOptions, Table, TargetOptions};
+use crate::message::{
+    Body, Client, ClientCertificate, Exchange, Interim, PolicyMark, Protocol, Recycled, Request, RequestId,
+    Secured, Values, pages,
+};
+use crate::route::{Asker, RouteOptions, Table, TargetOptions};
 use crate::upstream::BodyMode;
-use crate::wire::Peer;
+use crate::wire::{Peer, Watchdog};
 
 /// Tell which route and upstream would serve a request, and why
 #[derive(Debug, clap::Args)]
@@ -65,7 +70,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn explain(config: &Config, args: &Args) -> Result<String, String> {
-    let mut head = read_request(&args.request, &args.headers)?;
+    let (mut head, is_https) = read_request(&args.request, &args.headers)?;
     let mut text = Text::default();
     text.line("request", &format!("{} {}", lossy(head.method_name()), lossy(head.target())));
     listeners(&mut text, config);
@@ -100,10 +105,32 @@ fn explain(config: &Config, args: &Args) -> Result<String, String> {
     text.0.push_str(explanation.to_string().trim_end());
     text.0.push_str("\n\n");
     match explanation.winner.and_then(|index| config.routes.get(index)) {
-        Some(route) => target(&mut text, config, route, &mut head, client.address),
+        Some(route) => {
+            let secured = is_https.then(|| Rc::new(secured(certificate)));
+            let asked = AskedBy { client: &client, secured: secured.as_ref() };
+            serve(&mut text, config, route, asked, head);
+        }
         None => text.line("answer", "404, no route covers the request"),
     }
     Ok(text.0)
+}
+
+/// Who sends the request, and whether through TLS.
+#[derive(Clone, Copy)]
+struct AskedBy<'c> {
+    client: &'c Client,
+    secured: Option<&'c Rc<Secured>>,
+}
+
+/// What a connection with TLS would be like.
+fn secured(certificate: Option<ClientCertificate>) -> Secured {
+    Secured {
+        certificate: certificate.map(Rc::new),
+        version: "TLSv1.3",
+        cipher: "TLS13_AES_256_GCM_SHA384",
+        policy: None,
+        effective: PolicyMark([0; 32]),
+    }
 }
 
 /// A request and who sends it.
@@ -139,8 +166,8 @@ fn read_certificate(path: &Path) -> Result<ClientCertificate, String> {
     ClientCertificate::parse(&der).map_err(|_| wrong("it is no certificate that can be read".to_owned()))
 }
 
-/// Parses the request as the proxy would, from the head that a client would send.
-fn read_request(request: &[String], headers: &[String]) -> Result<RequestHead, String> {
+/// Parses the request as the proxy would, from the head that a client would send; with whether it comes by https.
+fn read_request(request: &[String], headers: &[String]) -> Result<(RequestHead, bool), String> {
     let (method, url) = match request {
         [url] => ("GET", url),
         [method, url] => (method.as_str(), url),
@@ -171,25 +198,52 @@ fn read_request(request: &[String], headers: &[String]) -> Result<RequestHead, S
     let mut head = RequestHead::default();
     head.parse(bytes.as_bytes())
         .map_err(|error| format!("the proxy would refuse this request: {}", error.reason()))?;
-    Ok(head)
+    Ok((head, url.starts_with("https://")))
 }
 
-fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut RequestHead, client: IpAddr) {
-    if let Some(rewrite) = &route.filters.rewrite {
-        let mut rewritten = Vec::new();
-        match apply_rewrite(rewrite, head.path(), &mut rewritten) {
-            Ok(Canonical::Same) => {}
-            Ok(Canonical::Changed) => head.set_path(&rewritten),
-            Err(error) => {
-                text.line(
-                    "answer",
-                    &format!("400, since the rewritten path is not canonical: {}", error.reason()),
-                );
-                return;
+/// What becomes of a request that takes this route.
+fn serve(text: &mut Text, config: &Config, route: &RouteOptions, asked: AskedBy<'_>, head: RequestHead) {
+    let (interim, watchdog, is_call) = (Interim::default(), Watchdog::new(), Cell::new(false));
+    let mut recycled = Recycled::<RequestHead>::take();
+    *recycled = head;
+    let mut request = Request {
+        head: recycled,
+        body: Body::Empty,
+        id: RequestId::make(),
+        upgrade: None,
+        interim: &interim,
+        watchdog: &watchdog,
+        is_call: &is_call,
+        secured: asked.secured,
+    };
+    let exchange =
+        Exchange { client: asked.client, protocol: Protocol::Http1, route: &route.name, endpoint: None };
+    filters::told(text, &route.filters);
+    for filter in chain(&route.filters) {
+        match filter.on_request(exchange, &mut request) {
+            Decision::Pass | Decision::PassThen(_) => {}
+            Decision::Answer(response) => {
+                let to = response.head.fields.get(Name::Location);
+                let to = to.map_or(String::new(), |to| format!(" to {}", lossy(to)));
+                return text.line("answer", &format!("{}{to}, by a filter", response.head.status));
+            }
+            Decision::Fail(failure) => {
+                let told = format!("{}, since {}", pages::status(failure), failure.reason());
+                return text.line("answer", &told);
             }
         }
     }
-    filters::told(text, &route.filters);
+    target(text, config, route, exchange, &request);
+}
+
+fn target(
+    text: &mut Text,
+    config: &Config,
+    route: &RouteOptions,
+    exchange: Exchange<'_>,
+    request: &Request<'_>,
+) {
+    let (head, client) = (&*request.head, exchange.client.address);
     match &route.target {
         TargetOptions::Upstream(name) => upstream(text, config, route, Asked { head, client }, name),
         TargetOptions::Split(split) => {
@@ -200,9 +254,7 @@ fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut Req
         }
         TargetOptions::Redirect(redirect) => {
             let mut location = Vec::new();
-            if let Ok(template) = RedirectTemplate::compile(redirect) {
-                template.location("http", head, &mut location);
-            }
+            redirect.write_location(&Values::of_request(exchange, request), &mut location);
             text.line("answer", &format!("{} to {}", redirect.status, lossy(&location)));
         }
         TargetOptions::Files(options) => files(text, options, route, head),
@@ -218,7 +270,7 @@ fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut Req
 fn files(text: &mut Text, options: &FilesOptions, route: &RouteOptions, head: &RequestHead) {
     text.line("files", &options.root.display().to_string());
     text.line("path", &lossy(head.path()));
-    let strips = matches!(route.filters.rewrite, Some(Rewrite::StripPrefix(_)));
+    let strips = route.filters.rewrite.strip_prefix.is_some();
     let answer = match head.method {
         Method::Options => "204, with the methods that are served".to_owned(),
         Method::Get | Method::Head => answer_of_files(&Files::new(options.clone(), strips).explain(head)),

@@ -2,6 +2,7 @@
 //! Schema and the reference in docs/configuration.md. A key that is not read fails a test.
 //! One file per group of sections.
 
+mod filters;
 mod process;
 mod route;
 mod tls;

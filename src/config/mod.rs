@@ -16,9 +16,9 @@ mod environment;
 mod fields;
 mod file;
 mod files;
+mod filters;
 mod glob;
 mod grpc;
-mod headers;
 mod health;
 mod host;
 mod json;
@@ -61,6 +61,7 @@ use self::diagnostic::Problems;
 use self::file::ConfigFile;
 use crate::certificates::Material;
 use crate::connection::ClientLimits;
+use crate::filter::HeaderEdits;
 use crate::listen::ListenerOptions;
 use crate::observe::AccessLogOptions;
 use crate::route::{RouteOptions, TargetOptions};
@@ -110,6 +111,8 @@ pub struct Config {
     pub material: Material,
     pub upstreams: Vec<Arc<UpstreamOptions>>,
     pub routes: Vec<RouteOptions>,
+    /// Changes to answers that no route has given, by `[defaults]`.
+    pub unrouted: Vec<HeaderEdits>,
     pub dns: DnsOptions,
     pub server: ServerOptions,
     pub admin: AdminOptions,

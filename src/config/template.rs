@@ -24,6 +24,13 @@ pub fn lower(fields: &Fields<'_>, text: Text<'_>, moment: Moment) -> Option<Temp
     }
 }
 
+/// The same for a text that stands for what a regex matched; its groups were checked.
+pub fn lower_with_groups(fields: &Fields<'_>, text: Text<'_>) -> Option<Template> {
+    Template::compile_with_groups(text.value, Moment::Request)
+        .map_err(|error| fields.problems.add(told(&error, text)))
+        .ok()
+}
+
 fn told(error: &TemplateError, text: Text<'_>) -> Diagnostic {
     match error {
         TemplateError::LoneBrace(brace) => {

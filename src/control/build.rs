@@ -12,15 +12,12 @@ use crate::certificates::{Handshakes, HostPolicies, HostRule, HostTlsOptions, St
 use crate::config::Config;
 use crate::connection::{ClientLimits, Entrance};
 use crate::files::{Files, FilesOptions};
-use crate::filter::{FilterOptions, Rewrite, chain};
+use crate::filter::{FilterOptions, Redirect, chain};
 use crate::listen::{ConnectionLimits, ListenAddress, Loads};
-use crate::message::StatusSet;
+use crate::message::{Moment, StatusSet, Template};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
-use crate::route::{
-    FallbackOptions, HostPattern, RedirectOptions, RedirectTemplate, RouteMatch, RouteOptions, Table,
-    TargetOptions,
-};
+use crate::route::{FallbackOptions, HostPattern, RouteMatch, RouteOptions, Table, TargetOptions};
 use crate::upstream::mirror::Mirror;
 use crate::upstream::split::Split;
 use crate::upstream::{Discovery, Group, Groups, RetryOptions, Sending, SpoolSpace, Upstream};
@@ -70,7 +67,12 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         .map(|options| Arc::new(Upstream::build(options, &shared.groups, shared.space.clone())))
         .collect();
     let routes = config.routes.iter().map(|options| route(options, config, &upstreams)).collect();
-    let public = Proxy::new(Table::build(&config.routes), routes, config.server.trusted_proxies.clone());
+    let public = Proxy {
+        table: Table::build(&config.routes),
+        routes,
+        unrouted: config.unrouted.clone(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+    };
     let facts = Facts {
         upstreams: upstreams.clone(),
         discovery: shared.discovery.clone(),
@@ -150,14 +152,11 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
             let shared = split.shares.iter().map(|(name, _)| named(upstreams, name)).collect();
             Target::Split(Split::new(split.clone(), shared), sending(options, upstreams))
         }
-        TargetOptions::Redirect(redirect) => {
-            let template = RedirectTemplate::compile(redirect).expect("checked with the configuration");
-            Target::Redirect(template, redirect.status)
-        }
+        TargetOptions::Redirect(redirect) => Target::Redirect(redirect.clone()),
         TargetOptions::Fixed(fixed) => Target::Fixed(fixed.clone()),
         TargetOptions::Files(files) => {
-            let below_prefix = matches!(options.filters.rewrite, Some(Rewrite::StripPrefix(_)));
-            Target::Files(Files::new(FilesOptions::clone(files), below_prefix))
+            let strips_prefix = options.filters.rewrite.strip_prefix.is_some();
+            Target::Files(Files::new(FilesOptions::clone(files), strips_prefix))
         }
     };
     // Before other servers what calls itself a call is held to the limits of its route.
@@ -174,6 +173,7 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
             grpc_web: options.filters.grpc_web && grpc,
             ..options.filters.clone()
         }),
+        location: options.filters.location.clone(),
         calls: grpc.then_some(config.server.clients.tunnel_idle_timeout),
         target,
         fallback,
@@ -218,9 +218,9 @@ fn plain_sending(options: &RouteOptions, retry: RetryOptions) -> Sending {
 fn to_https(port: u16) -> Arc<Proxy> {
     let port = if port == HTTPS { String::new() } else { format!(":{port}") };
     // Whatever the method, the client repeats it there.
-    let redirect = RedirectOptions { to: format!("https://{{host}}{port}{{path}}{{query}}"), status: 308 };
-    let template = RedirectTemplate::compile(&redirect).expect("a template of our own");
-    single("redirect_to_https", Target::Redirect(template, redirect.status))
+    let to = Template::compile(&format!("https://{{host}}{port}{{path}}{{query}}"), Moment::Request);
+    let to = to.expect("a template of our own");
+    single("redirect_to_https", Target::Redirect(Redirect { to, status: 308 }))
 }
 
 /// A proxy whose one route is the admin target.
@@ -252,9 +252,11 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         log_member: observe::json::member("route", &name),
         name,
         filters: Vec::new(),
+        location: None,
         calls: None,
         target,
         fallback: None,
     };
-    Arc::new(Proxy::new(Table::build(&[options]), vec![route], Vec::new()))
+    let table = Table::build(&[options]);
+    Arc::new(Proxy { table, routes: vec![route], unrouted: Vec::new(), trusted_proxies: Vec::new() })
 }

@@ -46,8 +46,8 @@ pub struct Files {
     /// By which a worker's cache knows it.
     number: u64,
     options: Arc<FilesOptions>,
-    /// A prefix was stripped from the path: `/` may have come without its slash.
-    is_below_prefix: bool,
+    /// A prefix is taken off the path: what is left may have a slash that the client did not write.
+    strips_prefix: bool,
 }
 
 /// What is at a path, for people.
@@ -68,10 +68,10 @@ pub enum Explained {
 }
 
 impl Files {
-    /// `is_below_prefix` says that the route strips a prefix.
-    pub fn new(options: FilesOptions, is_below_prefix: bool) -> Files {
+    /// `strips_prefix` says that the route does.
+    pub fn new(options: FilesOptions, strips_prefix: bool) -> Files {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Files { number: NEXT.fetch_add(1, Relaxed), options: Arc::new(options), is_below_prefix }
+        Files { number: NEXT.fetch_add(1, Relaxed), options: Arc::new(options), strips_prefix }
     }
 
     /// `now` is when the request came; its path is canonical.
@@ -207,12 +207,9 @@ impl Files {
 
     /// Whether the client's own path ends in a slash, so that names in a page are relative to the folder.
     fn is_folder(&self, head: &RequestHead) -> bool {
-        let path = head.path();
-        if path != b"/" || !self.is_below_prefix {
-            return path.ends_with(b"/");
-        }
+        let slash = head.path().ends_with(b"/");
         // The prefix alone, as the client wrote it: `/static` or `/static/`, or with dots that end in one.
-        matches!(last_segment(asked_path(head)), b"" | b"." | b"..")
+        slash && (!self.strips_prefix || matches!(last_segment(asked_path(head)), b"" | b"." | b".."))
     }
 
     /// What would be served, found out without a worker.
@@ -265,9 +262,9 @@ fn with_slash(request: &Request<'_>) -> Response<'static> {
         out.extend_from_slice(b"./");
         push_safe(last_segment(asked_path(head)), out);
         out.push(b'/');
-        if let Some(query) = head.query() {
-            out.push(b'?');
-            push_safe(query, out);
+        // The client's own query too, not what a rewrite made of it.
+        if let Some(at) = memchr::memchr(b'?', head.target()) {
+            push_safe(&head.target()[at..], out);
         }
     });
     response

@@ -1,6 +1,7 @@
 //! What is known of one request beside the request itself.
 
 use http1::ResponseHead;
+use regex::bytes::Captures;
 
 use super::{Client, Protocol, Request, Response};
 
@@ -32,11 +33,13 @@ pub struct Values<'v, 'c> {
     pub request: &'v Request<'c>,
     /// Only once there is an answer.
     pub response: Option<&'v ResponseHead>,
+    /// What a regex matched, for a text that stands in its place.
+    pub groups: Option<&'v Captures<'v>>,
 }
 
 impl<'v, 'c> Values<'v, 'c> {
     pub fn of_request(exchange: Exchange<'v>, request: &'v Request<'c>) -> Values<'v, 'c> {
-        Values { exchange, request, response: None }
+        Values { exchange, request, response: None, groups: None }
     }
 
     pub fn of_answer(
@@ -44,6 +47,6 @@ impl<'v, 'c> Values<'v, 'c> {
         request: &'v Request<'c>,
         response: &'v Response<'_>,
     ) -> Values<'v, 'c> {
-        Values { exchange, request, response: Some(&response.head) }
+        Values { exchange, request, response: Some(&response.head), groups: None }
     }
 }

@@ -55,6 +55,15 @@ pub enum Variable {
     Upstream,
     UpstreamName,
     ResponseHeader(FieldName),
+    /// What a group of the regex caught.
+    Group(Group),
+}
+
+/// A group of a regex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Group {
+    Number(usize),
+    Name(String),
 }
 
 /// What a client's certificate says.
@@ -139,7 +148,7 @@ impl Variable {
 
     /// Appends what it is for this request.
     pub fn write(&self, values: &Values<'_, '_>, out: &mut Vec<u8>) {
-        let Values { exchange, request, response } = values;
+        let Values { exchange, request, response, groups } = values;
         let head = &request.head;
         let mut put = |bytes: &[u8]| out.extend_from_slice(bytes);
         match self {
@@ -189,6 +198,13 @@ impl Variable {
             }
             Variable::Upstream => put(exchange.endpoint.map_or("", |name| &name.label).as_bytes()),
             Variable::UpstreamName => put(exchange.endpoint.map_or("", |name| &name.upstream).as_bytes()),
+            Variable::Group(group) => {
+                let caught = groups.and_then(|groups| match group {
+                    Group::Number(number) => groups.get(*number),
+                    Group::Name(name) => groups.name(name),
+                });
+                put(caught.map_or(b"", |caught| caught.as_bytes()));
+            }
             Variable::ResponseHeader(name) => {
                 if let Some(response) = response {
                     name.write_joined(&response.fields, out);

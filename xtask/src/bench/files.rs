@@ -103,7 +103,7 @@ impl Lab {
     }
 
     fn calls_of_files(&self, peer: Peer, sample: Sample) -> Result<Calls> {
-        self.count_calls(peer, Serves::Files, |site, requests| {
+        self.count_calls(peer, Serves::Files, RUN_LENGTHS, |site, requests| {
             Load::connect(site.port, &format!("/{}", sample.name), CONNECTIONS)?.send(requests)
         })
     }
