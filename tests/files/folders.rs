@@ -74,6 +74,7 @@ fn a_prefix_is_taken_off_and_the_client_hears_nothing_of_it() {
         r#"
         listeners.http.address = "127.0.0.1:0"
         routes.static = {{ path = "/static", strip_prefix = true, files = "{0}" }}
+        routes.moved = {{ path = "/moved", strip_prefix = true, add_prefix = "/docs", files = "{0}" }}
         routes.users = {{ path = "/u", rewrite = {{ regex = "^/u/([0-9]+)", to = "/users/$1" }}, files = "{0}" }}
         routes.home = {{ path_exact = "/home", rewrite = {{ regex = "^/home$", to = "/" }}, files = "{0}" }}
         "#,
@@ -88,6 +89,8 @@ fn a_prefix_is_taken_off_and_the_client_hears_nothing_of_it() {
         ("/static/docs", Err("./docs/")),
         ("/static/.", Ok("root")),
         ("/static/docs/..", Ok("root")),
+        ("/moved", Err("./moved/")),
+        ("/moved/", Ok("docs")),
         ("/u/17/", Ok("user")),
         ("/u/17", Err("./17/")),
         ("/home", Ok("root")),

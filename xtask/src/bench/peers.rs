@@ -217,8 +217,7 @@ fn nginx(site: &Site) -> String {
     let files = site.files.as_ref().map_or(String::new(), |www| {
         format!(
             "        sendfile on;\n        tcp_nopush on;\n        open_file_cache max=512 inactive=10s;\n\
-             \x20       open_file_cache_valid 1s;\n        root {};\n        location = /nothing {{ return 404; }}\n\
-             \x20       location /origin {{",
+             \x20       open_file_cache_valid 1s;\n        root {};\n        location /origin {{",
             www.display()
         )
     });
