@@ -23,6 +23,8 @@ pub mod route;
 
 pub mod admin;
 
+pub mod files;
+
 pub mod filter;
 
 pub mod tunnel;

@@ -11,6 +11,7 @@ use http1::{Method, Name, RequestHead};
 use ipnet::IpNet;
 
 use crate::admin::Admin;
+use crate::files::Files;
 use crate::filter::{Call, Decision, Filter, HeaderEdits, LocationRewrite, Redirect, ResponseStep};
 use crate::message::path::{self, Canonical};
 use crate::message::{Client, Exchange, Failure, Request, RequestId, Response, Values, pages};
@@ -79,6 +80,7 @@ pub enum Target {
     Split(Split, Sending),
     Redirect(Redirect),
     Fixed(FixedAnswer),
+    Files(Files),
     Admin(Admin),
 }
 
@@ -98,6 +100,7 @@ impl Target {
             },
             Target::Redirect(redirect) => Ok(redirect.answer(&Values::of_request(exchange, request))),
             Target::Fixed(fixed) => Ok(fixed_answer(fixed)),
+            Target::Files(files) => files.answer(request, record.asked).await,
             Target::Admin(admin) => Ok(admin.answer(request).await),
         }
     }

@@ -98,14 +98,17 @@ fn pieces() -> Vec<(String, String)> {
     pieces
 }
 
-/// The certificates that are named are others, which are there.
+/// The certificates and folders that are named are others, which are there.
 fn with_files(piece: &str) -> String {
     static DIR: LazyLock<TempDir> = LazyLock::new(|| {
         let dir = temp_dir();
         write_example_files(&dir);
+        fs::create_dir(dir.join("www")).unwrap();
+        fs::write(dir.join("www/index.html"), "").unwrap();
         dir
     });
-    piece.replace("/etc/palisade/tls", &DIR.display().to_string())
+    let dir = DIR.display().to_string();
+    piece.replace("/etc/palisade/tls", &dir).replace("\"/srv/www\"", &format!("\"{dir}/www\""))
 }
 
 fn completed(piece: &str) -> String {

@@ -30,6 +30,10 @@ pub fn run(args: &Args) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Err(error) = write_files(&folder.path().join("www")) {
+        eprintln!("palisade demo: cannot write files: {error}");
+        return ExitCode::FAILURE;
+    }
     // A real file, so that the demo can be edited and reloaded while it runs.
     let file = folder.path().join("demo.toml");
     if let Err(error) =
@@ -43,6 +47,14 @@ pub fn run(args: &Args) -> ExitCode {
         control::run(Start::File(file), move |addresses| print_what_to_try(addresses, origins[0], &shown));
     drop(folder);
     code
+}
+
+/// Something to look around in.
+fn write_files(www: &std::path::Path) -> io::Result<()> {
+    std::fs::create_dir_all(www.join("notes"))?;
+    std::fs::write(www.join("hello.txt"), "Hello from a file.\n")?;
+    std::fs::write(www.join("notes/index.html"), "<!doctype html><title>Notes</title><p>An index.</p>\n")?;
+    std::fs::write(www.join(".hidden"), "Nobody gets this.\n")
 }
 
 fn configuration(listen: &str, [red, blue]: [SocketAddr; 2], socket: &std::path::Path) -> String {
@@ -76,6 +88,11 @@ redirect = {{ to = "/api{{query}}", status = 308 }}
 [routes.private]
 path = "/private"
 respond = {{ status = 403, body = "This is not for you.\n" }}
+
+[routes.files]
+path = "/files"
+strip_prefix = true
+files = {{ root = "www", browse = true }}
 
 [routes.upload]
 path = "/upload"
@@ -112,6 +129,7 @@ fn print_what_to_try(addresses: &[(String, String)], red: SocketAddr, file: &std
          \x20 curl -i http://{proxy}/blog/first?x=1       sent on to /posts/first by a rule\n\
          \x20 curl -i http://{proxy}/private              answered by the proxy itself\n\
          \x20 curl -i --compressed http://{proxy}/api     compressed on its way; /events too, event by event\n\
+         \x20 curl -i http://{proxy}/files/hello.txt -H 'Range: bytes=0-4'   a part of a file; /files/ lists the folder\n\
          \x20 curl -s http://{admin}/metrics              what it counted\n\n\
          \x20 palisade explain -c {file} http://{proxy}/old?x=1\n\
          \x20 palisade status -c {file}      who takes requests, and why not\n\

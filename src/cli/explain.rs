@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use http1::{Name, RequestHead};
+use http1::{Method, Name, RequestHead};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::check::print_report;
 use super::config_path;
 use crate::config::{self, Config};
+use crate::files::{Explained, Files, FilesOptions};
 use crate::filter::{Decision, chain};
 use crate::listen::ListenAddress;
 use crate::message::path::{self, Canonical};
@@ -256,12 +257,39 @@ fn target(
             redirect.write_location(&Values::of_request(exchange, request), &mut location);
             text.line("answer", &format!("{} to {}", redirect.status, lossy(&location)));
         }
+        TargetOptions::Files(options) => files(text, options, route, head),
         TargetOptions::Fixed(fixed) => {
             text.line(
                 "answer",
                 &format!("{} with {} bytes of {}", fixed.status, fixed.body.len(), fixed.content_type),
             );
         }
+    }
+}
+
+fn files(text: &mut Text, options: &FilesOptions, route: &RouteOptions, head: &RequestHead) {
+    text.line("files", &options.root.display().to_string());
+    text.line("path", &lossy(head.path()));
+    let strips = route.filters.rewrite.strip_prefix.is_some();
+    let answer = match head.method {
+        Method::Options => "204, with the methods that are served".to_owned(),
+        Method::Get | Method::Head => answer_of_files(&Files::new(options.clone(), strips).explain(head)),
+        _ => "405, files are only read".to_owned(),
+    };
+    text.line("answer", &answer);
+}
+
+fn answer_of_files(explained: &Explained) -> String {
+    match explained {
+        Explained::File { name, size, media_type, codings } => {
+            let forms =
+                if codings.is_empty() { String::new() } else { format!(", also {}", codings.join(", ")) };
+            format!("200 with {name}: {size} bytes of {media_type}{forms}")
+        }
+        Explained::Redirect => "308 to the same path with a slash: it is a folder".to_owned(),
+        Explained::Listing => "200 with a list of the folder".to_owned(),
+        Explained::Fallback(path) => format!("200 with {path} for whoever takes text/html, 404 for others"),
+        Explained::Failure(failure) => format!("{}, {}", pages::status(*failure), failure.reason()),
     }
 }
 

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod explain;
+mod files;
 mod operate;
 mod proxy;
 mod run;
@@ -27,6 +28,7 @@ pub struct Cli {
 enum Command {
     Run(run::Args),
     Proxy(proxy::Args),
+    Files(files::Args),
     Demo(demo::Args),
     Check(check::Args),
     Explain(explain::Args),
@@ -45,6 +47,7 @@ impl Cli {
         match self.command {
             Command::Run(args) => run::run(&args),
             Command::Proxy(args) => proxy::run(&args),
+            Command::Files(args) => files::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Reload(args) => operate::run(&Question::Reload, &args),

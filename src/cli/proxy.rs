@@ -54,7 +54,7 @@ fn endpoint(typed: &str) -> String {
 }
 
 /// A TOML string; `$` is doubled, since `${...}` would be read as a variable.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let escaped: String = text
         .replace("${", "$${")
         .chars()

@@ -119,7 +119,7 @@ pub const SECTIONS: &[Section] = &[
         doc: "Which request is answered by what. A request takes the route whose match is most specific: exact \
               host before wildcard before any; exact path before the longest prefix before regex; then method, \
               then the number of header and query conditions. The order in the file never matters. At least one \
-              is needed, and each has exactly one of `upstream`, `split`, `redirect` and `respond`.",
+              is needed, and each has exactly one of `upstream`, `split`, `redirect`, `respond` and `files`.",
         keys: ROUTE,
     },
     Section {

@@ -15,6 +15,7 @@ mod endpoints_file;
 mod environment;
 mod fields;
 mod file;
+mod files;
 mod filters;
 mod glob;
 mod grpc;
@@ -154,6 +155,8 @@ fn files_of_every_key() -> testkit::TempDir {
     let tls = dir.join("tls");
     std::fs::create_dir(&tls).expect("a folder");
     testkit::write_example_files(&tls);
+    std::fs::create_dir(dir.join("www")).expect("a folder");
+    std::fs::write(dir.join("www/app.html"), "").expect("a file");
     std::fs::write(dir.join("endpoints"), include_str!("every_key.endpoints")).expect("a file");
     dir
 }

@@ -21,7 +21,7 @@ pub fn lower(
     let tls = tls::lower_route(fields, material);
     let own = settings::lower(fields);
     filters::check_strip_prefix(fields, &matches.path);
-    for target in ["redirect", "respond"] {
+    for target in ["redirect", "respond", "files"] {
         let forwards = ["upstream", "split"].iter().any(|name| fields.key(name).is_some());
         if fields.key(target).is_some() && !forwards {
             settings::refuse_without_upstream(fields, target);

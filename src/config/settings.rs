@@ -105,14 +105,19 @@ fn size_or_unlimited(text: &str) -> Parsed<u64> {
 
 /// Options that only mean something with an upstream, on a route that has none.
 pub fn refuse_without_upstream(fields: &Fields<'_>, target: &str) {
-    for name in NEED_AN_UPSTREAM {
+    // What becomes of the path holds for files as well.
+    let is_held =
+        |name: &&str| target != "files" || !matches!(*name, "strip_prefix" | "rewrite" | "add_prefix");
+    for name in NEED_AN_UPSTREAM.into_iter().filter(is_held) {
         if let Some(place) = fields.key(name) {
             refuse(fields, place, name, target);
         }
     }
 }
 
-const NEED_AN_UPSTREAM: [&str; 14] = [
+const NEED_AN_UPSTREAM: [&str; 16] = [
+    "mirror",
+    "fallback",
     "request_headers",
     "strip_prefix",
     "rewrite",

@@ -41,7 +41,7 @@ const PLANNED: &[(&str, &[&str])] = &[
     ("defaults", ROUTE_PLANNED),
 ];
 
-const ROUTE_PLANNED: &[&str] = &["auth", "cache", "challenge", "error_pages", "files", "rate_limit", "waf"];
+const ROUTE_PLANNED: &[&str] = &["auth", "cache", "challenge", "error_pages", "rate_limit", "waf"];
 
 /// The word under which aliases of a table are listed: "routes" for "routes.NAME", "pool" for
 /// "upstreams.NAME.pool".
@@ -389,6 +389,19 @@ const ALIASES: &[Alias] = &[
         &["return", "answer", "fixed", "status", "body", "deny"],
         "write `respond = { status = 403, body = \"no\" }`",
     ),
+    (
+        "routes",
+        &["root", "alias", "file_server", "static", "folder", "directory", "file", "serve", "webroot"],
+        "write `files = \"/srv/www\"`",
+    ),
+    ("files", &["path", "folder", "dir", "directory", "alias"], "write `root = \"/srv/www\"`"),
+    ("files", &["autoindex", "listing", "list", "directory_listing"], "write `browse = true`"),
+    ("files", &["gzip_static", "brotli_static", "compressed"], "write `precompressed = true`"),
+    ("files", &["follow_symlinks", "disable_symlinks"], "write `symlinks = \"never\"`"),
+    ("files", &["dotfiles", "dot_files"], "write `hidden = true`"),
+    ("files", &["fallback", "spa"], "write `spa_fallback = \"/index.html\"`"),
+    ("files", &["expires", "max_age"], "write `cache_control = \"max-age=3600\"`"),
+    ("files", &["mime_types", "mime"], "write `types = { \".foo\" = \"text/x-foo\" }`"),
     ("routes", &["redir", "redirects"], "write `redirect = \"https://{host}{path}{query}\"`"),
     ("routes", &["method"], "write `methods = [\"GET\"]`"),
     ("routes", &["header"], "write `headers = { X-Version = \"2\" }`"),

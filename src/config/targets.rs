@@ -1,9 +1,10 @@
-//! What answers a route: exactly one of `upstream`, `split`, `redirect`, `respond`.
+//! What answers a route: exactly one of `upstream`, `split`, `redirect`, `respond`, `files`.
 
 use std::collections::BTreeSet;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::fields::{Fields, Text};
+use super::files;
 use super::filters::redirect_target;
 use super::matches::one_of;
 use super::split;
@@ -11,15 +12,14 @@ use super::suggest::closest;
 use super::values::shown;
 use crate::route::{FixedAnswer, TargetOptions};
 
-const TARGETS: [&str; 4] = ["upstream", "split", "redirect", "respond"];
+const TARGETS: [&str; 5] = ["upstream", "split", "redirect", "respond", "files"];
 const DEFAULT_TYPE: &str = "text/plain; charset=utf-8";
 
 /// `upstreams` are the names that are defined, also wrongly.
 pub fn lower(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<TargetOptions> {
     one_of(fields, &TARGETS);
     if TARGETS.iter().all(|name| fields.key(name).is_none()) {
-        let hint =
-            "add one of `upstream = \"NAME\"`, `redirect = \"https://...\"` and `respond = { status = 403 }`";
+        let hint = "add one of `upstream = \"NAME\"`, `redirect = \"https://...\"`, `respond = { status = 403 }` and `files = \"/srv/www\"`";
         fields.missing(&TARGETS, "target", hint);
         return None;
     }
@@ -31,6 +31,9 @@ pub fn lower(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<TargetOp
     }
     if fields.key("redirect").is_some() {
         return redirect_target(fields).map(TargetOptions::Redirect);
+    }
+    if fields.key("files").is_some() {
+        return files::lower(fields).map(|files| TargetOptions::Files(Box::new(files)));
     }
     fields.table("respond").and_then(|table| respond(&table)).map(TargetOptions::Fixed)
 }
@@ -91,7 +94,7 @@ fn warn_no_body(table: &Fields<'_>, status: u16, place: &Place) {
         .add(Diagnostic::warning(place, message).hint("the body is not sent; leave it out or use 200"));
 }
 
-fn is_media_type(text: &str) -> bool {
+pub fn is_media_type(text: &str) -> bool {
     let (media_type, _) = text.split_once(';').unwrap_or((text, ""));
     let tokens = media_type.trim().split_once('/');
     let sound =

@@ -10,7 +10,7 @@ use ::http1::{BodyLength, ConnectionOptions, Fields, Method, Name, RequestHead, 
 use tokio::time::Instant;
 
 use super::pace::Pace;
-use crate::message::{Body, BodyStream, Failure, Outgoing, OutgoingError, Response};
+use crate::message::{Body, BodyStream, Failure, FileBody, Outgoing, OutgoingError, Response};
 use crate::wire::{Scratch, Socket, Watchdog, clock};
 use ::http1::connection::accepts_trailers;
 
@@ -81,6 +81,13 @@ impl<'c> Answer<'c> {
             Body::Text(text) => Source::Bytes(Bytes::Text(text), 0),
             Body::Received(buffer) => Source::Bytes(Bytes::Buffer(buffer), 0),
             Body::Stream(stream) => Source::Stream(stream, asked.trailers),
+            Body::File(file) => match file.bytes() {
+                Some(bytes) if bytes.len() <= COPY_UP_TO => {
+                    out.extend_from_slice(bytes);
+                    Source::None
+                }
+                _ => Source::File(file),
+            },
         };
         Answer { outgoing: Outgoing::new(out, form.length), body }
     }
@@ -109,11 +116,13 @@ impl<'c> Answer<'c> {
     ) -> Poll<Result<(), Failure>> {
         let Answer { outgoing, body } = self;
         let before = outgoing.written;
-        let source: Option<&mut dyn BodyStream> = match body {
-            Source::None => None,
-            source => Some(source),
+        let polled = match body {
+            Source::None => outgoing.poll_send(socket, None, cx),
+            Source::File(file) if file.can_be_sent() && !socket.is_secured() => {
+                outgoing.poll_send_file(socket, file, cx)
+            }
+            source => outgoing.poll_send(socket, Some(source), cx),
         };
-        let polled = outgoing.poll_send(socket, source, cx);
         if outgoing.written != before {
             pace.progressed(outgoing.written - before, Instant::now);
         }
@@ -201,6 +210,7 @@ enum Source<'c> {
     Bytes(Bytes, usize),
     /// With whether trailers may follow.
     Stream(Box<dyn BodyStream + 'c>, bool),
+    File(Box<FileBody>),
 }
 
 enum Bytes {
@@ -223,6 +233,7 @@ impl BodyStream for Source<'_> {
             Source::None => Poll::Ready(Ok(b"")),
             Source::Bytes(bytes, at) => Poll::Ready(Ok(bytes.as_slice().get(*at..).unwrap_or_default())),
             Source::Stream(stream, _) => stream.poll_data(cx),
+            Source::File(file) => file.poll_data(cx),
         }
     }
 
@@ -231,6 +242,7 @@ impl BodyStream for Source<'_> {
             Source::None => {}
             Source::Bytes(_, at) => *at += count,
             Source::Stream(stream, _) => stream.consume(count),
+            Source::File(file) => file.consume(count),
         }
     }
 
@@ -239,6 +251,7 @@ impl BodyStream for Source<'_> {
             Source::None => BodyLength::NONE,
             Source::Bytes(bytes, _) => BodyLength::Exact(bytes.as_slice().len() as u64),
             Source::Stream(stream, _) => stream.length(),
+            Source::File(file) => file.length(),
         }
     }
 

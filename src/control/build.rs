@@ -11,6 +11,7 @@ use crate::admin::{Admin, Command, Facts, Standing};
 use crate::certificates::{Handshakes, HostPolicies, HostRule, HostTlsOptions, Store};
 use crate::config::Config;
 use crate::connection::{ClientLimits, Entrance};
+use crate::files::{Files, FilesOptions};
 use crate::filter::{FilterOptions, Redirect, chain};
 use crate::listen::{ConnectionLimits, ListenAddress, Loads};
 use crate::message::{Moment, StatusSet, Template};
@@ -163,6 +164,10 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
         }
         TargetOptions::Redirect(redirect) => Target::Redirect(redirect.clone()),
         TargetOptions::Fixed(fixed) => Target::Fixed(fixed.clone()),
+        TargetOptions::Files(files) => {
+            let strips_prefix = options.filters.rewrite.strip_prefix.is_some();
+            Target::Files(Files::new(FilesOptions::clone(files), strips_prefix))
+        }
     };
     // Before other servers what calls itself a call is held to the limits of its route.
     let grpc = config.reaches_grpc(&options.target);

@@ -4,6 +4,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::config::Config;
 use crate::observe::notice;
+use crate::route::TargetOptions;
 
 /// Raises the limit of file descriptors to what is allowed, and warns when the configuration may need
 /// more: a client's connection and one to its origin each take one.
@@ -39,5 +40,7 @@ fn descriptors_wanted(config: &Config) -> u64 {
         .iter()
         .map(|upstream| upstream.endpoints.len() as u64 * u64::from(upstream.pool.max_connections))
         .sum();
-    clients.saturating_add(pools.min(clients)).saturating_add(64)
+    let has_files = config.routes.iter().any(|route| matches!(route.target, TargetOptions::Files(_)));
+    let files = if has_files { config.server.workers * crate::files::MOST_OPEN } else { 0 };
+    clients.saturating_add(pools.min(clients)).saturating_add(files as u64).saturating_add(64)
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use h2::{RecvStream, SendStream};
 use http1::{BodyLength, Fields};
 
-use super::Failure;
+use super::{Failure, FileBody};
 use crate::wire::{Buffer, Socket};
 
 /// A body on its way; `'a` is what a stream borrows from: the connection that reads it.
@@ -19,6 +19,8 @@ pub enum Body<'a> {
     /// Complete, in the buffer it was received in.
     Received(Buffer),
     Stream(Box<dyn BodyStream + 'a>),
+    /// Answers only: a file, or a part of one. As a stream it is read like any other.
+    File(Box<FileBody>),
     /// Answers only: the origin switched protocols, and this is its connection.
     Upgraded(Box<Upgraded>),
 }
@@ -62,6 +64,7 @@ impl Body<'_> {
             Body::Text(text) => BodyLength::Exact(text.len() as u64),
             Body::Received(buffer) => BodyLength::Exact(buffer.len() as u64),
             Body::Stream(stream) => stream.length(),
+            Body::File(file) => file.length(),
         }
     }
 }

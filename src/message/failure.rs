@@ -99,6 +99,16 @@ pub enum Failure {
     OutOfSpace,
     /// The encoder gave up in the middle of the body.
     CompressionFailed,
+    /// There is no such file, or none that may be shown.
+    NoFile,
+    /// The system does not let this process read the file.
+    FileForbidden,
+    /// Files are only read.
+    FileMethod,
+    /// The file could not be read; the text says why.
+    FileError(&'static str),
+    /// The file became shorter while it was sent.
+    FileShrank,
 }
 
 impl Failure {
@@ -113,7 +123,8 @@ impl Failure {
             | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams
             | BadHttp2(_) | BadCoding(_) => Blame::Upstream,
             NoRoute | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
-            | OutOfPorts | OutOfSpace | CompressionFailed => Blame::Proxy,
+            | OutOfPorts | OutOfSpace | CompressionFailed | NoFile | FileForbidden | FileMethod
+            | FileError(_) | FileShrank => Blame::Proxy,
         }
     }
 
@@ -191,6 +202,11 @@ impl Failure {
             OutOfPorts => "out_of_ports",
             OutOfSpace => "out_of_space",
             CompressionFailed => "compression_failed",
+            NoFile => "no_file",
+            FileForbidden => "file_forbidden",
+            FileMethod => "file_method",
+            FileError(_) => "file_error",
+            FileShrank => "file_shrank",
         }
     }
 
@@ -206,7 +222,10 @@ impl Failure {
             Failure::CallSilent => Some("tunnel_idle_timeout"),
             Failure::ConnectTimeout => Some("timeouts.connect"),
             Failure::SendTimeout => Some("timeouts.send"),
-            Failure::UpstreamTls(why) | Failure::BadHttp2(why) | Failure::BadCoding(why) => Some(why),
+            Failure::UpstreamTls(why)
+            | Failure::BadHttp2(why)
+            | Failure::BadCoding(why)
+            | Failure::FileError(why) => Some(why),
             Failure::ReadTimeout => Some("timeouts.read"),
             Failure::QueueFull => Some("pool.max_queue"),
             Failure::QueueTimeout => Some("pool.queue_timeout, pool.max_connections"),

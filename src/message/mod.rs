@@ -1,5 +1,6 @@
 //! Messages without a protocol: who asks, what is asked, what is answered, and why there is no answer.
 
+pub mod accept_encoding;
 mod body;
 mod client;
 pub mod client_certificate;
@@ -7,6 +8,7 @@ pub mod convert;
 mod exchange;
 mod failure;
 mod field_name;
+mod file;
 pub mod grpc;
 mod interim;
 mod media_range;
@@ -28,6 +30,7 @@ pub use client_certificate::ClientCertificate;
 pub use exchange::{EndpointName, Exchange, Values};
 pub use failure::{Blame, Failure};
 pub use field_name::{FieldName, push_checked};
+pub use file::{FileBody, StoredFile, failure_of};
 pub use interim::Interim;
 pub use media_range::MediaRange;
 pub use outgoing::{Outgoing, OutgoingError};

@@ -5,8 +5,9 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
 use http1::{BodyLength, encode};
+use rustix::io::Errno;
 
-use super::{BodyStream, Failure};
+use super::{BodyStream, Failure, FileBody, failure_of};
 use crate::wire::{Scratch, Socket};
 
 /// Up to this much body is copied behind the head, so that both leave in one plain send: for so few bytes
@@ -132,6 +133,51 @@ impl Outgoing {
             self.written += count as u64;
         }
         socket.poll_flush(cx).map_err(OutgoingError::Socket)
+    }
+
+    /// Has the system send a file behind the head, on a socket without TLS; its length was told.
+    pub fn poll_send_file(
+        &mut self,
+        socket: &Socket,
+        file: &mut FileBody,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), OutgoingError>> {
+        self.starved = false;
+        while self.sent < self.out.len() {
+            let written = socket.poll_write_more(cx, &self.out[self.sent..]);
+            let count = ready!(written).map_err(OutgoingError::Socket)?;
+            if count == 0 {
+                return Poll::Ready(Err(OutgoingError::Socket(io::ErrorKind::WriteZero.into())));
+            }
+            self.sent += count;
+            self.written += count as u64;
+        }
+        while file.left() > 0 {
+            let Poll::Ready(piece) = file.poll_piece(cx) else {
+                self.starved = true;
+                return Poll::Pending;
+            };
+            let piece = piece.map_err(OutgoingError::Source)?;
+            match ready!(socket.poll_send_file(cx, piece.file, piece.offset, piece.len)) {
+                Ok(0) => return Poll::Ready(Err(OutgoingError::Source(Failure::FileShrank))),
+                Ok(count) => {
+                    file.sent(count);
+                    self.written += count as u64;
+                }
+                Err(error) => match Errno::from_io_error(&error) {
+                    // The file system gives its files to readers only.
+                    Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                        file.must_be_copied();
+                        return self.poll_send(socket, Some(file), cx);
+                    }
+                    Some(error @ (Errno::IO | Errno::STALE)) => {
+                        return Poll::Ready(Err(OutgoingError::Source(failure_of(error))));
+                    }
+                    _ => return Poll::Ready(Err(OutgoingError::Socket(error))),
+                },
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Opens a chunk for the data at hand when none is open; gives the part of the data that is in it.

@@ -12,6 +12,9 @@ const RETRY_AFTER: &[u8] = b"5";
 /// Methods that this proxy lets through.
 pub const ALLOW: &[u8] = b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
 
+/// Methods that files are served to.
+pub const FILE_ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
+
 /// The answer to a request that failed.
 pub fn explain(failure: Failure, head: &RequestHead, id: &RequestId) -> Response<'static> {
     if let Some(framing) = grpc::Framing::of_call(head) {
@@ -23,7 +26,8 @@ pub fn explain(failure: Failure, head: &RequestHead, id: &RequestId) -> Response
         response.head.fields.push(Name::Other, b"Retry-After", RETRY_AFTER);
     }
     if status == 405 {
-        response.head.fields.push(Name::Other, b"Allow", ALLOW);
+        let allowed = if failure == Failure::FileMethod { FILE_ALLOW } else { ALLOW };
+        response.head.fields.push(Name::Other, b"Allow", allowed);
     }
     response
 }
@@ -39,7 +43,7 @@ pub fn status(failure: Failure) -> u16 {
         BadHead(HeadError::BadVersion) => 505,
         BadHead(HeadError::BadExpectation) => 417,
         BadHead(_) | BadBody(_) | BodyMismatch | BadBase64 | BadPath(_) | PlainHttp => 400,
-        MethodRefused => 405,
+        MethodRefused | FileMethod => 405,
         WrongScheme | Misdirected => 421,
         HeadTimeout | BodyTimeout => 408,
         BodyTooLarge => 413,
@@ -51,7 +55,9 @@ pub fn status(failure: Failure) -> u16 {
         ConnectTimeout | SendTimeout | ReadTimeout | CallDeadline | CallSilent => 504,
         NotResolved | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
         | OutOfPorts => 503,
-        NoRoute => 404,
+        NoRoute | NoFile => 404,
+        FileForbidden => 403,
+        FileError(_) | FileShrank => 500,
         CompressionFailed => 500,
         OutOfSpace => 507,
     }
@@ -110,15 +116,16 @@ fn page_saying(status: u16, text: &str, head: &RequestHead, id: &RequestId) -> R
     response
 }
 
+/// In which form a client wants to read what is said to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub enum Form {
     Html,
     Json,
     Text,
 }
 
 /// The first of the forms that `Accept` names; text for clients that name none of them.
-fn preference(head: &RequestHead) -> Form {
+pub fn preference(head: &RequestHead) -> Form {
     let accepted = head.fields.all(Name::Accept).flat_map(|value| value.split(|byte| *byte == b','));
     for range in accepted {
         let media = range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
@@ -147,11 +154,14 @@ fn advice(status: u16) -> &'static str {
         404 => "Nothing is served under this address.",
         405 => "This method is not served.",
         408 => "The request took too long to arrive.",
+        412 => "What is here is not what the request was made for.",
         413 => "The request is larger than this server takes.",
         414 => "The address is longer than this server takes.",
+        416 => "There is nothing in the range that was asked for.",
         417 => "The expectation cannot be met.",
         421 => "This server does not answer for that address.",
         431 => "The request's header fields are larger than this server takes.",
+        500 => "The server could not do what it should. Please try again later.",
         501 => "The request uses a feature that is not served.",
         502 => "The server behind this one gave no valid answer.",
         503 => "The service is busy or being changed. Please try again shortly.",

@@ -5,6 +5,7 @@ use regex::bytes::Regex;
 
 use super::ClientCertificateMatch;
 use crate::certificates::HostTlsOptions;
+use crate::files::FilesOptions;
 use crate::filter::{FilterOptions, Redirect};
 use crate::upstream::mirror::MirrorOptions;
 use crate::upstream::split::SplitOptions;
@@ -100,6 +101,7 @@ pub enum TargetOptions {
     Split(SplitOptions),
     Redirect(Redirect),
     Fixed(FixedAnswer),
+    Files(Box<FilesOptions>),
 }
 
 /// What answers when the upstream has nobody left.

@@ -4,6 +4,7 @@ mod buffer;
 pub mod calendar;
 pub mod clock;
 mod duplex;
+pub mod file;
 mod incoming;
 mod socket;
 mod stamp;

@@ -262,6 +262,32 @@ impl Socket {
         })
     }
 
+    /// As [`Socket::poll_write`], for bytes that [`Socket::poll_send_file`] follows: they leave together.
+    pub fn poll_write_more(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_output(cx, bytes.len(), |fd| send(fd, bytes, SendFlags::NOSIGNAL | SendFlags::MORE))
+    }
+
+    /// Has the system send `len` bytes of `file` from `offset` on, as many as the socket takes; 0 when the file
+    /// has none there. Only for a socket without TLS.
+    pub fn poll_send_file(
+        &self,
+        cx: &mut Context<'_>,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+    ) -> Poll<io::Result<usize>> {
+        // That less was sent than asked for may lie in the file too: only an error tells that the socket is full.
+        self.poll_output(cx, 0, |fd| {
+            let mut offset = offset;
+            rustix::fs::sendfile(fd, file, Some(&mut offset), len)
+        })
+    }
+
+    /// Whether what is written goes through a TLS session.
+    pub fn is_secured(&self) -> bool {
+        self.tls().is_some()
+    }
+
     /// Ready when nothing is left of what was written.
     #[inline]
     pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -21,6 +21,11 @@ impl Stamp {
     pub fn of(path: &Path) -> Option<Stamp> {
         std::fs::metadata(path).ok().map(|metadata| Stamp::from(&metadata))
     }
+
+    /// Whether the content was modified at that time, in seconds and nanoseconds.
+    pub fn is_modified_at(&self, seconds: i64, nanoseconds: i64) -> bool {
+        self.modified == (seconds, nanoseconds)
+    }
 }
 
 impl From<&Metadata> for Stamp {

@@ -104,7 +104,7 @@ pub const STRIP_PREFIX: Key = Key {
     name: "strip_prefix",
     kind: Kind::Either(&[Kind::Boolean, Kind::Text("path")]),
     absent: Absent::Means("false"),
-    doc: "Whole segments taken off the path for the upstream: with `\"/api\"`, `/api/x` becomes `/x`. `true` is \
+    doc: "Whole segments taken off the path for the upstream or the files: with `\"/api\"`, `/api/x` becomes `/x`. `true` is \
           the route's own `path`.",
 };
 
@@ -112,7 +112,7 @@ pub const REWRITE: Key = Key {
     name: "rewrite",
     kind: Kind::Either(&[Kind::Table(REWRITE_KEYS), Kind::ListOf(&Kind::Table(REWRITE_KEYS))]),
     absent: Absent::Off,
-    doc: "Another path for the upstream; instead of `strip_prefix`. Of a list the first rule that matches is used. A \
+    doc: "Another path for the upstream or the files; instead of `strip_prefix`. Of a list the first rule that matches is used. A \
           path without a match stays as it is.",
 };
 
@@ -120,7 +120,7 @@ pub const ADD_PREFIX: Key = Key {
     name: "add_prefix",
     kind: Kind::Text("path"),
     absent: Absent::Off,
-    doc: "Put before the path for the upstream, behind what `strip_prefix` or `rewrite` made of it: with `\"/v2\"`, \
+    doc: "Put before the path for the upstream or the files, behind what `strip_prefix` or `rewrite` made of it: with `\"/v2\"`, \
           `/x` becomes `/v2/x`. `\"/\"` is nothing.",
 };
 

@@ -113,6 +113,12 @@ pub const ROUTE: &[Key] = &[
         doc: "Target: send the client elsewhere. A string is the `to` of the table.",
     },
     Key { name: "respond", kind: Kind::Table(RESPOND), absent: Absent::Off, doc: "Target: a fixed answer." },
+    Key {
+        name: "files",
+        kind: Kind::Either(&[Kind::Text("folder"), Kind::Table(FILES)]),
+        absent: Absent::Off,
+        doc: "Target: the files below a folder. A string is the `root` of the table.",
+    },
     MAINTENANCE,
     TRAILING_SLASH,
     WWW,
@@ -329,6 +335,77 @@ pub const RESPOND: &[Key] = &[
         kind: Kind::Text("media type"),
         absent: Absent::Means("\"text/plain; charset=utf-8\""),
         doc: "`Content-Type` of the answer.",
+    },
+];
+
+pub const FILES: &[Key] = &[
+    Key {
+        name: "root",
+        kind: Kind::Text("folder"),
+        absent: Absent::Mistake,
+        doc: "The folder, relative to this file. It may be a link that is swapped while files are served.",
+    },
+    Key {
+        name: "index",
+        kind: Kind::ListOf(&Kind::Text("file name")),
+        absent: Absent::Means("[\"index.html\"]"),
+        doc: "What answers for a folder: the first that is there.",
+    },
+    Key {
+        name: "precompressed",
+        kind: Kind::Either(&[Kind::Boolean, Kind::ListOf(&Kind::OneOf(&["br", "zstd", "gzip"]))]),
+        absent: Absent::Means("false"),
+        doc: "Files that lie beside others with `.br`, `.zst` or `.gz` behind their names, and are not older, go to \
+              clients that take them. `true` is all three, in this order.",
+    },
+    Key {
+        name: "browse",
+        kind: Kind::Boolean,
+        absent: Absent::Means("false"),
+        doc: "Folders without index are listed, as a page or as JSON.",
+    },
+    Key {
+        name: "try_files",
+        kind: Kind::ListOf(&Kind::Text("path")),
+        absent: Absent::Off,
+        doc: "What else is looked for when nothing is there, in order; `{path}` is the path: `[\"{path}.html\"]`.",
+    },
+    Key {
+        name: "spa_fallback",
+        kind: Kind::Text("path"),
+        absent: Absent::Off,
+        doc: "The page of an application that knows its paths itself, such as `\"/index.html\"`: where there is no \
+              file, whoever asks for HTML gets it with 200, everybody else 404.",
+    },
+    Key {
+        name: "hidden",
+        kind: Kind::Boolean,
+        absent: Absent::Means("false"),
+        doc: "Serve names that begin with a dot, too. Without it only `/.well-known` is.",
+    },
+    Key {
+        name: "hide",
+        kind: Kind::ListOf(&Kind::Text("pattern")),
+        absent: Absent::Off,
+        doc: "Names of files and folders that are as good as not there: `[\"*.bak\", \"node_modules\"]`.",
+    },
+    Key {
+        name: "symlinks",
+        kind: Kind::OneOf(&["inside", "never", "follow"]),
+        absent: Absent::Means("\"inside\""),
+        doc: "Symbolic links are followed while they stay below the root, never, or wherever they lead.",
+    },
+    Key {
+        name: "cache_control",
+        kind: Kind::Text("value"),
+        absent: Absent::Off,
+        doc: "`Cache-Control` of every file: `\"public, max-age=3600\"`.",
+    },
+    Key {
+        name: "types",
+        kind: Kind::MapOf(&Kind::Text("media type")),
+        absent: Absent::Off,
+        doc: "Media types by extension, before the ones that are known: `{ \".foo\" = \"text/x-foo\" }`.",
     },
 ];
 

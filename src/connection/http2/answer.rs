@@ -72,6 +72,7 @@ impl<'c> Answer<'c> {
             Body::Text(text) => writer.bytes(&text).await,
             Body::Received(buffer) => writer.bytes(buffer.data()).await,
             Body::Stream(mut source) => writer.source(source.as_mut()).await,
+            Body::File(mut file) => writer.source(file.as_mut()).await,
         };
         self.written += writer.written;
         if let Err(failure) = outcome {

@@ -42,6 +42,7 @@ impl Whole {
 pub fn stream(body: Body<'_>) -> Result<Box<dyn BodyStream + '_>, Body<'_>> {
     match body {
         Body::Stream(stream) => Ok(stream),
+        Body::File(file) => Ok(file),
         body => Ok(Box::new(Whole::of(body)?)),
     }
 }

@@ -60,6 +60,7 @@ impl Wanted {
         response.announced = None;
         response.body = match std::mem::take(&mut response.body) {
             Body::Stream(stream) => Body::Stream(Box::new(Framed::new(stream, self.0))),
+            Body::File(file) => Body::Stream(Box::new(Framed::new(file, self.0))),
             Body::Empty => self.whole(answer::trailer_frame(&take_status(&mut response.head.fields))),
             Body::Text(text) => self.whole(text.into_owned()),
             Body::Received(buffer) if self.0 == Framing::WebText => self.whole(buffer.data().to_vec()),

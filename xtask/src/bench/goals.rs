@@ -58,6 +58,7 @@ pub fn judge(rows: &[Row], topics: &[Topic]) -> Vec<Goal> {
         Topic::Tls => tls(&comparison),
         Topic::Http2 => http2(&comparison),
         Topic::Compression => compression(&comparison),
+        Topic::Files => files(&comparison),
     };
     topics.iter().flat_map(of_topic).collect()
 }
@@ -131,6 +132,17 @@ fn compression(to: &Comparison<'_>) -> Vec<Goal> {
             None,
         ),
         goal("Size with Brotli 4, of nginx's gzip 6", "x", share(Codec::Brotli, size), 1.0, None),
+    ]
+}
+
+fn files(to: &Comparison<'_>) -> Vec<Goal> {
+    let small = to.share(|row| row.files.small.map(|load| load.cpu_micros), Peer::Nginx);
+    let medium = to.share(|row| row.files.medium.map(|load| load.cpu_micros), Peer::Nginx);
+    let large = to.share(|row| row.files.large.map(|load| load.cpu_micros), Peer::Nginx);
+    vec![
+        goal("CPU per file of 1 KiB, of nginx", "x", small, 1.0, None),
+        goal("CPU per file of 100 KiB, of nginx", "x", medium, 1.0, None),
+        goal("CPU per file of 100 MiB, of nginx", "x", large, 1.0, None),
     ]
 }
 

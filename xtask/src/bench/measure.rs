@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::files::write_samples;
 use super::front::{Certificates, Front};
 use super::load::{IdleConnections, Load};
 use super::peers::{Peer, Site};
@@ -118,9 +119,29 @@ impl Lab {
         lengths: [usize; 2],
         load: impl Fn(&Site, usize) -> Result<()>,
     ) -> Result<Counted> {
+        self.count_inside(peer, Serves::Origin(front), lengths, load)
+    }
+
+    /// The same for files.
+    pub fn count_instructions_of_files(
+        &self,
+        peer: Peer,
+        lengths: [usize; 2],
+        load: impl Fn(&Site, usize) -> Result<()>,
+    ) -> Result<Counted> {
+        self.count_inside(peer, Serves::Files, lengths, load)
+    }
+
+    fn count_inside(
+        &self,
+        peer: Peer,
+        serves: Serves,
+        lengths: [usize; 2],
+        load: impl Fn(&Site, usize) -> Result<()>,
+    ) -> Result<Counted> {
         let count = |length| {
             let dir = self.fresh_dir(peer)?;
-            let (site, proxy) = self.start_wrapped(peer, front, &callgrind::wrapper(&dir), SLOW_START)?;
+            let (site, proxy) = self.start_wrapped(peer, serves, &callgrind::wrapper(&dir), SLOW_START)?;
             load(&site, length)?;
             proxy.stop(Wrapped::SameProcess)?;
             callgrind::totals(&dir)
@@ -131,7 +152,7 @@ impl Lab {
 
     /// System calls per request of HTTP/1.1.
     pub fn calls(&self, peer: Peer) -> Result<Calls> {
-        self.count_calls(peer, Front::Http1, RUN_LENGTHS, |site, requests| {
+        self.count_calls(peer, Serves::Origin(Front::Http1), RUN_LENGTHS, |site, requests| {
             Load::connect(site.port, "/128", CONNECTIONS)?.send(requests)
         })
     }
@@ -140,7 +161,7 @@ impl Lab {
     pub fn count_calls(
         &self,
         peer: Peer,
-        front: Front,
+        serves: Serves,
         lengths: [usize; 2],
         load: impl Fn(&Site, usize) -> Result<()>,
     ) -> Result<Calls> {
@@ -149,7 +170,7 @@ impl Lab {
             let log = self.fresh_dir(peer)?.join("strace.log");
             let wrapper =
                 ["strace", "-f", "-y", "-s", "0", "-o", &log.display().to_string()].map(String::from);
-            let (site, proxy) = self.start_wrapped(peer, front, &wrapper, SLOW_START)?;
+            let (site, proxy) = self.start_wrapped(peer, serves, &wrapper, SLOW_START)?;
             load(&site, length)?;
             proxy.stop(Wrapped::ChildProcess)?;
             logs.push(fs::read_to_string(&log).context("read the log of strace")?);
@@ -161,23 +182,34 @@ impl Lab {
     /// Starts `peer` in an empty folder and waits until an answer of the origin comes through it.
     pub fn start(&self, peer: Peer, front: Front) -> Result<(Site, Process)> {
         self.fresh_dir(peer)?;
-        self.start_wrapped(peer, front, &[], USUAL_START)
+        self.start_wrapped(peer, Serves::Origin(front), &[], USUAL_START)
+    }
+
+    /// The same with files in the place of the origin, over HTTP/1.1.
+    pub fn start_with_files(&self, peer: Peer) -> Result<(Site, Process)> {
+        self.fresh_dir(peer)?;
+        self.start_wrapped(peer, Serves::Files, &[], USUAL_START)
     }
 
     /// The same inside a tool, which may be told to write to the folder: so that is not made here.
     fn start_wrapped(
         &self,
         peer: Peer,
-        front: Front,
+        serves: Serves,
         wrapper: &[String],
         patience: Duration,
     ) -> Result<(Site, Process)> {
+        let (front, files) = match serves {
+            Serves::Origin(front) => (front, None),
+            Serves::Files => (Front::Http1, Some(write_samples(&self.target.join("bench"))?)),
+        };
         let site = Site {
             dir: self.dir(peer),
             port: free_port()?,
             origin: self.origin_port,
             front,
             certificates: self.certificates.clone(),
+            files,
         };
         let invocation = peer.prepare(&self.target, &site)?;
         let mut proxy = Process::start(&invocation, wrapper, &site)?;
@@ -211,6 +243,14 @@ impl Drop for Lab {
         let _ = self.origin.kill();
         let _ = self.origin.wait();
     }
+}
+
+/// Where the answers come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Serves {
+    /// What the origin has, to clients that speak so.
+    Origin(Front),
+    Files,
 }
 
 /// What clients of a front can speak.

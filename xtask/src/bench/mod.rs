@@ -6,6 +6,7 @@
 mod body;
 mod chart;
 mod compression;
+mod files;
 mod front;
 mod goals;
 mod http2;
@@ -72,6 +73,7 @@ pub fn run(options: &[&str]) -> Result<()> {
             Topic::Tls => tls::measure(&lab, &plan, &mut able(&mut rows, *topic)),
             Topic::Http2 => http2::measure(&lab, &plan, &mut able(&mut rows, *topic)),
             Topic::Compression => compression::measure(&lab, &plan, &mut able(&mut rows, *topic)),
+            Topic::Files => files::measure(&lab, &plan, &mut able(&mut rows, *topic)),
         }
     }
     count(&lab, &plan, &mut rows);
@@ -172,6 +174,7 @@ fn count(lab: &Lab, plan: &Plan, rows: &mut [Row]) {
                 Topic::Http2 => http2::count(lab, row),
                 // Nothing of it is counted.
                 Topic::Compression => {}
+                Topic::Files => files::count(lab, row),
             }
         }
     }

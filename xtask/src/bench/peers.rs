@@ -27,6 +27,8 @@ pub struct Site {
     pub origin: u16,
     pub front: Front,
     pub certificates: Certificates,
+    /// A folder whose files are served instead of what the origin has.
+    pub files: Option<PathBuf>,
 }
 
 /// The command line and environment of a proxy.
@@ -186,6 +188,13 @@ fn palisade(site: &Site) -> String {
     let Site { port, origin, .. } = site;
     let log = site.access_log().display().to_string();
     let (listener, certificate) = site.front.palisade(&site.certificates);
+    if let Some(www) = &site.files {
+        let www = www.display();
+        return format!(
+            "[listeners.http]\naddress = \"127.0.0.1:{port}\"\n{listener}\n{certificate}\n\
+             [routes.all]\nfiles = \"{www}\"\n[server]\nworkers = 1\n[log]\naccess = \"{log}\"\n"
+        );
+    }
     format!(
         r#"[listeners.http]
 address = "127.0.0.1:{port}"
@@ -211,6 +220,14 @@ fn nginx(site: &Site) -> String {
     let Site { port, origin, dir, .. } = site;
     let dir = dir.display();
     let (listen, tls) = site.front.nginx(&site.certificates);
+    let files = site.files.as_ref().map_or(String::new(), |www| {
+        format!(
+            "        sendfile on;\n        tcp_nopush on;\n        open_file_cache max=512 inactive=10s;\n\
+             \x20       open_file_cache_valid 1s;\n        root {};\n        location /origin {{",
+            www.display()
+        )
+    });
+    let location = if files.is_empty() { "        location / {" } else { &files };
     // Otherwise its workers become another user, who cannot write what callgrind counted.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     format!(
@@ -242,7 +259,7 @@ http {{
     server {{
         listen 127.0.0.1:{port}{listen} backlog=4096;
 {tls}
-        location / {{
+{location}
             proxy_pass http://origin;
             proxy_http_version 1.1;
             proxy_set_header Connection "";

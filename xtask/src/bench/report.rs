@@ -6,7 +6,7 @@ use super::goals::Goal;
 use super::plan::{Rounds, Topic};
 use super::results::Row;
 use super::table::{NOT_MEASURED, Table, number};
-use super::{IDLE_CONNECTIONS, compression, http2, tls};
+use super::{IDLE_CONNECTIONS, compression, files, http2, tls};
 
 /// What the numbers depend on besides the proxies.
 pub struct Setting {
@@ -31,6 +31,7 @@ pub fn page(rows: &[Row], goals: &[Goal], setting: &Setting) -> String {
             Topic::Tls => tls::section(&able),
             Topic::Http2 => http2::section(&able),
             Topic::Compression => compression::section(&able),
+            Topic::Files => files::section(&able),
         });
         page.push('\n');
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::peers::Peer;
-use super::{compression, http2, tls};
+use super::{compression, files, http2, tls};
 
 /// Everything about one proxy: of HTTP/1.1 without TLS here, of the rest in their own structs. `None`: could not
 /// be measured.
@@ -22,6 +22,7 @@ pub struct Row {
     pub tls: tls::Numbers,
     pub http2: http2::Numbers,
     pub compression: compression::Numbers,
+    pub files: files::Numbers,
 }
 
 impl Row {
@@ -39,13 +40,15 @@ impl Row {
             tls: tls::Numbers::default(),
             http2: http2::Numbers::default(),
             compression: compression::Numbers::default(),
+            files: files::Numbers::default(),
         }
     }
 
     /// Every number that was taken under load.
     pub fn loads(&self) -> impl Iterator<Item = Saturation> {
         let http1 = [self.small, self.medium, self.large].into_iter().flatten();
-        http1.chain(self.tls.loads()).chain(self.http2.loads()).chain(self.compression.loads())
+        let coded = self.compression.loads().chain(self.files.loads());
+        http1.chain(self.tls.loads()).chain(self.http2.loads()).chain(coded)
     }
 
     pub fn cpu_per_request(&self) -> Option<f64> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::bench::front::Front;
-use crate::bench::measure::{Lab, WARM_UP, observe};
+use crate::bench::measure::{Lab, Serves, WARM_UP, observe};
 use crate::bench::peers::Peer;
 use crate::bench::process::Wrapped;
 use crate::bench::results::{Calls, Counted, Saturation};
@@ -31,7 +31,7 @@ impl Lab {
 
     /// System calls of one request.
     pub fn http2_calls(&self, peer: Peer, front: Front) -> Result<Calls> {
-        self.count_calls(peer, front, RUN_LENGTHS, |site, requests| {
+        self.count_calls(peer, Serves::Origin(front), RUN_LENGTHS, |site, requests| {
             h2load::run(&site.url("/128"), Until::Requests(requests)).map(drop)
         })
     }
