@@ -69,6 +69,7 @@ health = {{ path = "/health", interval = "2s" }}
 
 [defaults]
 security_headers = true
+compress = {{ min_size = "200" }}
 
 [routes.home]
 upstream = "colours"
@@ -99,9 +100,6 @@ path = "/upload"
 methods = ["POST", "PUT"]
 upstream = "colours"
 max_body_size = "1MiB"
-
-[defaults]
-compress = {{ min_size = "200" }}
 
 [admin]
 address = "127.0.0.1:0"
