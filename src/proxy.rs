@@ -3,6 +3,7 @@
 #[cfg(debug_assertions)]
 mod fault;
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +13,16 @@ use ipnet::IpNet;
 
 use crate::admin::Admin;
 use crate::filter::{Call, Decision, Filter, ResponseStep};
+use crate::message::error_pages::ErrorPages;
 use crate::message::path::{self, Canonical};
-use crate::message::{Client, Exchange, Failure, Request, RequestId, Response, pages};
+use crate::message::{
+    Body, Client, Exchange, Failure, Interim, Recycled, Request, RequestId, Response, Values, pages,
+};
 use crate::observe::{Line, Record};
 use crate::route::{Asker, FixedAnswer, RedirectTemplate, Table};
 use crate::upstream::split::Split;
 use crate::upstream::{self, Sending, Upstream};
+use crate::wire::Watchdog;
 
 /// One configuration, ready to serve; immutable. A connection takes the current one for each request.
 #[derive(Debug)]
@@ -25,6 +30,7 @@ pub struct Proxy {
     table: Table,
     routes: Vec<Route>,
     trusted_proxies: Vec<IpNet>,
+    error_pages: ErrorPages,
 }
 
 /// What happens to the requests of one route.
@@ -99,8 +105,13 @@ impl Target {
 
 impl Proxy {
     /// `routes` are in the order in which `table` was built.
-    pub fn new(table: Table, routes: Vec<Route>, trusted_proxies: Vec<IpNet>) -> Proxy {
-        Proxy { table, routes, trusted_proxies }
+    pub fn new(
+        table: Table,
+        routes: Vec<Route>,
+        trusted_proxies: Vec<IpNet>,
+        error_pages: ErrorPages,
+    ) -> Proxy {
+        Proxy { table, routes, trusted_proxies, error_pages }
     }
 
     /// Answers one request. A failure becomes an answer here, so it is logged and sent like any other.
@@ -133,6 +144,9 @@ impl Proxy {
         };
         #[cfg(debug_assertions)]
         fault::within(&request.head, &mut response);
+        if self.error_pages.concern(&response) {
+            response = self.with_page(client, request, response, record);
+        }
         if !steps.is_empty() {
             self.finish(client, request, &mut response, steps, record);
         }
@@ -149,12 +163,70 @@ impl Proxy {
         steps: Vec<ResponseStep<'_>>,
         record: &Record,
     ) {
-        let route = record.route.and_then(|index| self.routes.get(index)).map_or("", |route| &route.name);
-        let endpoint = record.endpoint.as_deref();
-        let exchange = Exchange { client, protocol: record.protocol, route, endpoint };
+        let exchange = self.exchange(client, record);
         for step in steps.into_iter().rev() {
             step.on_response(exchange, request, response);
         }
+    }
+
+    fn exchange<'e>(&'e self, client: &'e Client, record: &'e Record) -> Exchange<'e> {
+        let route = record.route.and_then(|index| self.routes.get(index)).map_or("", |route| &route.name);
+        let endpoint = record.endpoint.as_deref();
+        Exchange { client, protocol: record.protocol, route, endpoint }
+    }
+
+    /// The answer to a request that nobody could read on from, and that therefore has met nothing in here.
+    #[cold]
+    pub fn refuse(
+        &self,
+        failure: Failure,
+        head: &RequestHead,
+        id: &RequestId,
+        record: &mut Record,
+    ) -> Response<'static> {
+        record.failure = Some(failure);
+        record.status = pages::status(failure);
+        let response = pages::explain(failure, head, id);
+        if !self.error_pages.concern(&response) {
+            return response;
+        }
+        let (interim, watchdog, is_call) = (Interim::default(), Watchdog::new(), Cell::new(false));
+        let mut copy = Recycled::<RequestHead>::take();
+        copy.clone_from(head);
+        let request = Request {
+            head: copy,
+            body: Body::Empty,
+            id: id.clone(),
+            upgrade: None,
+            interim: &interim,
+            watchdog: &watchdog,
+            is_call: &is_call,
+            secured: None,
+        };
+        let client = record.client;
+        self.with_page(&client, &request, response, record)
+    }
+
+    /// The answer as the operator's page for it has it, if there is one.
+    #[cold]
+    fn with_page<'c>(
+        &self,
+        client: &Client,
+        request: &Request<'_>,
+        mut response: Response<'c>,
+        record: &mut Record,
+    ) -> Response<'c> {
+        let found = self.error_pages.find(&request.head, response.head.status, response.is_page);
+        let Some(page) = found else { return response };
+        let message = record.failure.filter(|_| response.is_page).map_or("", pages::sentence);
+        let exchange = self.exchange(client, record);
+        let text = page.fill(&Values { message, ..Values::of_answer(exchange, request, &response) });
+        page.put(text, &mut response);
+        if let Some(status) = page.status {
+            response.head.set_status(status);
+            record.status = status;
+        }
+        response
     }
 
     /// What `steps` gets is still to be done to the answer, the last first.

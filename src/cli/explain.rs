@@ -16,6 +16,7 @@ use super::config_path;
 use crate::config::{self, Config};
 use crate::filter::apply_rewrite;
 use crate::listen::ListenAddress;
+use crate::message::error_pages::ErrorPages;
 use crate::message::path::{self, Canonical};
 use crate::message::{Client, ClientCertificate};
 use crate::route::{Asker, RedirectTemplate, RouteOptions, Table, TargetOptions};
@@ -102,6 +103,7 @@ fn explain(config: &Config, args: &Args) -> Result<String, String> {
         Some(route) => target(&mut text, config, route, &mut head, client.address),
         None => text.line("answer", "404, no route covers the request"),
     }
+    pages(&mut text, config, &head);
     Ok(text.0)
 }
 
@@ -119,6 +121,16 @@ struct Text(String);
 impl Text {
     fn line(&mut self, name: &str, value: &str) {
         self.0.push_str(&format!("{name:<10} {value}\n"));
+    }
+}
+
+/// What a request for this host may get in place of the proxy's own pages.
+fn pages(text: &mut Text, config: &Config, head: &RequestHead) {
+    let all = ErrorPages::new(config.error_pages.clone());
+    for page in all.of_host(head.host()) {
+        let whose = if page.intercept { ", also in place of what upstreams answer" } else { "" };
+        let status = page.status.map_or(String::new(), |status| format!(", answered as {status}"));
+        text.line("page", &format!("{} for {}{status}{whose}", page.name, page.statuses));
     }
 }
 

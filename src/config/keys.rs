@@ -2,11 +2,15 @@
 //! Schema and the reference in docs/configuration.md. A key that is not read fails a test.
 //! One file per group of sections.
 
+mod bodies;
+mod error_pages;
 mod process;
 mod route;
 mod tls;
 mod upstream;
 
+pub use bodies::*;
+pub use error_pages::*;
 pub use process::*;
 pub use route::*;
 pub use tls::*;
@@ -126,6 +130,14 @@ pub const SECTIONS: &[Section] = &[
         noun: None,
         doc: "Options for all routes with an upstream. A route's own option wins; `timeouts` are merged key by key.",
         keys: DEFAULTS,
+    },
+    Section {
+        name: "error_pages",
+        noun: Some("error page"),
+        doc: "Pages for statuses, in place of the proxy's own. The page of the most specific host wins, then the one \
+              for the fewest statuses. Each has exactly one of `file` and `body`. A client that asks for JSON first \
+              gets a page only when that is JSON; a call of gRPC gets none.",
+        keys: ERROR_PAGE,
     },
     Section {
         name: "dns",

@@ -13,6 +13,7 @@ mod diagnostic;
 mod dns;
 mod endpoints_file;
 mod environment;
+mod error_pages;
 mod fields;
 mod file;
 mod glob;
@@ -27,6 +28,7 @@ mod matches;
 mod origin_tls;
 mod pattern;
 mod render;
+mod replace;
 mod retry;
 mod routes;
 pub mod schema;
@@ -61,6 +63,7 @@ use self::file::ConfigFile;
 use crate::certificates::Material;
 use crate::connection::ClientLimits;
 use crate::listen::ListenerOptions;
+use crate::message::error_pages::ErrorPage;
 use crate::observe::AccessLogOptions;
 use crate::route::{RouteOptions, TargetOptions};
 use crate::upstream::{DnsOptions, UpstreamOptions};
@@ -109,6 +112,7 @@ pub struct Config {
     pub material: Material,
     pub upstreams: Vec<Arc<UpstreamOptions>>,
     pub routes: Vec<RouteOptions>,
+    pub error_pages: Vec<ErrorPage>,
     pub dns: DnsOptions,
     pub server: ServerOptions,
     pub admin: AdminOptions,
@@ -151,5 +155,6 @@ fn files_of_every_key() -> testkit::TempDir {
     std::fs::create_dir(&tls).expect("a folder");
     testkit::write_example_files(&tls);
     std::fs::write(dir.join("endpoints"), include_str!("every_key.endpoints")).expect("a file");
+    std::fs::write(dir.join("404.html"), "<p>{{status}}</p>").expect("a file");
     dir
 }

@@ -10,10 +10,11 @@ use super::headers;
 use super::host;
 use super::matches::prefix;
 use super::pattern;
+use super::replace;
 use super::retry::{self, RetrySettings};
 use super::tree::Value;
 use super::values::{self, Parsed, shown, wrong};
-use crate::filter::{FilterOptions, Rewrite};
+use crate::filter::{FilterOptions, Replace, Rewrite};
 use crate::route::PathPattern;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 
@@ -25,6 +26,8 @@ pub struct Settings {
     rewrite: Option<RewriteChoice>,
     request_headers: Option<headers::Written>,
     response_headers: Option<headers::Written>,
+    /// `None` in it: not what `[defaults]` says.
+    replace: Option<Option<Replace>>,
     grpc_web: Option<bool>,
     upstream_host: Option<String>,
     forwarded: Option<bool>,
@@ -66,6 +69,7 @@ pub fn lower(fields: &Fields<'_>) -> Settings {
         rewrite: rewrite_choice(fields),
         request_headers: headers::lower(fields, "request_headers"),
         response_headers: headers::lower(fields, "response_headers"),
+        replace: replace::lower(fields),
         grpc_web: fields.boolean("grpc_web"),
         upstream_host: fields.text("upstream_host").and_then(|text| fields.parsed(text, host::upstream_host)),
         forwarded: fields.boolean("forwarded"),
@@ -92,6 +96,7 @@ impl Settings {
                 response_headers: headers::merge(&defaults.response_headers, self.response_headers),
                 rewrite: rewrite.and_then(|choice| choice.for_path(path)),
                 request_headers: headers::merge(&defaults.request_headers, self.request_headers),
+                replace: self.replace.or_else(|| defaults.replace.clone()).flatten(),
                 grpc_web: self.grpc_web.or(defaults.grpc_web).unwrap_or(false),
             },
             upstream_host: self.upstream_host.or_else(|| defaults.upstream_host.clone()),
@@ -300,10 +305,11 @@ pub fn refuse_without_upstream(fields: &Fields<'_>, target: &str) {
     }
 }
 
-const NEED_AN_UPSTREAM: [&str; 10] = [
+const NEED_AN_UPSTREAM: [&str; 11] = [
     "request_headers",
     "strip_prefix",
     "rewrite",
+    "replace",
     "grpc_web",
     "upstream_host",
     "forwarded",

@@ -41,8 +41,7 @@ const PLANNED: &[(&str, &[&str])] = &[
     ("defaults", ROUTE_PLANNED),
 ];
 
-const ROUTE_PLANNED: &[&str] =
-    &["auth", "cache", "challenge", "compress", "error_pages", "files", "rate_limit", "waf"];
+const ROUTE_PLANNED: &[&str] = &["auth", "cache", "challenge", "compress", "files", "rate_limit", "waf"];
 
 /// The word under which aliases of a table are listed: "routes" for "routes.NAME", "pool" for
 /// "upstreams.NAME.pool".

@@ -194,7 +194,7 @@ fn warn_no_body(table: &Fields<'_>, status: u16, place: &Place) {
         .add(Diagnostic::warning(place, message).hint("the body is not sent; leave it out or use 200"));
 }
 
-fn is_media_type(text: &str) -> bool {
+pub fn is_media_type(text: &str) -> bool {
     let (media_type, _) = text.split_once(';').unwrap_or((text, ""));
     let tokens = media_type.trim().split_once('/');
     let sound =

@@ -14,6 +14,7 @@ use crate::connection::{ClientLimits, Entrance};
 use crate::filter::{FilterOptions, chain};
 use crate::listen::{ConnectionLimits, ListenAddress, Loads};
 use crate::message::StatusSet;
+use crate::message::error_pages::ErrorPages;
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
 use crate::route::{
@@ -69,7 +70,9 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         .map(|options| Arc::new(Upstream::build(options, &shared.groups, shared.space.clone())))
         .collect();
     let routes = config.routes.iter().map(|options| route(options, config, &upstreams)).collect();
-    let public = Proxy::new(Table::build(&config.routes), routes, config.server.trusted_proxies.clone());
+    let error_pages = ErrorPages::new(config.error_pages.clone());
+    let trusted = config.server.trusted_proxies.clone();
+    let public = Proxy::new(Table::build(&config.routes), routes, trusted, error_pages);
     let facts = Facts {
         upstreams: upstreams.clone(),
         discovery: shared.discovery.clone(),
@@ -251,5 +254,5 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         target,
         fallback: None,
     };
-    Arc::new(Proxy::new(Table::build(&[options]), vec![route], Vec::new()))
+    Arc::new(Proxy::new(Table::build(&[options]), vec![route], Vec::new(), ErrorPages::default()))
 }

@@ -1,6 +1,6 @@
 //! The one order in which a request meets the filters of its route. An answer meets them from the end.
 
-use super::{Filter, HeaderEdits, Rewrite};
+use super::{Filter, HeaderEdits, Replace, Rewrite};
 
 /// What a route asks of filters.
 #[derive(Debug, Clone, Default)]
@@ -9,6 +9,8 @@ pub struct FilterOptions {
     /// What happens to the path on its way to the target.
     pub rewrite: Option<Rewrite>,
     pub request_headers: Vec<HeaderEdits>,
+    /// Text in answers.
+    pub replace: Option<Replace>,
     /// Calls of gRPC-Web are translated.
     pub grpc_web: bool,
 }
@@ -20,6 +22,7 @@ pub fn chain(options: &FilterOptions) -> Vec<Filter> {
         edits(&options.response_headers).map(Filter::ResponseHeaders),
         options.rewrite.clone().map(Filter::Rewrite),
         edits(&options.request_headers).map(Filter::RequestHeaders),
+        options.replace.clone().map(Filter::Replace),
         options.grpc_web.then_some(Filter::GrpcWeb),
     ];
     filters.into_iter().flatten().collect()

@@ -6,12 +6,16 @@ mod call;
 mod chain;
 mod grpc_web;
 mod headers;
+mod replace;
+mod representation;
 mod rewrite;
 mod when;
+mod whole;
 
 pub use call::Call;
 pub use chain::{FilterOptions, chain};
 pub use headers::{HeaderEdits, NamePattern, ValueRewrite};
+pub use replace::{LONGEST_LINE, LineRule, Literals, Replace, Rules};
 pub use rewrite::{Rewrite, apply_rewrite};
 pub use when::When;
 
@@ -23,6 +27,7 @@ pub enum Filter {
     ResponseHeaders(Vec<HeaderEdits>),
     Rewrite(Rewrite),
     RequestHeaders(Vec<HeaderEdits>),
+    Replace(Replace),
     GrpcWeb,
 }
 
@@ -41,6 +46,7 @@ pub enum Decision<'p> {
 #[derive(Debug)]
 pub enum ResponseStep<'p> {
     Headers(&'p [HeaderEdits]),
+    Replace(&'p Replace),
     GrpcWeb(grpc_web::Wanted),
 }
 
@@ -53,6 +59,10 @@ impl Filter {
             Filter::RequestHeaders(edits) => {
                 headers::edit_request(edits, exchange, request);
                 Decision::Pass
+            }
+            Filter::Replace(replace) => {
+                replace.ask(request);
+                Decision::PassThen(ResponseStep::Replace(replace))
             }
             Filter::GrpcWeb => match grpc_web::translate(request) {
                 Some(wanted) => Decision::PassThen(ResponseStep::GrpcWeb(wanted)),
@@ -67,6 +77,7 @@ impl ResponseStep<'_> {
     pub fn on_response(self, exchange: Exchange<'_>, request: &Request<'_>, response: &mut Response<'_>) {
         match self {
             ResponseStep::Headers(edits) => headers::edit_answer(edits, exchange, request, response),
+            ResponseStep::Replace(replace) => replace.answer(exchange, request, response),
             ResponseStep::GrpcWeb(wanted) => wanted.translate(response),
         }
     }

@@ -32,11 +32,13 @@ pub struct Values<'v, 'c> {
     pub request: &'v Request<'c>,
     /// Only once there is an answer.
     pub response: Option<&'v ResponseHead>,
+    /// What a page says to whoever sees it.
+    pub message: &'static str,
 }
 
 impl<'v, 'c> Values<'v, 'c> {
     pub fn of_request(exchange: Exchange<'v>, request: &'v Request<'c>) -> Values<'v, 'c> {
-        Values { exchange, request, response: None }
+        Values { exchange, request, response: None, message: "" }
     }
 
     pub fn of_answer(
@@ -44,6 +46,6 @@ impl<'v, 'c> Values<'v, 'c> {
         request: &'v Request<'c>,
         response: &'v Response<'_>,
     ) -> Values<'v, 'c> {
-        Values { exchange, request, response: Some(&response.head) }
+        Values { exchange, request, response: Some(&response.head), message: "" }
     }
 }

@@ -2,4 +2,6 @@
 
 mod explain;
 mod headers;
+mod pages;
+mod replace;
 mod stage;

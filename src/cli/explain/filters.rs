@@ -1,7 +1,7 @@
 //! What the filters of a route would do, in the order in which a request and then its answer meet them.
 
 use super::Text;
-use crate::filter::{FilterOptions, HeaderEdits, NamePattern, When};
+use crate::filter::{FilterOptions, HeaderEdits, NamePattern, Replace, When};
 use crate::message::{FieldName, Template};
 
 pub fn told(text: &mut Text, filters: &FilterOptions) {
@@ -9,7 +9,22 @@ pub fn told(text: &mut Text, filters: &FilterOptions) {
     if filters.grpc_web {
         text.line("grpc_web", "calls of gRPC-Web become calls of gRPC");
     }
+    if let Some(replace) = &filters.replace {
+        replaced(text, replace);
+    }
     header_edits(text, "answer", &filters.response_headers);
+}
+
+fn replaced(text: &mut Text, Replace(rules): &Replace) {
+    let types: Vec<String> = rules.types.iter().map(ToString::to_string).collect();
+    let (types, once) = (types.join(" or "), if rules.once { ", once" } else { "" });
+    for (from, to) in rules.literals.texts().zip(&rules.to) {
+        let from = String::from_utf8_lossy(from);
+        text.line("answer", &format!("`{from}` becomes `{to}` in {types}{once}"));
+    }
+    for rule in rules.regexes.iter() {
+        text.line("answer", &format!("regex `{}` becomes `{}` in {types}{once}", rule.regex, rule.to));
+    }
 }
 
 fn header_edits(text: &mut Text, side: &str, edits: &[HeaderEdits]) {

@@ -1,5 +1,6 @@
 //! The keys of `[routes.NAME]` and `[defaults]`.
 
+use super::bodies::REPLACE;
 use super::tls::{
     CLIENT_AUTH, CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_CRL, CLIENT_CRL_UNKNOWN, MIN_TLS_VERSION,
 };
@@ -116,6 +117,7 @@ pub const ROUTE: &[Key] = &[
     RESPONSE_HEADERS,
     STRIP_PREFIX,
     REWRITE,
+    REPLACE,
     GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,
@@ -131,6 +133,7 @@ pub const DEFAULTS: &[Key] = &[
     RESPONSE_HEADERS,
     STRIP_PREFIX,
     REWRITE,
+    REPLACE,
     GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,

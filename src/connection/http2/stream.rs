@@ -157,10 +157,8 @@ impl Connection {
         mut record: Record,
     ) {
         let id = RequestId::make();
-        let mut response = pages::explain(failure, head, &id);
+        let mut response = current.proxy.refuse(failure, head, &id, &mut record);
         current.entrance.add_fields(&mut response);
-        record.failure = Some(failure);
-        record.status = pages::status(failure);
         if is_malformed(failure) {
             respond.send_reset(Reason::PROTOCOL_ERROR);
         } else {
