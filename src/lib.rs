@@ -25,6 +25,8 @@ pub mod admin;
 
 pub mod filter;
 
+pub mod merge;
+
 pub mod tunnel;
 
 pub mod certificates;

@@ -12,7 +12,8 @@ use http1::{Method, Name, RequestHead};
 use ipnet::IpNet;
 
 use crate::admin::Admin;
-use crate::filter::{Call, Decision, Filter, ResponseStep};
+use crate::filter::{Call, Decision, Filter, JsonEdits, ResponseStep};
+use crate::merge::Merge;
 use crate::message::error_pages::ErrorPages;
 use crate::message::path::{self, Canonical};
 use crate::message::{
@@ -44,6 +45,8 @@ pub struct Route {
     /// In the order in which a request meets them.
     pub filters: Vec<Filter>,
     /// Calls of gRPC are let through as such; so long both sides of one may be silent.
+    /// What is changed in the body of a request.
+    pub request_json: Option<Arc<JsonEdits>>,
     pub calls: Option<Duration>,
     pub target: Target,
     /// Answers when the upstream has nobody left.
@@ -78,6 +81,7 @@ impl Route {
 pub enum Target {
     Upstream(Arc<Upstream>, Sending),
     Split(Split, Sending),
+    Merge(Merge),
     Redirect(RedirectTemplate, u16),
     Fixed(FixedAnswer),
     Admin(Admin),
@@ -86,16 +90,18 @@ pub enum Target {
 impl Target {
     async fn answer<'c>(
         &self,
-        client: &Client,
+        exchange: Exchange<'_>,
         request: &mut Request<'c>,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
+        let client = exchange.client;
         match self {
             Target::Upstream(upstream, sending) => upstream.send(client, request, sending, record).await,
             Target::Split(split, sending) => match split.choose(&request.head, client.address) {
                 Some(upstream) => Box::pin(upstream.send(client, request, sending, record)).await,
                 None => Err(Failure::NoEndpoint),
             },
+            Target::Merge(merge) => Box::pin(merge.answer(exchange, request, record)).await,
             Target::Redirect(template, status) => Ok(redirect(template, *status, request)),
             Target::Fixed(fixed) => Ok(fixed_answer(fixed)),
             Target::Admin(admin) => Ok(admin.answer(request).await),
@@ -147,10 +153,14 @@ impl Proxy {
         if self.error_pages.concern(&response) {
             response = self.with_page(client, request, response, record);
         }
-        if !steps.is_empty() {
-            self.finish(client, request, &mut response, steps, record);
+        if steps.iter().any(ResponseStep::waits) {
+            Box::pin(self.finish_slowly(client, request, response, steps, record)).await
+        } else {
+            if !steps.is_empty() {
+                self.finish(client, request, &mut response, steps, record);
+            }
+            response
         }
-        response
     }
 
     /// Does to an answer what filters have left to be done.
@@ -167,6 +177,31 @@ impl Proxy {
         for step in steps.into_iter().rev() {
             step.on_response(exchange, request, response);
         }
+    }
+
+    /// The same where a step waits for the body of the answer.
+    async fn finish_slowly<'c>(
+        &self,
+        client: &Client,
+        request: &Request<'c>,
+        mut response: Response<'c>,
+        steps: Vec<ResponseStep<'_>>,
+        record: &mut Record,
+    ) -> Response<'c> {
+        for step in steps.into_iter().rev() {
+            let ResponseStep::Json(edits) = step else {
+                step.on_response(self.exchange(client, record), request, &mut response);
+                continue;
+            };
+            let exchange = self.exchange(client, record);
+            if let Err(failure) = edits.edit_answer(exchange, request, &mut response).await {
+                record.failure = Some(failure);
+                record.status = pages::status(failure);
+                response = pages::explain(failure, &request.head, &request.id);
+                response = self.with_page(client, request, response, record);
+            }
+        }
+        response
     }
 
     fn exchange<'e>(&'e self, client: &'e Client, record: &'e Record) -> Exchange<'e> {
@@ -253,16 +288,20 @@ impl Proxy {
         {
             return Ok(answer);
         }
+        let exchange = Exchange { client, protocol: record.protocol, route: &route.name, endpoint: None };
+        if let Some(edits) = &route.request_json {
+            Box::pin(edits.edit_request(exchange, request)).await?;
+        }
         let call = route.calls.and_then(|idle| Call::begin(request, idle, record.asked));
         let outcome = match (&route.target, call) {
             // The usual way has no future around its own, which cost 135 instructions.
             (Target::Upstream(upstream, sending), None) => {
                 upstream.send(client, request, sending, record).await
             }
-            (target, None) => Box::pin(target.answer(client, request, record)).await,
+            (target, None) => Box::pin(target.answer(exchange, request, record)).await,
             (target, Some(call)) => {
                 let watchdog = request.watchdog;
-                Box::pin(call.bound(watchdog, target.answer(client, request, record))).await
+                Box::pin(call.bound(watchdog, target.answer(exchange, request, record))).await
             }
         };
         match (outcome, &route.fallback) {

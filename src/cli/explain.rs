@@ -16,6 +16,7 @@ use super::config_path;
 use crate::config::{self, Config};
 use crate::filter::apply_rewrite;
 use crate::listen::ListenAddress;
+use crate::merge::MemberOptions;
 use crate::message::error_pages::ErrorPages;
 use crate::message::path::{self, Canonical};
 use crate::message::{Client, ClientCertificate};
@@ -207,6 +208,13 @@ fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut Req
             text.line("split", &balances::split_told(split));
             if let Some(name) = balances::split_pick(split, head, client) {
                 upstream(text, config, route, Asked { head, client }, name);
+            }
+        }
+        TargetOptions::Merge(members) => {
+            for member in members {
+                let MemberOptions { name, upstream, path, optional } = member;
+                let or = if *optional { ", or null" } else { "" };
+                text.line("merge", &format!("{name} is GET {path} of {upstream}{or}"));
             }
         }
         TargetOptions::Redirect(redirect) => {

@@ -9,7 +9,6 @@ mod route;
 mod tls;
 mod upstream;
 
-pub use bodies::*;
 pub use error_pages::*;
 pub use process::*;
 pub use route::*;
@@ -61,6 +60,8 @@ pub enum Kind {
     /// Any string; what it is, for people.
     Text(&'static str),
     OneOf(&'static [&'static str]),
+    /// Whatever TOML can say.
+    Any,
     ListOf(&'static Kind),
     /// Names of the user's choice.
     MapOf(&'static Kind),
@@ -122,7 +123,7 @@ pub const SECTIONS: &[Section] = &[
         doc: "Which request is answered by what. A request takes the route whose match is most specific: exact \
               host before wildcard before any; exact path before the longest prefix before regex; then method, \
               then the number of header and query conditions. The order in the file never matters. At least one \
-              is needed, and each has exactly one of `upstream`, `split`, `redirect` and `respond`.",
+              is needed, and each has exactly one of `upstream`, `split`, `merge`, `redirect` and `respond`.",
         keys: ROUTE,
     },
     Section {

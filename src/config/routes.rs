@@ -26,6 +26,9 @@ pub fn lower(
             settings::refuse_without_upstream(fields, target);
         }
     }
+    if fields.key("merge").is_some() && !["upstream", "split"].iter().any(|name| fields.key(name).is_some()) {
+        settings::refuse_with_merge(fields);
+    }
     split::check_alone(fields);
     let (mirror, fallback) = (split::mirror(fields, upstreams), split::fallback(fields, upstreams));
     let target = targets::lower(fields, upstreams)?;

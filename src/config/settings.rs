@@ -1,5 +1,6 @@
 //! What happens between a route and its upstream: the options that `[defaults]` can set as well.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use regex::bytes::Regex;
@@ -8,13 +9,14 @@ use super::diagnostic::{Diagnostic, Place};
 use super::fields::{Fields, Text, Zero};
 use super::headers;
 use super::host;
+use super::json_edits;
 use super::matches::prefix;
 use super::pattern;
 use super::replace;
 use super::retry::{self, RetrySettings};
 use super::tree::Value;
 use super::values::{self, Parsed, shown, wrong};
-use crate::filter::{FilterOptions, Replace, Rewrite};
+use crate::filter::{FilterOptions, JsonEdits, Replace, Rewrite};
 use crate::route::PathPattern;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 
@@ -28,6 +30,8 @@ pub struct Settings {
     response_headers: Option<headers::Written>,
     /// `None` in it: not what `[defaults]` says.
     replace: Option<Option<Replace>>,
+    request_json: Option<Option<Arc<JsonEdits>>>,
+    response_json: Option<Option<Arc<JsonEdits>>>,
     grpc_web: Option<bool>,
     upstream_host: Option<String>,
     forwarded: Option<bool>,
@@ -70,6 +74,8 @@ pub fn lower(fields: &Fields<'_>) -> Settings {
         request_headers: headers::lower(fields, "request_headers"),
         response_headers: headers::lower(fields, "response_headers"),
         replace: replace::lower(fields),
+        request_json: json_edits::lower(fields, "request_json"),
+        response_json: json_edits::lower(fields, "response_json"),
         grpc_web: fields.boolean("grpc_web"),
         upstream_host: fields.text("upstream_host").and_then(|text| fields.parsed(text, host::upstream_host)),
         forwarded: fields.boolean("forwarded"),
@@ -97,6 +103,8 @@ impl Settings {
                 rewrite: rewrite.and_then(|choice| choice.for_path(path)),
                 request_headers: headers::merge(&defaults.request_headers, self.request_headers),
                 replace: self.replace.or_else(|| defaults.replace.clone()).flatten(),
+                request_json: self.request_json.or_else(|| defaults.request_json.clone()).flatten(),
+                response_json: self.response_json.or_else(|| defaults.response_json.clone()).flatten(),
                 grpc_web: self.grpc_web.or(defaults.grpc_web).unwrap_or(false),
             },
             upstream_host: self.upstream_host.or_else(|| defaults.upstream_host.clone()),
@@ -305,11 +313,35 @@ pub fn refuse_without_upstream(fields: &Fields<'_>, target: &str) {
     }
 }
 
-const NEED_AN_UPSTREAM: [&str; 11] = [
+/// Options that mean nothing where one answer is made of several.
+pub fn refuse_with_merge(fields: &Fields<'_>) {
+    for name in NEED_ONE_UPSTREAM {
+        if let Some(place) = fields.key(name) {
+            let message = format!("`{name}` does nothing in a route with `merge`");
+            let hint = "it is about requests to one upstream; leave it out";
+            fields.problems.add(Diagnostic::error(place, message).hint(hint));
+        }
+    }
+}
+
+const NEED_ONE_UPSTREAM: [&str; 8] = [
+    "strip_prefix",
+    "rewrite",
+    "grpc_web",
+    "request_json",
+    "request_body",
+    "max_body_size",
+    "mirror",
+    "fallback",
+];
+
+const NEED_AN_UPSTREAM: [&str; 13] = [
     "request_headers",
     "strip_prefix",
     "rewrite",
     "replace",
+    "request_json",
+    "response_json",
     "grpc_web",
     "upstream_host",
     "forwarded",

@@ -1,16 +1,17 @@
-//! What answers a route: exactly one of `upstream`, `split`, `redirect`, `respond`.
+//! What answers a route: exactly one of `upstream`, `split`, `merge`, `redirect`, `respond`.
 
 use std::collections::BTreeSet;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::fields::{Fields, Text};
 use super::matches::one_of;
+use super::merge;
 use super::split;
 use super::suggest::closest;
 use super::values::shown;
 use crate::route::{FixedAnswer, RedirectOptions, RedirectTemplate, TargetOptions};
 
-const TARGETS: [&str; 4] = ["upstream", "split", "redirect", "respond"];
+const TARGETS: [&str; 5] = ["upstream", "split", "merge", "redirect", "respond"];
 const DEFAULT_REDIRECT: u16 = 308;
 const VARIABLES: [&str; 4] = ["scheme", "host", "path", "query"];
 const DEFAULT_TYPE: &str = "text/plain; charset=utf-8";
@@ -29,6 +30,9 @@ pub fn lower(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<TargetOp
     }
     if fields.key("split").is_some() {
         return split::lower(fields, upstreams).map(TargetOptions::Split);
+    }
+    if fields.key("merge").is_some() {
+        return merge::lower(fields, upstreams).map(TargetOptions::Merge);
     }
     if fields.key("redirect").is_some() {
         return redirect(fields).map(TargetOptions::Redirect);

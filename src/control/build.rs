@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::connection::{ClientLimits, Entrance};
 use crate::filter::{FilterOptions, chain};
 use crate::listen::{ConnectionLimits, ListenAddress, Loads};
+use crate::merge::Merge;
 use crate::message::StatusSet;
 use crate::message::error_pages::ErrorPages;
 use crate::observe::{self, AccessLog, metrics};
@@ -152,6 +153,11 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
             let shared = split.shares.iter().map(|(name, _)| named(upstreams, name)).collect();
             Target::Split(Split::new(split.clone(), shared), sending(options, upstreams))
         }
+        TargetOptions::Merge(members) => {
+            // What is asked in place of a member has its own failures.
+            let sending = plain_sending(options, options.retry.clone());
+            Target::Merge(Merge::new(members, &|name| named(upstreams, name), sending))
+        }
         TargetOptions::Redirect(redirect) => {
             let template = RedirectTemplate::compile(redirect).expect("checked with the configuration");
             Target::Redirect(template, redirect.status)
@@ -172,6 +178,7 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
             grpc_web: options.filters.grpc_web && grpc,
             ..options.filters.clone()
         }),
+        request_json: options.filters.request_json.clone(),
         calls: grpc.then_some(config.server.clients.tunnel_idle_timeout),
         target,
         fallback,
@@ -250,6 +257,7 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         log_member: observe::json::member("route", &name),
         name,
         filters: Vec::new(),
+        request_json: None,
         calls: None,
         target,
         fallback: None,

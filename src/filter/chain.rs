@@ -1,6 +1,8 @@
 //! The one order in which a request meets the filters of its route. An answer meets them from the end.
 
-use super::{Filter, HeaderEdits, Replace, Rewrite};
+use std::sync::Arc;
+
+use super::{Filter, HeaderEdits, JsonEdits, Replace, Rewrite};
 
 /// What a route asks of filters.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +13,9 @@ pub struct FilterOptions {
     pub request_headers: Vec<HeaderEdits>,
     /// Text in answers.
     pub replace: Option<Replace>,
+    pub response_json: Option<Arc<JsonEdits>>,
+    /// Not a filter: it waits for the body of the request, behind all filters.
+    pub request_json: Option<Arc<JsonEdits>>,
     /// Calls of gRPC-Web are translated.
     pub grpc_web: bool,
 }
@@ -23,6 +28,7 @@ pub fn chain(options: &FilterOptions) -> Vec<Filter> {
         options.rewrite.clone().map(Filter::Rewrite),
         edits(&options.request_headers).map(Filter::RequestHeaders),
         options.replace.clone().map(Filter::Replace),
+        options.response_json.clone().map(Filter::ResponseJson),
         options.grpc_web.then_some(Filter::GrpcWeb),
     ];
     filters.into_iter().flatten().collect()

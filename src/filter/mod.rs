@@ -6,6 +6,7 @@ mod call;
 mod chain;
 mod grpc_web;
 mod headers;
+mod json;
 mod replace;
 mod representation;
 mod rewrite;
@@ -15,9 +16,12 @@ mod whole;
 pub use call::Call;
 pub use chain::{FilterOptions, chain};
 pub use headers::{HeaderEdits, NamePattern, ValueRewrite};
+pub use json::{EACH, JsonEdits, JsonValue, MOST_STEPS, OnError, Operation, Pointer};
 pub use replace::{LONGEST_LINE, LineRule, Literals, Replace, Rules};
 pub use rewrite::{Rewrite, apply_rewrite};
 pub use when::When;
+
+use std::sync::Arc;
 
 use crate::message::{Exchange, Failure, Request, Response};
 
@@ -28,6 +32,7 @@ pub enum Filter {
     Rewrite(Rewrite),
     RequestHeaders(Vec<HeaderEdits>),
     Replace(Replace),
+    ResponseJson(Arc<JsonEdits>),
     GrpcWeb,
 }
 
@@ -47,6 +52,8 @@ pub enum Decision<'p> {
 pub enum ResponseStep<'p> {
     Headers(&'p [HeaderEdits]),
     Replace(&'p Replace),
+    /// Reads the whole body: it is done by [`JsonEdits::edit_answer`].
+    Json(&'p JsonEdits),
     GrpcWeb(grpc_web::Wanted),
 }
 
@@ -64,6 +71,10 @@ impl Filter {
                 replace.ask(request);
                 Decision::PassThen(ResponseStep::Replace(replace))
             }
+            Filter::ResponseJson(edits) => {
+                json::ask(request);
+                Decision::PassThen(ResponseStep::Json(edits))
+            }
             Filter::GrpcWeb => match grpc_web::translate(request) {
                 Some(wanted) => Decision::PassThen(ResponseStep::GrpcWeb(wanted)),
                 None => Decision::Pass,
@@ -73,11 +84,17 @@ impl Filter {
 }
 
 impl ResponseStep<'_> {
+    /// It waits for the body of the answer.
+    pub fn waits(&self) -> bool {
+        matches!(self, ResponseStep::Json(_))
+    }
+
     /// Changes the answer, be it the target's or one that tells of a failure.
     pub fn on_response(self, exchange: Exchange<'_>, request: &Request<'_>, response: &mut Response<'_>) {
         match self {
             ResponseStep::Headers(edits) => headers::edit_answer(edits, exchange, request, response),
             ResponseStep::Replace(replace) => replace.answer(exchange, request, response),
+            ResponseStep::Json(_) => {}
             ResponseStep::GrpcWeb(wanted) => wanted.translate(response),
         }
     }

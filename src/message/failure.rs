@@ -33,6 +33,12 @@ pub enum Failure {
     BodyTooLarge,
     /// The body of gRPC-Web text is not base64.
     BadBase64,
+    /// The body has a coding, and what is to be changed in it cannot be seen.
+    CodedBody,
+    /// The body is to be changed and is no JSON for that; the code says why.
+    BadJson(&'static str),
+    /// The body is to be changed and is too large for that.
+    JsonTooLarge,
     /// The client closed before its request was complete or its answer sent.
     ClientClosed,
     /// The client left while its answer was awaited.
@@ -76,6 +82,9 @@ pub enum Failure {
     /// A rule of HTTP/2 that the origin broke; the code says which.
     BadHttp2(&'static str),
 
+    /// The answer is to be changed or made a part of another, and cannot be: for this.
+    UnfitAnswer(&'static str),
+
     // The proxy's.
     NoRoute,
     /// No endpoint is usable.
@@ -100,11 +109,12 @@ impl Failure {
         match self {
             BadHead(_) | BadBody(_) | BodyMismatch | BadPath(_) | MethodRefused | WrongScheme | PlainHttp
             | Misdirected | HeadTimeout | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone
-            | ClientTooSlow | Loop | BadBase64 | CallDeadline | CallSilent => Blame::Client,
+            | ClientTooSlow | Loop | BadBase64 | CodedBody | BadJson(_) | JsonTooLarge | CallDeadline
+            | CallSilent => Blame::Client,
             ConnectRefused | ConnectTimeout | ConnectFailed | UpstreamTls(_) | NotResolved | SendTimeout
             | ReadTimeout | ClosedBeforeAnswer | StreamReset | BadAnswer(_) | BadAnswerBody(_)
             | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams
-            | BadHttp2(_) => Blame::Upstream,
+            | BadHttp2(_) | UnfitAnswer(_) => Blame::Upstream,
             NoRoute | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
             | OutOfPorts | OutOfSpace => Blame::Proxy,
         }
@@ -148,6 +158,9 @@ impl Failure {
             BodyTimeout => "body_timeout",
             BodyTooLarge => "body_too_large",
             BadBase64 => "bad_base64",
+            CodedBody => "coded_body",
+            BadJson(reason) => reason,
+            JsonTooLarge => "json_too_large",
             ClientClosed => "client_closed",
             ClientGone => "client_gone",
             ClientTooSlow => "client_too_slow",
@@ -172,6 +185,7 @@ impl Failure {
             StreamRefused => "upstream_refused_stream",
             NoStreams => "upstream_no_streams",
             BadHttp2(_) => "upstream_bad_http2",
+            UnfitAnswer(_) => "upstream_unfit_answer",
             NoRoute => "no_route",
             NoEndpoint => "no_endpoint",
             QueueFull => "queue_full",
@@ -188,6 +202,8 @@ impl Failure {
     pub fn detail(self) -> Option<&'static str> {
         match self {
             Failure::BodyTooLarge => Some("max_body_size"),
+            Failure::JsonTooLarge => Some("request_json.max_size"),
+            Failure::UnfitAnswer(why) => Some(why),
             Failure::BadAnswer(error) => Some(error.reason()),
             Failure::BadAnswerBody(error) => Some(error.reason()),
             Failure::HeadTimeout => Some("head_timeout"),

@@ -44,16 +44,17 @@ pub fn status(failure: Failure) -> u16 {
         BadHead(HeadError::UnknownCoding) => 501,
         BadHead(HeadError::BadVersion) => 505,
         BadHead(HeadError::BadExpectation) => 417,
-        BadHead(_) | BadBody(_) | BodyMismatch | BadBase64 | BadPath(_) | PlainHttp => 400,
+        BadHead(_) | BadBody(_) | BodyMismatch | BadBase64 | BadJson(_) | BadPath(_) | PlainHttp => 400,
+        CodedBody => 415,
         MethodRefused => 405,
         WrongScheme | Misdirected => 421,
         HeadTimeout | BodyTimeout => 408,
-        BodyTooLarge => 413,
+        BodyTooLarge | JsonTooLarge => 413,
         ClientClosed | ClientGone | ClientTooSlow => 499,
         Loop => 508,
         ConnectRefused | ConnectFailed | UpstreamTls(_) | ClosedBeforeAnswer | StreamReset | BadAnswer(_)
         | BadAnswerBody(_) | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused
-        | NoStreams | BadHttp2(_) => 502,
+        | NoStreams | BadHttp2(_) | UnfitAnswer(_) => 502,
         ConnectTimeout | SendTimeout | ReadTimeout | CallDeadline | CallSilent => 504,
         NotResolved | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
         | OutOfPorts => 503,
@@ -73,6 +74,7 @@ fn said_of(failure: Failure) -> Option<&'static str> {
         Failure::PlainHttp => {
             Some("This port speaks HTTPS: ask again with an address that begins with https://.")
         }
+        Failure::BadJson(_) => Some("The request has no JSON that this server can read."),
         Failure::Misdirected => Some("This connection was made for another host: ask again on a new one."),
         _ => None,
     }
@@ -156,6 +158,7 @@ pub(super) fn advice(status: u16) -> &'static str {
         408 => "The request took too long to arrive.",
         413 => "The request is larger than this server takes.",
         414 => "The address is longer than this server takes.",
+        415 => "The body must come without compression.",
         417 => "The expectation cannot be met.",
         421 => "This server does not answer for that address.",
         431 => "The request's header fields are larger than this server takes.",

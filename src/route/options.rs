@@ -6,6 +6,7 @@ use regex::bytes::Regex;
 use super::ClientCertificateMatch;
 use crate::certificates::HostTlsOptions;
 use crate::filter::FilterOptions;
+use crate::merge::MemberOptions;
 use crate::upstream::mirror::MirrorOptions;
 use crate::upstream::split::SplitOptions;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
@@ -98,6 +99,7 @@ pub enum TargetOptions {
     /// Name of an upstream that exists.
     Upstream(String),
     Split(SplitOptions),
+    Merge(Vec<MemberOptions>),
     Redirect(RedirectOptions),
     Fixed(FixedAnswer),
 }

@@ -2,6 +2,8 @@
 
 mod explain;
 mod headers;
+mod json;
+mod merge;
 mod pages;
 mod replace;
 mod stage;

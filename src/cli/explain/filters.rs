@@ -1,7 +1,7 @@
 //! What the filters of a route would do, in the order in which a request and then its answer meet them.
 
 use super::Text;
-use crate::filter::{FilterOptions, HeaderEdits, NamePattern, Replace, When};
+use crate::filter::{FilterOptions, HeaderEdits, JsonEdits, NamePattern, Operation, Replace, When};
 use crate::message::{FieldName, Template};
 
 pub fn told(text: &mut Text, filters: &FilterOptions) {
@@ -9,10 +9,32 @@ pub fn told(text: &mut Text, filters: &FilterOptions) {
     if filters.grpc_web {
         text.line("grpc_web", "calls of gRPC-Web become calls of gRPC");
     }
+    for (side, edits) in [("request", &filters.request_json), ("answer", &filters.response_json)] {
+        if let Some(edits) = edits {
+            json_edits(text, side, edits);
+        }
+    }
     if let Some(replace) = &filters.replace {
         replaced(text, replace);
     }
     header_edits(text, "answer", &filters.response_headers);
+}
+
+fn json_edits(text: &mut Text, side: &str, edits: &JsonEdits) {
+    for operation in &edits.operations {
+        let told = match operation {
+            Operation::Remove(pointer) => format!("JSON without {pointer}"),
+            Operation::Rename(from, to) => format!("JSON with {from} at {to}"),
+            Operation::Set(pointer, _) => format!("JSON with a value at {pointer}"),
+            Operation::Wrap(pointer) => format!("JSON as a whole at {pointer}"),
+            Operation::Unwrap(pointer) => format!("of JSON what is at {pointer}"),
+            Operation::Keep(pointers) => {
+                let pointers: Vec<String> = pointers.iter().map(ToString::to_string).collect();
+                format!("of JSON only {}", pointers.join(" and "))
+            }
+        };
+        text.line(side, &told);
+    }
 }
 
 fn replaced(text: &mut Text, Replace(rules): &Replace) {

@@ -53,3 +53,114 @@ const REPLACE_RULE: &[Key] = &[
               and `${name}` are groups.",
     },
 ];
+
+pub const REQUEST_JSON: Key = Key {
+    name: "request_json",
+    kind: Kind::Either(&[Kind::Boolean, Kind::Table(JSON_KEYS)]),
+    absent: Absent::Off,
+    doc: "Changes to the JSON of requests (`application/json`, `application/*+json`), whose bodies are read whole for \
+          it: `{ edits = [{ remove = \"/debug\" }] }`. A body with a `Content-Encoding` is answered with 415, one that \
+          is no JSON with 400. `false` leaves out those of `[defaults]`.",
+};
+
+pub const RESPONSE_JSON: Key = Key {
+    name: "response_json",
+    kind: Kind::Either(&[Kind::Boolean, Kind::Table(JSON_KEYS)]),
+    absent: Absent::Off,
+    doc: "The same for answers. The upstream is asked for answers without compression, and for no parts; what cannot \
+          be changed is answered with 502.",
+};
+
+const JSON_KEYS: &[Key] = &[
+    Key {
+        name: "edits",
+        kind: Kind::ListOf(&Kind::Table(JSON_EDIT)),
+        absent: Absent::Mistake,
+        doc: "What is done, in this order. Places are pointers (RFC 6901): `/user/name`; `*` is each element of an \
+              array.",
+    },
+    Key {
+        name: "max_size",
+        kind: Kind::Size { word: None },
+        absent: Absent::Means("\"1MiB\""),
+        doc: "Larger bodies cannot be changed: 413 for a request, 502 for an answer. At most 16 MiB.",
+    },
+    Key {
+        name: "on_error",
+        kind: Kind::OneOf(&["fail", "pass"]),
+        absent: Absent::Means("\"fail\""),
+        doc: "What becomes of a body that cannot be changed: `fail` answers with an error, `pass` lets it go on as it \
+              is, with all that should have been removed.",
+    },
+];
+
+const JSON_EDIT: &[Key] = &[
+    Key { name: "remove", kind: Kind::Text("pointer"), absent: Absent::Off, doc: "Takes this off." },
+    Key {
+        name: "rename",
+        kind: Kind::Text("pointer"),
+        absent: Absent::Off,
+        doc: "Moves this to the place in `to`, in place of what is there.",
+    },
+    Key {
+        name: "to",
+        kind: Kind::Text("pointer"),
+        absent: Absent::Off,
+        doc: "With `rename`: the new place. Up to the last `*` both are the same.",
+    },
+    Key {
+        name: "set",
+        kind: Kind::Text("pointer"),
+        absent: Absent::Off,
+        doc: "Puts `value` there; objects that are missing on the way are made, and `-` is behind the last element.",
+    },
+    Key {
+        name: "value",
+        kind: Kind::Any,
+        absent: Absent::Off,
+        doc: "With `set`: any value; strings in it are templates.",
+    },
+    Key {
+        name: "wrap",
+        kind: Kind::Text("pointer"),
+        absent: Absent::Off,
+        doc: "Puts the whole at this place: with `\"/data\"` it becomes `{\"data\": ...}`.",
+    },
+    Key {
+        name: "unwrap",
+        kind: Kind::Text("pointer"),
+        absent: Absent::Off,
+        doc: "Takes what is there for the whole.",
+    },
+    Key {
+        name: "keep",
+        kind: Kind::ListOf(&Kind::Text("pointer")),
+        absent: Absent::Off,
+        doc: "Takes off all but these.",
+    },
+];
+
+pub const MERGE: Key = Key {
+    name: "merge",
+    kind: Kind::MapOf(&Kind::Table(MERGE_KEYS)),
+    absent: Absent::Off,
+    doc: "Target: one JSON object of the answers of several upstreams, which are asked at the same time: `{ user = { \
+          upstream = \"users\", path = \"/users/{query.id}\" } }`. At most 16; only for GET and HEAD.",
+};
+
+const MERGE_KEYS: &[Key] = &[
+    Key { name: "upstream", kind: Kind::Text("upstream"), absent: Absent::Mistake, doc: "Its name." },
+    Key {
+        name: "path",
+        kind: Kind::Text("template"),
+        absent: Absent::Mistake,
+        doc: "What is asked for, and maybe a query. What variables have is percent-encoded: it stays within its segment \
+              or parameter.",
+    },
+    Key {
+        name: "optional",
+        kind: Kind::Boolean,
+        absent: Absent::Means("false"),
+        doc: "When it fails, the member is `null`. Without it the whole request fails.",
+    },
+];

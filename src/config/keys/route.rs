@@ -1,6 +1,6 @@
 //! The keys of `[routes.NAME]` and `[defaults]`.
 
-use super::bodies::REPLACE;
+use super::bodies::{MERGE, REPLACE, REQUEST_JSON, RESPONSE_JSON};
 use super::tls::{
     CLIENT_AUTH, CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_CRL, CLIENT_CRL_UNKNOWN, MIN_TLS_VERSION,
 };
@@ -92,6 +92,7 @@ pub const ROUTE: &[Key] = &[
         doc: "A request can ask for one of them: with `{ header = \"X-Canary\", upstream = \"canary\" }`, \
               `X-Canary: always` goes there and `X-Canary: never` does not.",
     },
+    MERGE,
     Key {
         name: "mirror",
         kind: Kind::Either(&[Kind::Text("upstream"), Kind::Table(MIRROR)]),
@@ -118,6 +119,8 @@ pub const ROUTE: &[Key] = &[
     STRIP_PREFIX,
     REWRITE,
     REPLACE,
+    REQUEST_JSON,
+    RESPONSE_JSON,
     GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,
@@ -134,6 +137,8 @@ pub const DEFAULTS: &[Key] = &[
     STRIP_PREFIX,
     REWRITE,
     REPLACE,
+    REQUEST_JSON,
+    RESPONSE_JSON,
     GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,
