@@ -2,17 +2,17 @@
 //! the trips. Each member is a request of its own, with its time-outs, retries and place in the pool.
 
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use http1::name::same_name;
 use http1::{Method, Name, RequestHead};
 
 use crate::message::path::{Canonical, canonicalise, push_escape};
 use crate::message::{
     Body, Collected, Exchange, Failure, Interim, Reading, Recycled, Request, Response, Stop, Template,
-    Values, json, pages,
+    Values, Variable, json, pages,
 };
 use crate::observe::Record;
 use crate::upstream::{Sending, Upstream};
@@ -90,36 +90,41 @@ impl Merge {
         let values = Values::of_request(exchange, request);
         let asked: Vec<Asked> =
             self.members.iter().map(|member| Asked::of(&member.path, &values)).collect::<Result<_, _>>()?;
-        let mut calls: FuturesUnordered<_> = self
-            .members
-            .iter()
-            .zip(&asked)
-            .enumerate()
-            .map(async |(index, (member, asked))| {
-                let mut own = Record::new(record.asked, *exchange.client);
+        let asked_at = record.asked;
+        let call = |(member, asked)| {
+            Some(Box::pin(async move {
+                let mut own = Record::new(asked_at, *exchange.client);
                 let outcome = self.ask(member, asked, exchange, request, &mut own).await;
-                (index, outcome, own)
-            })
-            .collect();
+                (outcome, own)
+            }))
+        };
+        let mut calls: Vec<_> = self.members.iter().zip(&asked).map(call).collect();
         let mut found: Vec<Option<Vec<u8>>> = vec![None; self.members.len()];
-        while let Some((index, outcome, own)) = calls.next().await {
-            match outcome {
-                Ok(json) => {
-                    if let Some(place) = found.get_mut(index) {
-                        *place = Some(json);
+        // They are few: all of them are polled, whichever it was that has woken.
+        let failed = poll_fn(|cx| {
+            let mut all_ready = true;
+            for ((call, place), member) in calls.iter_mut().zip(&mut found).zip(&self.members) {
+                let Some(future) = call else { continue };
+                match future.as_mut().poll(cx) {
+                    Poll::Pending => all_ready = false,
+                    Poll::Ready((Err(failure), own)) if !member.optional => {
+                        return Poll::Ready(Some((failure, own)));
+                    }
+                    Poll::Ready((outcome, _)) => {
+                        *place = outcome.ok();
+                        *call = None;
                     }
                 }
-                Err(failure) if !self.members.get(index).is_some_and(|member| member.optional) => {
-                    drop(calls);
-                    record.endpoint = own.endpoint;
-                    record.upstream_time = record.asked.elapsed();
-                    return Err(failure);
-                }
-                Err(_) => {}
             }
-        }
+            if all_ready { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await;
         drop(calls);
         record.upstream_time = record.asked.elapsed();
+        if let Some((failure, own)) = failed {
+            record.endpoint = own.endpoint;
+            return Err(failure);
+        }
         Ok(Response::text(200, b"application/json", self.joined(&found).into()))
     }
 
@@ -251,7 +256,7 @@ fn ends_in_slash(template: &Template) -> bool {
 }
 
 /// What a value has that is no plain letter is percent-encoded; what was encoded already stays so.
-fn push_value(value: &[u8], out: &mut Vec<u8>) {
+fn push_value(_: &Variable, value: &[u8], out: &mut Vec<u8>) {
     for (index, byte) in value.iter().enumerate() {
         let is_escape = *byte == b'%'
             && value.get(index + 1..index + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));

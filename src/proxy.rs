@@ -2,8 +2,8 @@
 
 #[cfg(debug_assertions)]
 mod fault;
+mod finish;
 
-use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,26 +12,28 @@ use http1::{Method, Name, RequestHead};
 use ipnet::IpNet;
 
 use crate::admin::Admin;
-use crate::filter::{Call, Decision, Filter, JsonEdits, ResponseStep};
+use crate::filter::{
+    Call, Decision, Filter, HeaderEdits, JsonEdits, LocationRewrite, Redirect, ResponseStep,
+};
 use crate::merge::Merge;
 use crate::message::error_pages::ErrorPages;
 use crate::message::path::{self, Canonical};
-use crate::message::{
-    Body, Client, Exchange, Failure, Interim, Recycled, Request, RequestId, Response, Values, pages,
-};
+use crate::message::{Client, Exchange, Failure, Request, RequestId, Response, Values, pages};
 use crate::observe::{Line, Record};
-use crate::route::{Asker, FixedAnswer, RedirectTemplate, Table};
+use crate::route::{Asker, FixedAnswer, Table};
 use crate::upstream::split::Split;
 use crate::upstream::{self, Sending, Upstream};
-use crate::wire::Watchdog;
 
 /// One configuration, ready to serve; immutable. A connection takes the current one for each request.
 #[derive(Debug)]
 pub struct Proxy {
-    table: Table,
-    routes: Vec<Route>,
-    trusted_proxies: Vec<IpNet>,
-    error_pages: ErrorPages,
+    pub table: Table,
+    /// In the order in which `table` was built.
+    pub routes: Vec<Route>,
+    /// Changes to answers that no route has given.
+    pub unrouted: Vec<HeaderEdits>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub error_pages: ErrorPages,
 }
 
 /// What happens to the requests of one route.
@@ -44,9 +46,11 @@ pub struct Route {
     pub series: usize,
     /// In the order in which a request meets them.
     pub filters: Vec<Filter>,
-    /// Calls of gRPC are let through as such; so long both sides of one may be silent.
+    /// Of redirects of the upstream.
+    pub location: Option<LocationRewrite>,
     /// What is changed in the body of a request.
     pub request_json: Option<Arc<JsonEdits>>,
+    /// Calls of gRPC are let through as such; so long both sides of one may be silent.
     pub calls: Option<Duration>,
     pub target: Target,
     /// Answers when the upstream has nobody left.
@@ -82,7 +86,7 @@ pub enum Target {
     Upstream(Arc<Upstream>, Sending),
     Split(Split, Sending),
     Merge(Merge),
-    Redirect(RedirectTemplate, u16),
+    Redirect(Redirect),
     Fixed(FixedAnswer),
     Admin(Admin),
 }
@@ -102,7 +106,7 @@ impl Target {
                 None => Err(Failure::NoEndpoint),
             },
             Target::Merge(merge) => Box::pin(merge.answer(exchange, request, record)).await,
-            Target::Redirect(template, status) => Ok(redirect(template, *status, request)),
+            Target::Redirect(redirect) => Ok(redirect.answer(&Values::of_request(exchange, request))),
             Target::Fixed(fixed) => Ok(fixed_answer(fixed)),
             Target::Admin(admin) => Ok(admin.answer(request).await),
         }
@@ -110,16 +114,6 @@ impl Target {
 }
 
 impl Proxy {
-    /// `routes` are in the order in which `table` was built.
-    pub fn new(
-        table: Table,
-        routes: Vec<Route>,
-        trusted_proxies: Vec<IpNet>,
-        error_pages: ErrorPages,
-    ) -> Proxy {
-        Proxy { table, routes, trusted_proxies, error_pages }
-    }
-
     /// Answers one request. A failure becomes an answer here, so it is logged and sent like any other.
     pub async fn handle<'c>(
         &self,
@@ -153,113 +147,14 @@ impl Proxy {
         if self.error_pages.concern(&response) {
             response = self.with_page(client, request, response, record);
         }
+        if record.route.is_none() && !self.unrouted.is_empty() {
+            steps.push(ResponseStep::Headers(&self.unrouted));
+        }
         if steps.iter().any(ResponseStep::waits) {
-            Box::pin(self.finish_slowly(client, request, response, steps, record)).await
-        } else {
-            if !steps.is_empty() {
-                self.finish(client, request, &mut response, steps, record);
-            }
-            response
+            return Box::pin(self.finish_slowly(client, request, response, steps, record)).await;
         }
-    }
-
-    /// Does to an answer what filters have left to be done.
-    #[cold]
-    fn finish<'c>(
-        &self,
-        client: &Client,
-        request: &Request<'c>,
-        response: &mut Response<'c>,
-        steps: Vec<ResponseStep<'_>>,
-        record: &Record,
-    ) {
-        let exchange = self.exchange(client, record);
-        for step in steps.into_iter().rev() {
-            step.on_response(exchange, request, response);
-        }
-    }
-
-    /// The same where a step waits for the body of the answer.
-    async fn finish_slowly<'c>(
-        &self,
-        client: &Client,
-        request: &Request<'c>,
-        mut response: Response<'c>,
-        steps: Vec<ResponseStep<'_>>,
-        record: &mut Record,
-    ) -> Response<'c> {
-        for step in steps.into_iter().rev() {
-            let ResponseStep::Json(edits) = step else {
-                step.on_response(self.exchange(client, record), request, &mut response);
-                continue;
-            };
-            let exchange = self.exchange(client, record);
-            if let Err(failure) = edits.edit_answer(exchange, request, &mut response).await {
-                record.failure = Some(failure);
-                record.status = pages::status(failure);
-                response = pages::explain(failure, &request.head, &request.id);
-                response = self.with_page(client, request, response, record);
-            }
-        }
-        response
-    }
-
-    fn exchange<'e>(&'e self, client: &'e Client, record: &'e Record) -> Exchange<'e> {
-        let route = record.route.and_then(|index| self.routes.get(index)).map_or("", |route| &route.name);
-        let endpoint = record.endpoint.as_deref();
-        Exchange { client, protocol: record.protocol, route, endpoint }
-    }
-
-    /// The answer to a request that nobody could read on from, and that therefore has met nothing in here.
-    #[cold]
-    pub fn refuse(
-        &self,
-        failure: Failure,
-        head: &RequestHead,
-        id: &RequestId,
-        record: &mut Record,
-    ) -> Response<'static> {
-        record.failure = Some(failure);
-        record.status = pages::status(failure);
-        let response = pages::explain(failure, head, id);
-        if !self.error_pages.concern(&response) {
-            return response;
-        }
-        let (interim, watchdog, is_call) = (Interim::default(), Watchdog::new(), Cell::new(false));
-        let mut copy = Recycled::<RequestHead>::take();
-        copy.clone_from(head);
-        let request = Request {
-            head: copy,
-            body: Body::Empty,
-            id: id.clone(),
-            upgrade: None,
-            interim: &interim,
-            watchdog: &watchdog,
-            is_call: &is_call,
-            secured: None,
-        };
-        let client = record.client;
-        self.with_page(&client, &request, response, record)
-    }
-
-    /// The answer as the operator's page for it has it, if there is one.
-    #[cold]
-    fn with_page<'c>(
-        &self,
-        client: &Client,
-        request: &Request<'_>,
-        mut response: Response<'c>,
-        record: &mut Record,
-    ) -> Response<'c> {
-        let found = self.error_pages.find(&request.head, response.head.status, response.is_page);
-        let Some(page) = found else { return response };
-        let message = record.failure.filter(|_| response.is_page).map_or("", pages::sentence);
-        let exchange = self.exchange(client, record);
-        let text = page.fill(&Values { message, ..Values::of_answer(exchange, request, &response) });
-        page.put(text, &mut response);
-        if let Some(status) = page.status {
-            response.head.set_status(status);
-            record.status = status;
+        if !steps.is_empty() {
+            self.finish(client, request, &mut response, steps, record);
         }
         response
     }
@@ -288,29 +183,40 @@ impl Proxy {
         {
             return Ok(answer);
         }
-        let exchange = Exchange { client, protocol: record.protocol, route: &route.name, endpoint: None };
         if let Some(edits) = &route.request_json {
+            let exchange = self.exchange(client, record);
             Box::pin(edits.edit_request(exchange, request)).await?;
         }
         let call = route.calls.and_then(|idle| Call::begin(request, idle, record.asked));
-        let outcome = match (&route.target, call) {
+        let mut outcome = match (&route.target, call) {
             // The usual way has no future around its own, which cost 135 instructions.
             (Target::Upstream(upstream, sending), None) => {
                 upstream.send(client, request, sending, record).await
             }
-            (target, None) => Box::pin(target.answer(exchange, request, record)).await,
-            (target, Some(call)) => {
+            (target, call) => {
+                let exchange =
+                    Exchange { client, protocol: record.protocol, route: &route.name, endpoint: None };
                 let watchdog = request.watchdog;
-                Box::pin(call.bound(watchdog, target.answer(exchange, request, record))).await
+                let answer = target.answer(exchange, request, record);
+                match call {
+                    None => Box::pin(answer).await,
+                    Some(call) => Box::pin(call.bound(watchdog, answer)).await,
+                }
             }
         };
-        match (outcome, &route.fallback) {
-            (Err(failure), Some(page)) if failure.is_nobody() => {
-                record.failure = Some(failure);
-                Ok(fixed_answer(page))
+        match &outcome {
+            Ok(response) if response.head.fields.contains(Name::Location) => {
+                relocate(route, request, &mut outcome, record);
             }
-            (outcome, _) => outcome,
+            Err(failure) if failure.is_nobody() => {
+                if let Some(page) = &route.fallback {
+                    record.failure = Some(*failure);
+                    return Ok(fixed_answer(page));
+                }
+            }
+            _ => {}
         }
+        outcome
     }
 
     fn find(&self, request: &Request<'_>, client: IpAddr) -> Result<usize, Failure> {
@@ -329,6 +235,19 @@ impl Proxy {
         };
         let logged = !matches!(route.target, Target::Admin(_));
         Line { record, head, id, route: &route.log_member, series: route.series, endpoint, logged }
+    }
+}
+
+/// The upstream sends the client elsewhere: to what the client knows it by.
+#[cold]
+fn relocate<'c>(
+    route: &Route,
+    request: &Request<'c>,
+    outcome: &mut Result<Response<'c>, Failure>,
+    record: &Record,
+) {
+    if let (Ok(response), Some(rewrite)) = (outcome, &route.location) {
+        rewrite.on_response(record.endpoint.as_deref(), request, response);
     }
 }
 
@@ -374,18 +293,6 @@ fn last_hop(request: &mut Request<'_>) -> Option<Response<'static>> {
     request.head.fields.remove(Name::MaxForwards);
     request.head.fields.push(Name::MaxForwards, b"Max-Forwards", (hops - 1).to_string().as_bytes());
     None
-}
-
-fn redirect(template: &RedirectTemplate, status: u16, request: &Request<'_>) -> Response<'static> {
-    if template.needs_host() && request.head.host().is_empty() {
-        return pages::page(400, &request.head, &request.id);
-    }
-    let scheme = if request.secured.is_some() { "https" } else { "http" };
-    let mut response = pages::page(status, &request.head, &request.id);
-    response.head.fields.push_with(Name::Location, b"Location", |out| {
-        template.location(scheme, &request.head, out);
-    });
-    response
 }
 
 fn fixed_answer(fixed: &FixedAnswer) -> Response<'static> {

@@ -3,9 +3,11 @@
 mod balances;
 mod filters;
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use http1::{Name, RequestHead};
 use rustls::pki_types::CertificateDer;
@@ -14,15 +16,18 @@ use rustls::pki_types::pem::PemObject;
 use super::check::print_report;
 use super::config_path;
 use crate::config::{self, Config};
-use crate::filter::apply_rewrite;
+use crate::filter::{Decision, chain};
 use crate::listen::ListenAddress;
 use crate::merge::MemberOptions;
 use crate::message::error_pages::ErrorPages;
 use crate::message::path::{self, Canonical};
-use crate::message::{Client, ClientCertificate};
-use crate::route::{Asker, RedirectTemplate, RouteOptions, Table, TargetOptions};
+use crate::message::{
+    Body, Client, ClientCertificate, Exchange, Interim, PolicyMark, Protocol, Recycled, Request, RequestId,
+    Secured, Values, pages,
+};
+use crate::route::{Asker, RouteOptions, Table, TargetOptions};
 use crate::upstream::BodyMode;
-use crate::wire::Peer;
+use crate::wire::{Peer, Watchdog};
 
 /// Tell which route and upstream would serve a request, and why
 #[derive(Debug, clap::Args)]
@@ -66,7 +71,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn explain(config: &Config, args: &Args) -> Result<String, String> {
-    let mut head = read_request(&args.request, &args.headers)?;
+    let (mut head, is_https) = read_request(&args.request, &args.headers)?;
     let mut text = Text::default();
     text.line("request", &format!("{} {}", lossy(head.method_name()), lossy(head.target())));
     listeners(&mut text, config);
@@ -100,12 +105,35 @@ fn explain(config: &Config, args: &Args) -> Result<String, String> {
     text.0.push('\n');
     text.0.push_str(explanation.to_string().trim_end());
     text.0.push_str("\n\n");
+    let host = head.host().to_vec();
     match explanation.winner.and_then(|index| config.routes.get(index)) {
-        Some(route) => target(&mut text, config, route, &mut head, client.address),
+        Some(route) => {
+            let secured = is_https.then(|| Rc::new(secured(certificate)));
+            let asked = AskedBy { client: &client, secured: secured.as_ref() };
+            serve(&mut text, config, route, asked, head);
+        }
         None => text.line("answer", "404, no route covers the request"),
     }
-    pages(&mut text, config, &head);
+    pages(&mut text, config, &host);
     Ok(text.0)
+}
+
+/// Who sends the request, and whether through TLS.
+#[derive(Clone, Copy)]
+struct AskedBy<'c> {
+    client: &'c Client,
+    secured: Option<&'c Rc<Secured>>,
+}
+
+/// What a connection with TLS would be like.
+fn secured(certificate: Option<ClientCertificate>) -> Secured {
+    Secured {
+        certificate: certificate.map(Rc::new),
+        version: "TLSv1.3",
+        cipher: "TLS13_AES_256_GCM_SHA384",
+        policy: None,
+        effective: PolicyMark([0; 32]),
+    }
 }
 
 /// A request and who sends it.
@@ -126,9 +154,9 @@ impl Text {
 }
 
 /// What a request for this host may get in place of the proxy's own pages.
-fn pages(text: &mut Text, config: &Config, head: &RequestHead) {
+fn pages(text: &mut Text, config: &Config, host: &[u8]) {
     let all = ErrorPages::new(config.error_pages.clone());
-    for page in all.of_host(head.host()) {
+    for page in all.of_host(host) {
         let whose = if page.intercept { ", also in place of what upstreams answer" } else { "" };
         let status = page.status.map_or(String::new(), |status| format!(", answered as {status}"));
         text.line("page", &format!("{} for {}{status}{whose}", page.name, page.statuses));
@@ -151,8 +179,8 @@ fn read_certificate(path: &Path) -> Result<ClientCertificate, String> {
     ClientCertificate::parse(&der).map_err(|_| wrong("it is no certificate that can be read".to_owned()))
 }
 
-/// Parses the request as the proxy would, from the head that a client would send.
-fn read_request(request: &[String], headers: &[String]) -> Result<RequestHead, String> {
+/// Parses the request as the proxy would, from the head that a client would send; with whether it comes by https.
+fn read_request(request: &[String], headers: &[String]) -> Result<(RequestHead, bool), String> {
     let (method, url) = match request {
         [url] => ("GET", url),
         [method, url] => (method.as_str(), url),
@@ -183,25 +211,52 @@ fn read_request(request: &[String], headers: &[String]) -> Result<RequestHead, S
     let mut head = RequestHead::default();
     head.parse(bytes.as_bytes())
         .map_err(|error| format!("the proxy would refuse this request: {}", error.reason()))?;
-    Ok(head)
+    Ok((head, url.starts_with("https://")))
 }
 
-fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut RequestHead, client: IpAddr) {
-    if let Some(rewrite) = &route.filters.rewrite {
-        let mut rewritten = Vec::new();
-        match apply_rewrite(rewrite, head.path(), &mut rewritten) {
-            Ok(Canonical::Same) => {}
-            Ok(Canonical::Changed) => head.set_path(&rewritten),
-            Err(error) => {
-                text.line(
-                    "answer",
-                    &format!("400, since the rewritten path is not canonical: {}", error.reason()),
-                );
-                return;
+/// What becomes of a request that takes this route.
+fn serve(text: &mut Text, config: &Config, route: &RouteOptions, asked: AskedBy<'_>, head: RequestHead) {
+    let (interim, watchdog, is_call) = (Interim::default(), Watchdog::new(), Cell::new(false));
+    let mut recycled = Recycled::<RequestHead>::take();
+    *recycled = head;
+    let mut request = Request {
+        head: recycled,
+        body: Body::Empty,
+        id: RequestId::make(),
+        upgrade: None,
+        interim: &interim,
+        watchdog: &watchdog,
+        is_call: &is_call,
+        secured: asked.secured,
+    };
+    let exchange =
+        Exchange { client: asked.client, protocol: Protocol::Http1, route: &route.name, endpoint: None };
+    filters::told(text, &route.filters);
+    for filter in chain(&route.filters) {
+        match filter.on_request(exchange, &mut request) {
+            Decision::Pass | Decision::PassThen(_) => {}
+            Decision::Answer(response) => {
+                let to = response.head.fields.get(Name::Location);
+                let to = to.map_or(String::new(), |to| format!(" to {}", lossy(to)));
+                return text.line("answer", &format!("{}{to}, by a filter", response.head.status));
+            }
+            Decision::Fail(failure) => {
+                let told = format!("{}, since {}", pages::status(failure), failure.reason());
+                return text.line("answer", &told);
             }
         }
     }
-    filters::told(text, &route.filters);
+    target(text, config, route, exchange, &request);
+}
+
+fn target(
+    text: &mut Text,
+    config: &Config,
+    route: &RouteOptions,
+    exchange: Exchange<'_>,
+    request: &Request<'_>,
+) {
+    let (head, client) = (&*request.head, exchange.client.address);
     match &route.target {
         TargetOptions::Upstream(name) => upstream(text, config, route, Asked { head, client }, name),
         TargetOptions::Split(split) => {
@@ -219,9 +274,7 @@ fn target(text: &mut Text, config: &Config, route: &RouteOptions, head: &mut Req
         }
         TargetOptions::Redirect(redirect) => {
             let mut location = Vec::new();
-            if let Ok(template) = RedirectTemplate::compile(redirect) {
-                template.location("http", head, &mut location);
-            }
+            redirect.write_location(&Values::of_request(exchange, request), &mut location);
             text.line("answer", &format!("{} to {}", redirect.status, lossy(&location)));
         }
         TargetOptions::Fixed(fixed) => {

@@ -21,7 +21,7 @@ use super::{
 use crate::certificates::Material;
 use crate::listen::ListenAddress;
 use crate::observe::AccessLogOptions;
-use crate::route::RouteOptions;
+use crate::route::{PathPattern, RouteOptions};
 use crate::upstream::{DnsOptions, UpstreamOptions};
 
 /// Reports all mistakes; the value is worth something only if there are none.
@@ -64,7 +64,8 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
     warn_unused(root, problems);
     let listeners = listeners.into_iter().map(|listener| listener.options).collect();
     let routes = routes.into_iter().map(|(route, _)| route).collect();
-    Config { listeners, material, upstreams, routes, error_pages, dns, server, admin, log }
+    let unrouted = defaults.complete(&Settings::default(), &PathPattern::Any).filters.response_headers;
+    Config { listeners, material, upstreams, routes, unrouted, error_pages, dns, server, admin, log }
 }
 
 pub fn admin(root: &Table, problems: &Problems) -> AdminOptions {

@@ -4,6 +4,7 @@
 
 mod bodies;
 mod error_pages;
+mod filters;
 mod process;
 mod route;
 mod tls;

@@ -16,13 +16,12 @@ mod environment;
 mod error_pages;
 mod fields;
 mod file;
+mod filters;
 mod glob;
 mod grpc;
-mod headers;
 mod health;
 mod host;
 mod json;
-mod json_edits;
 mod keys;
 mod listeners;
 mod matches;
@@ -30,7 +29,6 @@ mod merge;
 mod origin_tls;
 mod pattern;
 mod render;
-mod replace;
 mod retry;
 mod routes;
 pub mod schema;
@@ -64,6 +62,7 @@ use self::diagnostic::Problems;
 use self::file::ConfigFile;
 use crate::certificates::Material;
 use crate::connection::ClientLimits;
+use crate::filter::HeaderEdits;
 use crate::listen::ListenerOptions;
 use crate::message::error_pages::ErrorPage;
 use crate::observe::AccessLogOptions;
@@ -115,6 +114,8 @@ pub struct Config {
     pub upstreams: Vec<Arc<UpstreamOptions>>,
     pub routes: Vec<RouteOptions>,
     pub error_pages: Vec<ErrorPage>,
+    /// Changes to answers that no route has given, by `[defaults]`.
+    pub unrouted: Vec<HeaderEdits>,
     pub dns: DnsOptions,
     pub server: ServerOptions,
     pub admin: AdminOptions,

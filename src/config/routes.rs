@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::fields::Fields;
+use super::filters;
 use super::settings::{self, Settings};
 use super::{matches, split, targets, tls};
 use crate::certificates::Material;
@@ -19,7 +20,7 @@ pub fn lower(
     let matches = matches::lower(fields);
     let tls = tls::lower_route(fields, material);
     let own = settings::lower(fields);
-    settings::check_strip_prefix(fields, &matches.path);
+    filters::check_strip_prefix(fields, &matches.path);
     for target in ["redirect", "respond"] {
         let forwards = ["upstream", "split"].iter().any(|name| fields.key(name).is_some());
         if fields.key(target).is_some() && !forwards {

@@ -4,7 +4,7 @@
 //! path, prefix, regex, any path; with methods, without; more conditions, fewer; the lesser name.
 
 use super::diagnostic::{Diagnostic, Place, Problems};
-use super::settings::covers;
+use super::filters::covers;
 use crate::route::{HostPattern, PathPattern, RouteMatch, RouteOptions, ValuePattern};
 
 type Placed<'a> = (&'a RouteOptions, &'a Place);

@@ -176,6 +176,10 @@ fn wrong_kind(name: &str, kind: &Kind, node: &Node) -> Diagnostic {
         },
         (Kind::ListOf(inner), _) if fits(inner, node) => Some(format!("write [{written}]")),
         (Kind::Table(keys), _) => Some(table_hint(keys, node)),
+        (Kind::Either(kinds), Value::Text(_)) => kinds.iter().find_map(|kind| match kind {
+            Kind::Table(keys) => Some(table_hint(keys, node)),
+            _ => None,
+        }),
         (Kind::MapOf(_), _) => Some("write { NAME = \"value\" }".to_string()),
         _ => None,
     };

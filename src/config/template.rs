@@ -27,6 +27,13 @@ pub fn lower(fields: &Fields<'_>, text: Text<'_>, moment: Moment) -> Option<Temp
     }
 }
 
+/// The same for a text that stands for what a regex matched; its groups were checked.
+pub fn lower_with_groups(fields: &Fields<'_>, text: Text<'_>) -> Option<Template> {
+    Template::compile_with_groups(text.value, Moment::Request)
+        .map_err(|error| fields.problems.add(told(&error, text, Moment::Request)))
+        .ok()
+}
+
 /// What is wrong with the text of a page, which may stand in a file of its own: the line in it, message and hint.
 pub fn page(text: &str) -> Result<Template, (usize, String, String)> {
     Template::compile(text, Moment::Page).map_err(|error| {

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use ::http1::connection::is_nominated;
+use ::http1::fields::Field;
 use ::http1::{BodyLength, ConnectionOptions, Fields, Method, Name, RequestHead, Version, encode};
 use tokio::time::Instant;
 
@@ -137,22 +138,35 @@ fn write_head(out: &mut Vec<u8>, asked: Asked, form: Form, response: &Response<'
 }
 
 /// The end-to-end fields of an answer, and the date: the same for every version.
-pub(super) fn write_fields(out: &mut Vec<u8>, response: &Response<'_>) {
-    let head = &response.head;
-    let nominations = ConnectionOptions::parse(&head.fields).is_ok_and(|options| options.nominations > 0);
-    let mut dated = false;
-    head.fields.write_lines(out, |field| {
-        dated |= field.known == Name::Date;
-        field.known != Name::ContentLength
-            && !field.known.is_hop_by_hop()
-            && !(nominations
-                && field.known != Name::Own
-                && is_nominated(&head.fields, field.known, field.name))
-    });
-    if !dated {
+fn write_fields(out: &mut Vec<u8>, response: &Response<'_>) {
+    let fields = &response.head.fields;
+    fields.write_lines(out, end_to_end(fields));
+    if !fields.contains(Name::Date) {
         out.extend_from_slice(b"Date: ");
         out.extend_from_slice(&clock::http_date());
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The same one by one, for a version that does not have them as lines.
+pub(super) fn each_field(response: &Response<'_>, mut each: impl FnMut(&[u8], &[u8])) {
+    let fields = &response.head.fields;
+    let mut passes = end_to_end(fields);
+    for field in fields.iter().filter(|field| passes(*field)) {
+        each(field.name, field.value);
+    }
+    if !fields.contains(Name::Date) {
+        each(b"date", &clock::http_date());
+    }
+}
+
+/// Whether a field is of the message, and not of the connection that it came on.
+fn end_to_end(fields: &Fields) -> impl FnMut(Field<'_>) -> bool {
+    let nominations = ConnectionOptions::parse(fields).is_ok_and(|options| options.nominations > 0);
+    move |field| {
+        field.known != Name::ContentLength
+            && !field.known.is_hop_by_hop()
+            && !(nominations && field.known != Name::Own && is_nominated(fields, field.known, field.name))
     }
 }
 

@@ -1,7 +1,7 @@
 //! One client's connection, from its acceptance to the protocol that it speaks.
 
 use std::cell::{Cell, OnceCell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -142,24 +142,33 @@ impl Connection {
     }
 
     /// Waits until `step` finds something to read, a close included; false when the connection should end.
-    pub(super) async fn wait(
+    ///
+    /// What it is told is noted before the future is made, so that this has nothing but `step`: ten thousand idle
+    /// connections have one each.
+    pub(super) fn wait(
         &self,
         since: Instant,
         patience: Duration,
-        step: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>,
-    ) -> bool {
-        let mut patience = patience;
-        if self.serving.is_draining() {
-            if self.rest.get().has_served() {
-                return false;
-            }
+        mut step: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>,
+    ) -> impl Future<Output = bool> {
+        let rest = self.rest.get();
+        let (ends, patience) = match self.serving.is_draining() {
+            false => (false, patience),
+            true if rest.has_served() => (true, patience),
             // Accepted at the last moment: a request that it brought is answered.
-            patience = patience.min(LAST_MOMENT);
+            true => (false, patience.min(LAST_MOMENT)),
+        };
+        if !ends {
+            self.rest.set(rest.waits(since, patience));
         }
-        self.rest.set(self.rest.get().waits(since, patience));
-        let readable = poll_fn(step).await;
-        self.rest.set(self.rest.get().served());
-        readable.is_ok()
+        poll_fn(move |cx| {
+            if ends {
+                return Poll::Ready(false);
+            }
+            let readable = ready!(step(cx));
+            self.rest.set(self.rest.get().served());
+            Poll::Ready(readable.is_ok())
+        })
     }
 
     /// Finds out what the client speaks, through a handshake on a listener with TLS; `received` gets what it

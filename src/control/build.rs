@@ -11,17 +11,14 @@ use crate::admin::{Admin, Command, Facts, Standing};
 use crate::certificates::{Handshakes, HostPolicies, HostRule, HostTlsOptions, Store};
 use crate::config::Config;
 use crate::connection::{ClientLimits, Entrance};
-use crate::filter::{FilterOptions, chain};
+use crate::filter::{FilterOptions, Redirect, chain};
 use crate::listen::{ConnectionLimits, ListenAddress, Loads};
 use crate::merge::Merge;
-use crate::message::StatusSet;
 use crate::message::error_pages::ErrorPages;
+use crate::message::{Moment, StatusSet, Template};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
-use crate::route::{
-    FallbackOptions, HostPattern, RedirectOptions, RedirectTemplate, RouteMatch, RouteOptions, Table,
-    TargetOptions,
-};
+use crate::route::{FallbackOptions, HostPattern, RouteMatch, RouteOptions, Table, TargetOptions};
 use crate::upstream::mirror::Mirror;
 use crate::upstream::split::Split;
 use crate::upstream::{Discovery, Group, Groups, RetryOptions, Sending, SpoolSpace, Upstream};
@@ -71,9 +68,13 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         .map(|options| Arc::new(Upstream::build(options, &shared.groups, shared.space.clone())))
         .collect();
     let routes = config.routes.iter().map(|options| route(options, config, &upstreams)).collect();
-    let error_pages = ErrorPages::new(config.error_pages.clone());
-    let trusted = config.server.trusted_proxies.clone();
-    let public = Proxy::new(Table::build(&config.routes), routes, trusted, error_pages);
+    let public = Proxy {
+        table: Table::build(&config.routes),
+        routes,
+        unrouted: config.unrouted.clone(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        error_pages: ErrorPages::new(config.error_pages.clone()),
+    };
     let facts = Facts {
         upstreams: upstreams.clone(),
         discovery: shared.discovery.clone(),
@@ -158,10 +159,7 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
             let sending = plain_sending(options, options.retry.clone());
             Target::Merge(Merge::new(members, &|name| named(upstreams, name), sending))
         }
-        TargetOptions::Redirect(redirect) => {
-            let template = RedirectTemplate::compile(redirect).expect("checked with the configuration");
-            Target::Redirect(template, redirect.status)
-        }
+        TargetOptions::Redirect(redirect) => Target::Redirect(redirect.clone()),
         TargetOptions::Fixed(fixed) => Target::Fixed(fixed.clone()),
     };
     // Before other servers what calls itself a call is held to the limits of its route.
@@ -179,6 +177,7 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
             ..options.filters.clone()
         }),
         request_json: options.filters.request_json.clone(),
+        location: options.filters.location.clone(),
         calls: grpc.then_some(config.server.clients.tunnel_idle_timeout),
         target,
         fallback,
@@ -223,9 +222,9 @@ fn plain_sending(options: &RouteOptions, retry: RetryOptions) -> Sending {
 fn to_https(port: u16) -> Arc<Proxy> {
     let port = if port == HTTPS { String::new() } else { format!(":{port}") };
     // Whatever the method, the client repeats it there.
-    let redirect = RedirectOptions { to: format!("https://{{host}}{port}{{path}}{{query}}"), status: 308 };
-    let template = RedirectTemplate::compile(&redirect).expect("a template of our own");
-    single("redirect_to_https", Target::Redirect(template, redirect.status))
+    let to = Template::compile(&format!("https://{{host}}{port}{{path}}{{query}}"), Moment::Request);
+    let to = to.expect("a template of our own");
+    single("redirect_to_https", Target::Redirect(Redirect { to, status: 308 }))
 }
 
 /// A proxy whose one route is the admin target.
@@ -258,9 +257,17 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         name,
         filters: Vec::new(),
         request_json: None,
+        location: None,
         calls: None,
         target,
         fallback: None,
     };
-    Arc::new(Proxy::new(Table::build(&[options]), vec![route], Vec::new(), ErrorPages::default()))
+    let (table, routes) = (Table::build(&[options]), vec![route]);
+    Arc::new(Proxy {
+        table,
+        routes,
+        unrouted: Vec::new(),
+        trusted_proxies: Vec::new(),
+        error_pages: ErrorPages::default(),
+    })
 }

@@ -2,14 +2,22 @@
 
 use std::sync::Arc;
 
-use super::{Filter, HeaderEdits, JsonEdits, Replace, Rewrite};
+use super::{
+    Cookies, Cors, Filter, HeaderEdits, JsonEdits, LocationRewrite, Maintenance, RedirectRule, Replace,
+    Rewrite, Spelling,
+};
 
 /// What a route asks of filters.
 #[derive(Debug, Clone, Default)]
 pub struct FilterOptions {
     pub response_headers: Vec<HeaderEdits>,
+    pub cors: Option<Cors>,
+    pub maintenance: Option<Maintenance>,
+    pub spelling: Spelling,
+    pub redirects: Vec<RedirectRule>,
+    pub cookies: Option<Cookies>,
     /// What happens to the path on its way to the target.
-    pub rewrite: Option<Rewrite>,
+    pub rewrite: Rewrite,
     pub request_headers: Vec<HeaderEdits>,
     /// Text in answers.
     pub replace: Option<Replace>,
@@ -18,14 +26,23 @@ pub struct FilterOptions {
     pub request_json: Option<Arc<JsonEdits>>,
     /// Calls of gRPC-Web are translated.
     pub grpc_web: bool,
+    /// Redirects of the upstream; not a filter, as nearly no answer has one.
+    pub location: Option<LocationRewrite>,
 }
 
 /// The filters in their order.
 pub fn chain(options: &FilterOptions) -> Vec<Filter> {
     let edits = |edits: &[HeaderEdits]| (!edits.is_empty()).then(|| edits.to_vec());
+    let FilterOptions { spelling, redirects, rewrite, .. } = options;
     let filters = [
         edits(&options.response_headers).map(Filter::ResponseHeaders),
-        options.rewrite.clone().map(Filter::Rewrite),
+        // A page of another origin may see also that there is maintenance.
+        options.cors.clone().map(Filter::Cors),
+        options.maintenance.clone().map(Filter::Maintenance),
+        (*spelling != Spelling::default()).then_some(Filter::Spelling(*spelling)),
+        (!redirects.is_empty()).then(|| Filter::Redirects(redirects.clone())),
+        options.cookies.clone().map(Filter::Cookies),
+        (!rewrite.is_nothing()).then(|| Filter::Rewrite(rewrite.clone())),
         edits(&options.request_headers).map(Filter::RequestHeaders),
         options.replace.clone().map(Filter::Replace),
         options.response_json.clone().map(Filter::ResponseJson),

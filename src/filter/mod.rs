@@ -4,21 +4,32 @@
 
 mod call;
 mod chain;
+mod cookies;
+mod cors;
 mod grpc_web;
 mod headers;
 mod json;
+mod location;
+mod maintenance;
+mod redirect;
 mod replace;
 mod representation;
 mod rewrite;
+mod vary;
 mod when;
 mod whole;
 
 pub use call::Call;
 pub use chain::{FilterOptions, chain};
+pub use cookies::{Cookies, SameSite, Secure};
+pub use cors::{Cors, OriginPattern, Origins, RequestFields};
 pub use headers::{HeaderEdits, NamePattern, ValueRewrite};
 pub use json::{EACH, JsonEdits, JsonValue, MOST_STEPS, OnError, Operation, Pointer};
+pub use location::LocationRewrite;
+pub use maintenance::{Maintenance, MaintenancePage};
+pub use redirect::{Redirect, RedirectRule, Spelling, TrailingSlash, Www};
 pub use replace::{LONGEST_LINE, LineRule, Literals, Replace, Rules};
-pub use rewrite::{Rewrite, apply_rewrite};
+pub use rewrite::{Rewrite, RewriteRule, Rewritten};
 pub use when::When;
 
 use std::sync::Arc;
@@ -29,6 +40,11 @@ use crate::message::{Exchange, Failure, Request, Response};
 #[derive(Debug, Clone)]
 pub enum Filter {
     ResponseHeaders(Vec<HeaderEdits>),
+    Cors(Cors),
+    Maintenance(Maintenance),
+    Spelling(Spelling),
+    Redirects(Vec<RedirectRule>),
+    Cookies(Cookies),
     Rewrite(Rewrite),
     RequestHeaders(Vec<HeaderEdits>),
     Replace(Replace),
@@ -51,6 +67,8 @@ pub enum Decision<'p> {
 #[derive(Debug)]
 pub enum ResponseStep<'p> {
     Headers(&'p [HeaderEdits]),
+    Cors(&'p Cors, cors::Said),
+    Cookies(&'p Cookies),
     Replace(&'p Replace),
     /// Reads the whole body: it is done by [`JsonEdits::edit_answer`].
     Json(&'p JsonEdits),
@@ -62,7 +80,12 @@ impl Filter {
     pub fn on_request(&self, exchange: Exchange<'_>, request: &mut Request<'_>) -> Decision<'_> {
         match self {
             Filter::ResponseHeaders(edits) => Decision::PassThen(ResponseStep::Headers(edits)),
-            Filter::Rewrite(rewrite) => rewrite::rewrite(rewrite, request),
+            Filter::Cors(cors) => cors.on_request(request),
+            Filter::Maintenance(maintenance) => maintenance.decide(exchange, request),
+            Filter::Spelling(spelling) => redirect::to_spelling(*spelling, request),
+            Filter::Redirects(rules) => redirect::by_rules(rules, exchange, request),
+            Filter::Cookies(cookies) => Decision::PassThen(ResponseStep::Cookies(cookies)),
+            Filter::Rewrite(rewrite) => rewrite.apply(exchange, request),
             Filter::RequestHeaders(edits) => {
                 headers::edit_request(edits, exchange, request);
                 Decision::Pass
@@ -93,6 +116,8 @@ impl ResponseStep<'_> {
     pub fn on_response(self, exchange: Exchange<'_>, request: &Request<'_>, response: &mut Response<'_>) {
         match self {
             ResponseStep::Headers(edits) => headers::edit_answer(edits, exchange, request, response),
+            ResponseStep::Cors(cors, said) => cors.on_response(&said, response),
+            ResponseStep::Cookies(cookies) => cookies.on_response(request, response),
             ResponseStep::Replace(replace) => replace.answer(exchange, request, response),
             ResponseStep::Json(_) => {}
             ResponseStep::GrpcWeb(wanted) => wanted.translate(response),

@@ -1,14 +1,16 @@
 //! When a change is made: conditions beyond those of the route.
 
-use http1::{Name, RequestHead, ResponseHead};
+use http1::{Name, ResponseHead};
 
-use crate::message::{MediaRange, StatusSet};
+use crate::message::{MediaRange, Request, StatusSet};
 
 /// All that is named here must hold; what is empty always does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct When {
     /// As written; methods are case-sensitive (RFC 9110 section 9.1).
     pub methods: Vec<String>,
+    /// The request came through TLS, or did not.
+    pub secure: Option<bool>,
     /// Of the answer.
     pub status: Option<StatusSet>,
     /// Of the answer: one of these.
@@ -16,8 +18,10 @@ pub struct When {
 }
 
 impl When {
-    pub fn holds_for_request(&self, head: &RequestHead) -> bool {
-        self.methods.is_empty() || self.methods.iter().any(|method| method.as_bytes() == head.method_name())
+    pub fn holds_for_request(&self, request: &Request<'_>) -> bool {
+        let is_method = |method: &String| method.as_bytes() == request.head.method_name();
+        self.secure.is_none_or(|secure| secure == request.secured.is_some())
+            && (self.methods.is_empty() || self.methods.iter().any(is_method))
     }
 
     pub fn holds_for_answer(&self, head: &ResponseHead) -> bool {

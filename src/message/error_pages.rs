@@ -136,7 +136,7 @@ impl ErrorPage {
             values.message
         };
         let values = Values { message: said, ..*values };
-        self.body.write_escaped(&values, &mut text, |value, out| escape.write(value, out));
+        self.body.write_escaped(&values, &mut text, |_, value, out| escape.write(value, out));
         text
     }
 

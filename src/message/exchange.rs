@@ -1,6 +1,7 @@
 //! What is known of one request beside the request itself.
 
 use http1::ResponseHead;
+use regex::bytes::Captures;
 
 use super::{Client, Protocol, Request, Response};
 
@@ -32,13 +33,15 @@ pub struct Values<'v, 'c> {
     pub request: &'v Request<'c>,
     /// Only once there is an answer.
     pub response: Option<&'v ResponseHead>,
+    /// What a regex matched, for a text that stands in its place.
+    pub groups: Option<&'v Captures<'v>>,
     /// What a page says to whoever sees it.
     pub message: &'static str,
 }
 
 impl<'v, 'c> Values<'v, 'c> {
     pub fn of_request(exchange: Exchange<'v>, request: &'v Request<'c>) -> Values<'v, 'c> {
-        Values { exchange, request, response: None, message: "" }
+        Values { exchange, request, response: None, groups: None, message: "" }
     }
 
     pub fn of_answer(
@@ -46,6 +49,6 @@ impl<'v, 'c> Values<'v, 'c> {
         request: &'v Request<'c>,
         response: &'v Response<'_>,
     ) -> Values<'v, 'c> {
-        Values { exchange, request, response: Some(&response.head), message: "" }
+        Values { exchange, request, response: Some(&response.head), groups: None, message: "" }
     }
 }

@@ -17,11 +17,12 @@ use crate::wire::calendar;
 
 use super::{AccessLogFormat, AccessLogOptions, Line, LogDestination, json};
 
-/// A worker hands its buffer to the writer when it holds so much, or when its first line is so old.
-const FULL: usize = 32 << 10;
+/// A worker hands its buffer to the writer when it holds so much, or when its first line is so old. Each time
+/// the writer is woken, which costs as much as to serve a request.
+const FULL: usize = 128 << 10;
 const OLD: Duration = Duration::from_millis(100);
 /// Buffers that may wait for the writer: 8 MiB.
-const QUEUE: usize = 256;
+const QUEUE: usize = 64;
 
 /// The writer's end, shared by all workers.
 #[derive(Debug)]

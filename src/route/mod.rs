@@ -8,15 +8,13 @@ mod options;
 pub use crate::message::path;
 mod path_index;
 pub mod table;
-pub mod target;
 
 pub use client_certificate::{ClientCertificateMatch, Glob};
 pub use condition::Asker;
 pub use explain::{Explanation, Step};
 pub use options::{
-    FallbackOptions, FixedAnswer, HeaderCondition, HostPattern, PathPattern, QueryCondition, RedirectOptions,
-    RouteMatch, RouteOptions, TargetOptions, ValuePattern,
+    FallbackOptions, FixedAnswer, HeaderCondition, HostPattern, PathPattern, QueryCondition, RouteMatch,
+    RouteOptions, TargetOptions, ValuePattern,
 };
 pub use path::{Canonical, PathError};
 pub use table::Table;
-pub use target::RedirectTemplate;

@@ -5,7 +5,7 @@ use regex::bytes::Regex;
 
 use super::ClientCertificateMatch;
 use crate::certificates::HostTlsOptions;
-use crate::filter::FilterOptions;
+use crate::filter::{FilterOptions, Redirect};
 use crate::merge::MemberOptions;
 use crate::upstream::mirror::MirrorOptions;
 use crate::upstream::split::SplitOptions;
@@ -100,7 +100,7 @@ pub enum TargetOptions {
     Upstream(String),
     Split(SplitOptions),
     Merge(Vec<MemberOptions>),
-    Redirect(RedirectOptions),
+    Redirect(Redirect),
     Fixed(FixedAnswer),
 }
 
@@ -110,16 +110,6 @@ pub enum FallbackOptions {
     /// Name of another upstream that exists.
     Upstream(String),
     Page(FixedAnswer),
-}
-
-/// `redirect = { to = "https://api.example.com{path}", status = 301 }`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RedirectOptions {
-    /// Template; `{scheme}`, `{host}`, `{path}` (with leading slash) and `{query}` (with its `?`, or
-    /// empty) are filled in. Nothing is added: `{path}` alone drops the query.
-    pub to: String,
-    /// 301, 302, 303, 307 or 308.
-    pub status: u16,
 }
 
 /// `respond = { status = 403, body = "no", content_type = "text/plain" }`

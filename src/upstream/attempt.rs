@@ -38,7 +38,8 @@ impl Upstream {
             Choice::Idle(connection) => {
                 Ok(Obtained { lane: Lane::Whole(connection), reused: true, now: started })
             }
-            Choice::Endpoint(endpoint) => obtain(&endpoint, request, sending.timeouts).await,
+            // Rare, and larger than all that follows.
+            Choice::Endpoint(endpoint) => Box::pin(obtain(&endpoint, request, sending.timeouts)).await,
         };
         let mut tried = Vec::new();
         let missed = match obtained {
@@ -264,7 +265,7 @@ pub(super) async fn ask<'c>(
     let timeouts = if request.is_call.get() { sending.timeouts.of_call() } else { sending.timeouts };
     let this = Try { reused, timeouts, limit: sending.retry.try_timeout, now };
     let answered = match lane {
-        Lane::Whole(connection) => exchange(connection, request, facts, payload.turn(), this).await,
+        Lane::Whole(connection) => exchange(connection, request, facts, payload.turn(), &this).await,
         Lane::Shared(place) => Box::pin(http2::exchange(place, request, facts, payload, this)).await,
     };
     match answered {

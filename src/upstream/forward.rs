@@ -102,7 +102,9 @@ fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     let believed = |name| if client.trusted { told(name) } else { None };
     let any_own = head.fields.contains(Name::Own);
     let is_own = |name| any_own && has_own(head, name);
-
+    if !client.trusted && !any_own && !facts.forwarded {
+        return write_usual(out, head, facts);
+    }
     if !is_own(Name::XForwardedFor) {
         out.extend_from_slice(b"X-Forwarded-For: ");
         if client.trusted {
@@ -137,6 +139,25 @@ fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
     if facts.forwarded && !is_own(Name::Forwarded) {
         write_rfc7239(out, head, facts);
     }
+}
+
+/// The same where nobody is believed and the route has its say on nothing: in fewer pieces, as each costs a look
+/// whether there is room, which took 100 instructions.
+#[inline]
+fn write_usual(out: &mut Vec<u8>, head: &RequestHead, facts: &Facts<'_>) {
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    out.extend_from_slice(facts.client.peer_text());
+    out.extend_from_slice(b"\r\nX-Real-IP: ");
+    facts.client.write_address(out);
+    let between: &[u8] = match facts.secure {
+        true => b"\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: ",
+        false => b"\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ",
+    };
+    out.extend_from_slice(between);
+    out.extend_from_slice(head.authority());
+    out.extend_from_slice(b"\r\nX-Request-ID: ");
+    out.extend_from_slice(facts.id.as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// The route has set this one, or taken it off.

@@ -117,7 +117,7 @@ pub async fn exchange<'c>(
     request: &Request<'c>,
     facts: &Facts<'_>,
     payload: Payload<'c>,
-    this: Try,
+    this: &Try,
 ) -> Result<Response<'c>, Box<Unanswered>> {
     let mut out = Scratch::take();
     forward::write_head(&mut out, &request.head, facts);

@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::time::Duration;
@@ -30,9 +31,12 @@ thread_local! {
     static SECONDS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// One open connection to an endpoint.
+/// One open connection to an endpoint. In a box, since it changes hands eight times a request.
 #[derive(Debug)]
-pub struct Connection {
+pub struct Connection(Box<Inside>);
+
+#[derive(Debug)]
+pub struct Inside {
     pub socket: Socket,
     permit: Permit,
     generation: u32,
@@ -95,7 +99,11 @@ impl Connection {
     /// A connection that was just opened under `permit`.
     pub fn new(socket: Socket, permit: Permit) -> Connection {
         let generation = permit.endpoint.generation.load(Relaxed);
-        Connection { socket, permit, generation, idle_since: 0 }
+        Connection::of(socket, permit, generation)
+    }
+
+    fn of(socket: Socket, permit: Permit, generation: u32) -> Connection {
+        Connection(Box::new(Inside { socket, permit, generation, idle_since: 0 }))
     }
 
     pub fn endpoint(&self) -> &Arc<Endpoint> {
@@ -104,12 +112,12 @@ impl Connection {
 
     /// The exchange is over and left the connection clean: the next request may have it.
     pub fn release(mut self) {
-        let endpoint = &self.permit.endpoint;
+        let endpoint = &self.0.permit.endpoint;
         if self.generation != endpoint.generation.load(Relaxed) || endpoint.is_retired() {
             return;
         }
         // Also for one that is offered to a waiting request: it comes back when that is gone.
-        self.idle_since = SECONDS.get();
+        self.0.idle_since = SECONDS.get();
         if endpoint.lobby.waiting.load(Acquire) > 0 {
             // As when an idle one is taken: what was closed or spoken on unasked is given to nobody.
             if !self.socket.is_quiet() {
@@ -138,12 +146,21 @@ impl Connection {
 
     /// The socket for good, with the permit that must live as long as it.
     pub fn into_parts(self) -> (Socket, Permit) {
-        (self.socket, self.permit)
+        let Inside { socket, permit, .. } = *self.0;
+        (socket, permit)
     }
 
     /// Closes the connection and keeps the right to open another in its place.
     pub fn into_permit(self) -> Permit {
-        self.permit
+        self.into_parts().1
+    }
+}
+
+impl Deref for Connection {
+    type Target = Inside;
+
+    fn deref(&self) -> &Inside {
+        &self.0
     }
 }
 
@@ -237,7 +254,7 @@ async fn wait(
         Ok(Ok(Grant::FromAfar(portable, permit, generation))) => {
             endpoint.counters.taken_over.fetch_add(1, Relaxed);
             match Socket::from_portable(portable) {
-                Ok(socket) => Ok(Acquired::Reused(Connection { socket, permit, generation, idle_since: 0 })),
+                Ok(socket) => Ok(Acquired::Reused(Connection::of(socket, permit, generation))),
                 Err(_) => Ok(Acquired::Open(permit)),
             }
         }
@@ -297,7 +314,7 @@ fn hand_over(endpoint: &Endpoint, connection: Connection) -> Option<Connection> 
             if waiter.grant.is_closed() {
                 continue;
             }
-            let Connection { socket, permit, generation, .. } = connection;
+            let Inside { socket, permit, generation, .. } = *connection.0;
             let grant = Grant::FromAfar(socket.into_portable(), permit, generation);
             // When the waiter is gone after all, the drop of the grant frees the permit for the next.
             let _ = waiter.grant.send(grant);

@@ -84,14 +84,16 @@ impl Upstream {
         // The clock is read again only when the body took time to come.
         let started = if payload.is_none() { record.asked } else { Instant::now() };
         let outcome = self.send_prepared(client, request, &mut payload, sending, started, record).await;
-        match (outcome, &sending.fallback) {
-            (Err(failure), Some(fallback)) if failure.is_nobody() && payload.is_replayable() => {
-                self.group.counters.fallbacks.fetch_add(1, Relaxed);
-                let now = Instant::now();
-                Box::pin(fallback.send_prepared(client, request, &mut payload, sending, now, record)).await
-            }
-            (outcome, _) => outcome,
+        if let (Err(failure), Some(fallback)) = (&outcome, &sending.fallback)
+            && failure.is_nobody()
+            && payload.is_replayable()
+        {
+            self.group.counters.fallbacks.fetch_add(1, Relaxed);
+            let now = Instant::now();
+            return Box::pin(fallback.send_prepared(client, request, &mut payload, sending, now, record))
+                .await;
         }
+        outcome
     }
 
     /// The same for a request whose body is at hand, from `started` on.

@@ -215,3 +215,61 @@ fn http2_clients_get_the_same() {
     let mut plain = Client::connect(palisade.address("http"));
     assert_eq!(plain.get("/").header("X-Protocol"), Some("HTTP/1.1"));
 }
+
+/// A certificate may say what no field can hold. It is left out, and counted.
+#[test]
+fn a_value_that_would_end_a_field_is_left_out_and_counted() {
+    use testkit::{Authority, Leaf, TlsClient};
+    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
+    let dir = testkit::temp_dir();
+    let files = servers.issue(Leaf::server(&["shop.test"])).write_to(&dir, "shop");
+    let origin = Origin::echo();
+    let config = format!(
+        r#"
+        admin.address = "127.0.0.1:0"
+        certificates.shop = {{ certificate = "{}", key = "{}" }}
+        upstreams.origin.endpoints = ["{}"]
+        [listeners.https]
+        address = "127.0.0.1:0"
+        tls = true
+        client_ca = "{}"
+        client_auth = "required"
+        [routes.all]
+        upstream = "origin"
+        request_headers = {{ set = {{ X-Subject = "{{tls.client.subject}}", X-San = "{{tls.client.san}}", X-Fine = "1" }} }}
+        "#,
+        files.certificate.display(),
+        files.key.display(),
+        origin.address(),
+        clients.write_to(&dir, "clients").display(),
+    );
+    let palisade = Palisade::start(env!("CARGO_BIN_EXE_palisade"), &config);
+    let evil = clients.issue(Leaf::client("evil").uri("urn:x\r\nX-Role: admin"));
+    let tls = TlsClient::trusting(&servers, "shop.test").certificate(&evil);
+    let mut client = Client::connect_tls(palisade.address("https"), &tls);
+    assert_eq!(client.request("GET", "/", &[("Host", "shop.test"), ("X-San", "claimed")], b"").status, 200);
+    let headers = origin.requests().pop().expect("a request").headers;
+    assert_eq!(headers.all("X-Role"), [""; 0]);
+    assert_eq!(headers.all("X-San"), [""; 0], "nor what the client claims");
+    assert_eq!((headers.all("X-Fine"), headers.all("X-Subject")), (vec!["1"], vec!["CN=evil"]));
+    let page = Client::connect(palisade.address("admin")).get("/metrics").text().to_owned();
+    assert!(page.contains("palisade_header_values_dropped_total 1"), "{page}");
+}
+
+#[test]
+fn answers_without_a_route_have_what_the_defaults_say() {
+    let stage = Stage::new(
+        Origin::echo(),
+        r#"
+        [defaults]
+        security_headers = true
+        response_headers = { set = { X-Status = "{status}{route}" } }
+        [routes.shop]
+        host = "shop.test"
+        upstream = "origin"
+        "#,
+    );
+    let answer = stage.get("/", &[("Host", "other.test")]);
+    assert_eq!((answer.status, answer.header("X-Status")), (404, Some("404")));
+    assert_eq!(answer.header("X-Content-Type-Options"), Some("nosniff"));
+}

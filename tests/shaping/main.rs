@@ -1,5 +1,7 @@
 //! What routes change in requests and answers, seen from both sides of the real binary.
 
+mod addresses;
+mod browsers;
 mod explain;
 mod headers;
 mod json;

@@ -107,7 +107,7 @@ fn answers_of_upstreams_get_a_page_where_that_is_wanted() {
             ("Set-Cookie", "a=b"),
         ];
         let status = request.target[1..].parse().unwrap_or(200);
-        Script::answer_with(status, &fields, &"of the origin".repeat(10_000))
+        Script::answer_with(status, &fields, "of the origin".repeat(10_000))
     });
     let stage = Stage::new(
         origin,

@@ -43,6 +43,8 @@ pub struct RequestHead {
     host: Span,
     pub(crate) authority: Span,
     port: Option<u16>,
+    /// Lasts longer than the request.
+    last_host: LastHost,
 }
 
 impl Default for RequestHead {
@@ -60,7 +62,34 @@ impl Default for RequestHead {
             host: Span::default(),
             authority: Span::default(),
             port: None,
+            last_host: LastHost::default(),
         }
+    }
+}
+
+/// The last authority that was read, and what it came to: nearly every request asks the same one as the request
+/// before it, and to compare costs 180 instructions less than to read it again.
+#[derive(Debug, Clone, Default)]
+struct LastHost {
+    /// As received, where the host in it needed no change; empty when there was none yet.
+    text: Vec<u8>,
+    host_len: u32,
+    port: Option<u16>,
+}
+
+impl LastHost {
+    /// Length of the host that `text` begins with, and the port, when it was the last one.
+    fn recall(&self, text: &[u8]) -> Option<(u32, Option<u16>)> {
+        (self.text == text && !text.is_empty()).then_some((self.host_len, self.port))
+    }
+
+    fn keep(&mut self, text: &[u8], host_len: u32, port: Option<u16>) {
+        self.text.clear();
+        // Longer ones are no usual names, and not worth the memory.
+        if text.len() <= 80 {
+            self.text.extend_from_slice(text);
+        }
+        (self.host_len, self.port) = (host_len, port);
     }
 }
 
@@ -170,6 +199,13 @@ impl RequestHead {
     /// Takes the host from the target's authority, which `field` must agree with, or else from `field`.
     pub(crate) fn settle_host(&mut self, field: Option<Span>, in_target: bool) -> Result<(), HeadError> {
         let chosen = field.filter(|_| !in_target).unwrap_or(self.authority);
+        let alone = field.is_none() || !in_target;
+        if alone && let Some((len, port)) = self.last_host.recall(self.fields.at(chosen)) {
+            self.port = port;
+            self.authority = chosen;
+            self.host = Span { start: chosen.start, len };
+            return Ok(());
+        }
         let error = if in_target { HeadError::BadTarget } else { HeadError::BadHost };
         let found = authority::parse(self.fields.at(chosen)).ok_or(error)?;
         if let (Some(field), true) = (field, in_target) {
@@ -189,6 +225,8 @@ impl RequestHead {
         // Lower case and without the dot of a fully qualified name, so that one name has one spelling.
         if has_upper || trimmed != len {
             self.host = self.fields.append_lower(self.host);
+        } else {
+            self.last_host.keep(self.fields.at(chosen), self.host.len, port);
         }
         Ok(())
     }
@@ -505,5 +543,39 @@ pub fn standard_reason(status: u16) -> &'static str {
         508 => "Loop Detected",
         511 => "Network Authentication Required",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_is_used_again_says_what_a_fresh_one_says() {
+        let requests = [
+            "GET / HTTP/1.1\r\nHost: a.test:80\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a.test:80\r\n\r\n",
+            "GET http://a.test:80/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
+            "GET http://a.test:80/ HTTP/1.1\r\nHost: b.test:80\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: A.test\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a.test.\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a.test.\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: \r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+            "GET / HTTP/1.0\r\n\r\n",
+        ];
+        let facts = |head: &RequestHead| {
+            (head.host().to_vec(), head.port(), head.authority().to_vec(), head.target().to_vec())
+        };
+        let mut used = RequestHead::default();
+        for first in requests {
+            for second in requests {
+                let mut fresh = RequestHead::default();
+                let _ = used.parse(first.as_bytes());
+                assert_eq!(used.parse(second.as_bytes()), fresh.parse(second.as_bytes()), "{second:?}");
+                assert_eq!(facts(&used), facts(&fresh), "{second:?} behind {first:?}");
+            }
+        }
     }
 }

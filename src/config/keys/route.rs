@@ -1,6 +1,7 @@
 //! The keys of `[routes.NAME]` and `[defaults]`.
 
 use super::bodies::{MERGE, REPLACE, REQUEST_JSON, RESPONSE_JSON};
+use super::filters::*;
 use super::tls::{
     CLIENT_AUTH, CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_CRL, CLIENT_CRL_UNKNOWN, MIN_TLS_VERSION,
 };
@@ -114,13 +115,22 @@ pub const ROUTE: &[Key] = &[
         doc: "Target: send the client elsewhere. A string is the `to` of the table.",
     },
     Key { name: "respond", kind: Kind::Table(RESPOND), absent: Absent::Off, doc: "Target: a fixed answer." },
-    REQUEST_HEADERS,
-    RESPONSE_HEADERS,
+    MAINTENANCE,
+    TRAILING_SLASH,
+    WWW,
+    REDIRECTS,
     STRIP_PREFIX,
     REWRITE,
     REPLACE,
     REQUEST_JSON,
     RESPONSE_JSON,
+    ADD_PREFIX,
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
+    SECURITY_HEADERS,
+    CORS,
+    COOKIES,
+    REWRITE_LOCATION,
     GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,
@@ -132,13 +142,22 @@ pub const ROUTE: &[Key] = &[
 ];
 
 pub const DEFAULTS: &[Key] = &[
-    REQUEST_HEADERS,
-    RESPONSE_HEADERS,
+    MAINTENANCE,
+    TRAILING_SLASH,
+    WWW,
+    REDIRECTS,
     STRIP_PREFIX,
     REWRITE,
     REPLACE,
     REQUEST_JSON,
     RESPONSE_JSON,
+    ADD_PREFIX,
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
+    SECURITY_HEADERS,
+    CORS,
+    COOKIES,
+    REWRITE_LOCATION,
     GRPC_WEB,
     UPSTREAM_HOST,
     FORWARDED,
@@ -149,98 +168,6 @@ pub const DEFAULTS: &[Key] = &[
     MAX_BODY_SIZE,
 ];
 
-const REQUEST_HEADERS: Key = Key {
-    name: "request_headers",
-    kind: Kind::Either(&[Kind::Boolean, Kind::Table(HEADER_EDITS), Kind::ListOf(&Kind::Table(HEADER_EDITS))]),
-    absent: Absent::Off,
-    doc: "Changes to the header fields of requests on their way to the upstream; a list of them is made in its \
-          order. Those of `[defaults]` come first; `false` leaves these out.",
-};
-
-const RESPONSE_HEADERS: Key = Key {
-    name: "response_headers",
-    kind: Kind::Either(&[Kind::Boolean, Kind::Table(HEADER_EDITS), Kind::ListOf(&Kind::Table(HEADER_EDITS))]),
-    absent: Absent::Off,
-    doc: "The same for answers on their way to the client, whatever gave them.",
-};
-
-pub const HEADER_EDITS: &[Key] = &[
-    Key {
-        name: "remove",
-        kind: Kind::ListOf(&Kind::Text("header")),
-        absent: Absent::Off,
-        doc: "Fields to take off: `[\"Server\", \"X-Internal-*\"]`. Happens first.",
-    },
-    Key {
-        name: "rewrite",
-        kind: Kind::ListOf(&Kind::Table(HEADER_REWRITE)),
-        absent: Absent::Off,
-        doc: "Values to change: `[{ name = \"Location\", regex = \"^http:\", to = \"https:\" }]`.",
-    },
-    Key {
-        name: "set",
-        kind: Kind::MapOf(&Kind::Text("template")),
-        absent: Absent::Off,
-        doc: "Fields to write, in place of what is there: `{ X-Client = \"{client_ip}\" }`. A value that is empty \
-              leaves the field out.",
-    },
-    Key {
-        name: "default",
-        kind: Kind::MapOf(&Kind::Text("template")),
-        absent: Absent::Off,
-        doc: "Fields to write when they are not there.",
-    },
-    Key {
-        name: "add",
-        kind: Kind::MapOf(&Kind::Text("template")),
-        absent: Absent::Off,
-        doc: "Fields to write beside what is there. Happens last.",
-    },
-    Key {
-        name: "when",
-        kind: Kind::Table(WHEN),
-        absent: Absent::Off,
-        doc: "Only then; all that is named here must hold.",
-    },
-];
-
-const HEADER_REWRITE: &[Key] = &[
-    Key { name: "name", kind: Kind::Text("header"), absent: Absent::Mistake, doc: "Of the field." },
-    Key {
-        name: "regex",
-        kind: Kind::Text("regex"),
-        absent: Absent::Mistake,
-        doc: "What it matches is replaced, wherever it does.",
-    },
-    Key {
-        name: "to",
-        kind: Kind::Text("replacement"),
-        absent: Absent::Mistake,
-        doc: "`$1` and `${name}` are what groups of the regex caught.",
-    },
-];
-
-pub const WHEN: &[Key] = &[
-    Key {
-        name: "methods",
-        kind: Kind::ListOf(&Kind::Text("method")),
-        absent: Absent::Off,
-        doc: "The request has one of these.",
-    },
-    Key {
-        name: "status",
-        kind: Kind::ListOf(&Kind::Text("status")),
-        absent: Absent::Off,
-        doc: "The answer has one of these: `[\"404\", \"5xx\", \"301-308\"]`. Not for requests.",
-    },
-    Key {
-        name: "content_type",
-        kind: Kind::ListOf(&Kind::Text("media type")),
-        absent: Absent::Off,
-        doc: "The answer is of one of these: `[\"text/html\", \"image/*\"]`. Not for requests.",
-    },
-];
-
 const CONDITION: Kind = Kind::Either(&[Kind::Boolean, Kind::Text("value"), Kind::Table(CONDITION_REGEX)]);
 
 pub const CONDITION_REGEX: &[Key] = &[Key {
@@ -249,21 +176,6 @@ pub const CONDITION_REGEX: &[Key] = &[Key {
     absent: Absent::Mistake,
     doc: "Found anywhere in the value unless anchored with `^` and `$`.",
 }];
-
-const STRIP_PREFIX: Key = Key {
-    name: "strip_prefix",
-    kind: Kind::Either(&[Kind::Boolean, Kind::Text("path")]),
-    absent: Absent::Means("false"),
-    doc: "Whole segments taken off the path for the upstream: with `\"/api\"`, `/api/x` becomes `/x`. `true` is \
-          the route's own `path`.",
-};
-
-const REWRITE: Key = Key {
-    name: "rewrite",
-    kind: Kind::Table(REWRITE_KEYS),
-    absent: Absent::Off,
-    doc: "Another path for the upstream; instead of `strip_prefix`. A path without a match stays as it is.",
-};
 
 const GRPC_WEB: Key = Key {
     name: "grpc_web",
@@ -330,8 +242,8 @@ pub const REDIRECT: &[Key] = &[
         name: "to",
         kind: Kind::Text("template"),
         absent: Absent::Mistake,
-        doc: "`{scheme}`, `{host}`, `{path}` (with its slash) and `{query}` (with its `?`, or empty) are \
-              filled in; nothing is added by itself: `\"https://{host}{path}{query}\"`.",
+        doc: "`{scheme}`, `{host}`, `{path}` (with its slash), `{query}` (with its `?`, or empty) and other variables \
+              are filled in; nothing is added by itself: `\"https://{host}{path}{query}\"`.",
     },
     Key {
         name: "status",
@@ -398,21 +310,6 @@ pub const FALLBACK: &[Key] = &[
         kind: Kind::Text("media type"),
         absent: Absent::Off,
         doc: "`Content-Type` of the page.",
-    },
-];
-
-pub const REWRITE_KEYS: &[Key] = &[
-    Key {
-        name: "regex",
-        kind: Kind::Text("regex"),
-        absent: Absent::Mistake,
-        doc: "Matched against the path.",
-    },
-    Key {
-        name: "to",
-        kind: Kind::Text("path"),
-        absent: Absent::Mistake,
-        doc: "The new path; `$1` is the first group of the regex.",
     },
 ];
 

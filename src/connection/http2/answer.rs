@@ -4,16 +4,18 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-use ::http1::{BodyLength, Method, encode};
+use ::http1::{BodyLength, Method};
 use bytes::Bytes;
 use h2::SendStream;
 use h2::server::SendResponse;
+use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::connection::answer::write_fields;
+use crate::connection::answer::each_field;
 use crate::connection::pace::Pace;
-use crate::message::{Blame, Body, BodyStream, Failure, RequestId, Response, convert, grpc};
-use crate::wire::{Scratch, Watchdog, stream};
+use crate::message::convert::{self, FieldMap};
+use crate::message::{Blame, Body, BodyStream, Failure, RequestId, Response, grpc};
+use crate::wire::{Watchdog, stream};
 
 /// Whether an answer to such a request has a body at all.
 fn has_body(method: Method, status: u16) -> bool {
@@ -40,17 +42,17 @@ impl<'c> Answer<'c> {
         call: Option<&RequestId>,
     ) -> Result<Answer<'c>, Failure> {
         let has_body = has_body(method, response.head.status);
-        let lines = lines(method, &response, has_body);
+        let (fields, written) = fields(method, &response, has_body);
         let mut head = http::Response::new(());
         *head.status_mut() = http::StatusCode::from_u16(response.head.status).unwrap_or_default();
-        *head.headers_mut() = convert::header_map(&lines);
+        *head.headers_mut() = fields;
         // A stream of nothing may still have trailers.
         let is_stream = matches!(response.body, Body::Stream(_));
         let ends = !has_body || (!is_stream && response.body.length() == BodyLength::NONE);
         let stream = respond.send_response(head, ends).map_err(|_| Failure::ClientClosed)?;
         let call = call.filter(|_| grpc::is_answer(&response.head.fields)).cloned();
         let stream = (!ends).then_some(stream);
-        Ok(Answer { stream, body: response.body, call, written: lines.len() as u64 })
+        Ok(Answer { stream, body: response.body, call, written })
     }
 
     /// Sends the body; a failure says why the client did not get all of it.
@@ -89,10 +91,10 @@ pub fn open_tunnel(
     respond: &mut SendResponse<Bytes>,
     response: Response<'_>,
 ) -> Result<SendStream<Bytes>, h2::Error> {
-    let mut lines = Scratch::take();
-    write_fields(&mut lines, &response);
+    let mut fields = FieldMap::with_capacity(response.head.fields.len() + 1);
+    each_field(&response, |name, value| fields.push(name, value));
     let mut head = http::Response::new(());
-    *head.headers_mut() = convert::header_map(&lines);
+    *head.headers_mut() = fields.into_map().0;
     // It answers a key that the client never had.
     head.headers_mut().remove(http::header::SEC_WEBSOCKET_ACCEPT);
     respond.send_response(head, false)
@@ -105,10 +107,9 @@ fn exact(length: BodyLength) -> Option<u64> {
     }
 }
 
-/// The fields as lines. The length is told when it is known, also of a body that does not follow.
-fn lines(method: Method, response: &Response<'_>, body: bool) -> Scratch {
-    let mut lines = Scratch::take();
-    write_fields(&mut lines, response);
+/// The fields, and how many bytes they are as lines. The length is told when it is known, also of a body that does
+/// not follow.
+fn fields(method: Method, response: &Response<'_>, body: bool) -> (HeaderMap, u64) {
     let status = response.head.status;
     let own = exact(response.body.length());
     let announced = if body {
@@ -118,10 +119,13 @@ fn lines(method: Method, response: &Response<'_>, body: bool) -> Scratch {
     } else {
         None
     };
+    // Those of the origin, the date, and the length.
+    let mut fields = FieldMap::with_capacity(response.head.fields.len() + 2);
+    each_field(response, |name, value| fields.push(name, value));
     if let Some(length) = announced {
-        encode::framing(&mut lines, BodyLength::Exact(length));
+        fields.push_length(length);
     }
-    lines
+    fields.into_map()
 }
 
 struct Writer<'w> {

@@ -3,6 +3,7 @@
 //! it are served, so that they end with it.
 
 mod answer;
+mod clerks;
 mod frames;
 mod request_body;
 mod stream;
@@ -10,18 +11,19 @@ mod watched;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{FuturesUnordered, Stream};
 use h2::Reason;
 use h2::server::{Builder, Connection as Engine};
 use tokio::time::Instant;
 
+use self::clerks::Clerks;
 use self::frames::{Abuse, Watch};
+use self::stream::Asked;
 use self::watched::Watched;
 use super::entrance;
 use super::entry::Connection;
@@ -42,6 +44,8 @@ const PENDING_RESETS: usize = 20;
 const ERROR_RESETS: usize = 64;
 /// For the last words of a connection.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// A connection that has no request for so long gives back what it served the last ones with.
+const COOL: Duration = Duration::from_secs(1);
 /// An idle connection says goodbye by itself; it is cut when it does not.
 const BACKSTOP: Duration = Duration::from_secs(5);
 
@@ -101,7 +105,7 @@ enum End {
 impl Life<'_> {
     async fn run(mut self) {
         let connection = self.connection;
-        let mut streams = FuturesUnordered::new();
+        let mut clerks = Clerks::new(MAX_STREAMS as usize);
         let mut drained = pin!(connection.serving.drained());
         let mut leaving = false;
         self.rest();
@@ -113,38 +117,46 @@ impl Life<'_> {
                 self.engine.graceful_shutdown();
             }
             loop {
-                let mut moved = false;
-                while let Poll::Ready(Some(())) = Pin::new(&mut streams).poll_next(cx) {
-                    moved = true;
-                    self.open.set(streams.len());
-                    if streams.is_empty() {
+                if clerks.poll(cx) > 0 {
+                    self.open.set(clerks.busy());
+                    if clerks.busy() == 0 {
                         self.rest();
                         if leaving {
                             connection.at_work();
                         }
                     }
                 }
-                match self.poll_engine(streams.len(), cx) {
-                    Poll::Ready(Ok((request, respond))) => {
-                        connection.at_work();
-                        let current = connection.serving.current();
-                        streams.push(connection.serve_stream(current, request, respond));
-                        self.open.set(streams.len());
-                        moved = true;
+                // All that are here, before the first of them is served: answers that are ready at once leave
+                // together.
+                let mut came = false;
+                loop {
+                    match self.poll_engine(clerks.busy(), cx) {
+                        Poll::Ready(Ok((request, respond))) => {
+                            connection.at_work();
+                            let asked = Asked::read(connection, request, respond);
+                            clerks.serve(asked, |inbox| connection.serve_streams(inbox));
+                            self.open.set(clerks.busy());
+                            came = true;
+                            if self.watch.borrow().abuse.is_some() {
+                                break;
+                            }
+                        }
+                        Poll::Ready(Err(end)) => return Poll::Ready(end),
+                        Poll::Pending => break,
                     }
-                    Poll::Ready(Err(end)) => return Poll::Ready(end),
-                    Poll::Pending => {}
                 }
                 if let Some(end) = self.misbehaviour(cx) {
                     return Poll::Ready(end);
                 }
-                if leaving && streams.is_empty() && self.is_said(cx) {
+                if leaving && clerks.busy() == 0 && self.is_said(cx) {
                     return Poll::Ready(End::Idle);
                 }
-                if !moved {
-                    return Poll::Pending;
+                if !came {
+                    break;
                 }
             }
+            self.cool(&mut clerks, cx);
+            Poll::Pending
         })
         .await;
         self.finish(end).await;
@@ -153,13 +165,8 @@ impl Life<'_> {
         let _ = connection
             .watchdog
             .limit(deadline, |cx| {
-                loop {
-                    match Pin::new(&mut streams).poll_next(cx) {
-                        Poll::Ready(Some(())) => {}
-                        Poll::Ready(None) => return Poll::Ready(()),
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
+                clerks.poll(cx);
+                if clerks.busy() == 0 { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
     }
@@ -171,7 +178,7 @@ impl Life<'_> {
 
     /// Lets the engine read and write; gives a request when there is one. No new one while as many are served as
     /// may be: a stream that was reset has its place until its work has really ended.
-    fn poll_engine(&mut self, served: usize, cx: &mut Context<'_>) -> Poll<Result<Asked, End>> {
+    fn poll_engine(&mut self, served: usize, cx: &mut Context<'_>) -> Poll<Result<Came, End>> {
         if served >= MAX_STREAMS as usize {
             return self.engine.poll_closed(cx).map(|_| Err(End::Closed));
         }
@@ -198,6 +205,14 @@ impl Life<'_> {
         self.connection.waits(self.since, patience);
     }
 
+    /// What the last requests were served with goes, when none has come for a while.
+    fn cool(&self, clerks: &mut Clerks<'_, Asked>, cx: &mut Context<'_>) {
+        let warm = self.open.get() == 0 && clerks.is_warm();
+        if warm && self.connection.watchdog.expired(cx, self.since + COOL) {
+            clerks.rest();
+        }
+    }
+
     fn is_idle_for_long(&self, cx: &mut Context<'_>) -> bool {
         let deadline = self.since + self.connection.serving.idle_timeout();
         self.open.get() == 0 && !self.engine.has_streams() && self.connection.watchdog.expired(cx, deadline)
@@ -219,4 +234,4 @@ impl Life<'_> {
     }
 }
 
-type Asked = (http::Request<h2::RecvStream>, h2::server::SendResponse<Bytes>);
+type Came = (http::Request<h2::RecvStream>, h2::server::SendResponse<Bytes>);

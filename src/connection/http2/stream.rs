@@ -15,6 +15,7 @@ use h2::{Reason, RecvStream};
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
+use super::clerks::Inbox;
 use super::request_body::{BodyState, RequestBody};
 use crate::connection::entry::Connection;
 use crate::connection::interim_writer;
@@ -34,37 +35,68 @@ struct Wishes {
     upgrade: Option<Upgrade>,
 }
 
-impl Connection {
-    /// Answers one request, whatever becomes of it.
-    pub(super) async fn serve_stream(
-        &self,
-        current: Rc<Current>,
+/// A request that keeps to the rules.
+struct Question {
+    head: Recycled<RequestHead>,
+    wishes: Wishes,
+    body: RecvStream,
+}
+
+/// A request as it came, its head made ours.
+pub struct Asked {
+    current: Rc<Current>,
+    started: Instant,
+    head: Recycled<RequestHead>,
+    wishes: Result<Wishes, Failure>,
+    body: RecvStream,
+    respond: SendResponse<Bytes>,
+}
+
+impl Asked {
+    pub fn read(
+        connection: &Connection,
         request: http::Request<RecvStream>,
         respond: SendResponse<Bytes>,
-    ) {
-        let mut record = self.record(Instant::now());
-        record.protocol = message::Protocol::Http2;
-        let (parts, body) = request.into_parts();
+    ) -> Asked {
+        let (current, started) = (connection.serving.current(), Instant::now());
         let mut head = Recycled::<RequestHead>::take();
-        let wishes = read_head(&parts, &mut head, body.is_end_stream())
+        let wishes = read_head(&request, &mut head)
             .map_err(Failure::BadHead)
-            .and_then(|wishes| current.entrance.admit(&head, self.secured()).map(|()| wishes));
-        match wishes {
-            Ok(wishes) => self.answer_stream(&current, head, wishes, body, respond, record).await,
-            Err(failure) => self.refuse_stream(&current, failure, &head, respond, record).await,
+            .and_then(|wishes| current.entrance.admit(&head, connection.secured()).map(|()| wishes));
+        Asked { current, started, head, wishes, body: request.into_body(), respond }
+    }
+}
+
+impl Connection {
+    /// Answers one request after another, whatever becomes of each.
+    pub(super) async fn serve_streams(&self, inbox: Rc<Inbox<Asked>>) {
+        // The timer of one request is there for the next, which moves it.
+        let watchdog = Watchdog::new();
+        loop {
+            let Asked { current, started, head, wishes, body, respond } = inbox.next().await;
+            let mut record = self.record(started);
+            record.protocol = message::Protocol::Http2;
+            match wishes {
+                Ok(wishes) => {
+                    let question = Question { head, wishes, body };
+                    self.answer_stream(&current, question, respond, &watchdog, &mut record).await;
+                }
+                Err(failure) => self.refuse_stream(&current, failure, &head, respond, &mut record).await,
+            }
+            inbox.done();
         }
     }
 
     async fn answer_stream(
         &self,
         current: &Current,
-        head: Recycled<RequestHead>,
-        wishes: Wishes,
-        body: RecvStream,
+        question: Question,
         respond: SendResponse<Bytes>,
-        mut record: Record,
+        watchdog: &Watchdog,
+        record: &mut Record,
     ) {
-        let (watchdog, interim, state) = (Watchdog::new(), Interim::default(), BodyState::default());
+        let Question { head, wishes, body } = question;
+        let (interim, state) = (Interim::default(), BodyState::default());
         let method = head.method;
         let respond = RefCell::new(respond);
         let mut request = Request {
@@ -73,7 +105,7 @@ impl Connection {
             id: RequestId::make(),
             upgrade: wishes.upgrade,
             interim: &interim,
-            watchdog: &watchdog,
+            watchdog,
             is_call: &state.is_call,
             secured: self.secured(),
         };
@@ -83,11 +115,11 @@ impl Connection {
         {
             let invitation = wishes.expects_continue.then_some(&respond);
             let pace = Pace::of(&current.limits);
-            let body = RequestBody::new(body, wishes.length, pace, &watchdog, invitation, &state);
+            let body = RequestBody::new(body, wishes.length, pace, watchdog, invitation, &state);
             request.body = Body::Stream(Box::new(body));
         }
         let response = {
-            let mut handling = pin!(current.proxy.handle(&self.client, &mut request, &mut record));
+            let mut handling = pin!(current.proxy.handle(&self.client, &mut request, record));
             poll_fn(|cx| {
                 let polled = handling.as_mut().poll(cx);
                 send_interim(&interim, &respond);
@@ -109,7 +141,7 @@ impl Connection {
                         let idle = current.limits.tunnel_idle_timeout;
                         let opened = answer::open_tunnel(&mut respond.borrow_mut(), response);
                         let client = opened.map(|stream| End::stream(body, stream));
-                        join(client, *upgraded, idle, &watchdog, &mut record).await;
+                        Box::pin(join(client, *upgraded, idle, watchdog, record)).await;
                     }
                     _ => {
                         if wishes.upgrade.is_some() && (200..300).contains(&response.head.status) {
@@ -131,7 +163,7 @@ impl Connection {
                             let call = is_call.then_some(&request.id);
                             Answer::begin(&mut respond.borrow_mut(), method, response, call)
                         };
-                        write(begun, pace, &watchdog, &mut record).await;
+                        write(begun, pace, watchdog, record).await;
                     }
                 }
             }
@@ -143,7 +175,7 @@ impl Connection {
         }
         record.received += state.received.get();
         let (head, id) = request.into_answered();
-        observe::note(&current.proxy.line(&record, &head, &id), Instant::now());
+        observe::note(&current.proxy.line(record, &head, &id), Instant::now());
     }
 
     /// A request that breaks the rules of the version is reset; one that is only too large, or in the wrong
@@ -154,20 +186,20 @@ impl Connection {
         failure: Failure,
         head: &RequestHead,
         mut respond: SendResponse<Bytes>,
-        mut record: Record,
+        record: &mut Record,
     ) {
         let id = RequestId::make();
-        let mut response = current.proxy.refuse(failure, head, &id, &mut record);
+        let mut response = current.proxy.refuse(failure, head, &id, record);
         current.entrance.add_fields(&mut response);
         if is_malformed(failure) {
             respond.send_reset(Reason::PROTOCOL_ERROR);
         } else {
             let begun = Answer::begin(&mut respond, head.method, response, None);
             let failure = record.failure;
-            write(begun, Pace::of(&current.limits), &Watchdog::new(), &mut record).await;
+            write(begun, Pace::of(&current.limits), &Watchdog::new(), record).await;
             record.failure = failure;
         }
-        observe::note(&current.proxy.line(&record, head, &id), Instant::now());
+        observe::note(&current.proxy.line(record, head, &id), Instant::now());
     }
 }
 
@@ -235,19 +267,20 @@ fn send_interim(interim: &Interim, respond: &RefCell<SendResponse<Bytes>>) {
 }
 
 /// Makes a head of what the engine read.
-fn read_head(parts: &http::request::Parts, head: &mut RequestHead, ends: bool) -> Result<Wishes, HeadError> {
-    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-    let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
-    let (method, upgrade) = match asked_for(parts)? {
+fn read_head(came: &http::Request<RecvStream>, head: &mut RequestHead) -> Result<Wishes, HeadError> {
+    let (uri, ends) = (came.uri(), came.body().is_end_stream());
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+    let (method, upgrade) = match asked_for(came)? {
         // What an extended CONNECT asks for is what a GET asks for that wants to change the protocol.
         Some(upgrade) => ("GET", Some(upgrade)),
-        None => (parts.method.as_str(), None),
+        None => (came.method().as_str(), None),
     };
     let request = RequestParts { method: method.as_bytes(), authority, target: target.as_bytes() };
-    if !matches!(parts.uri.scheme_str(), Some("http" | "https") | None) {
+    if !matches!(uri.scheme_str(), Some("http" | "https") | None) {
         return Err(HeadError::BadTarget);
     }
-    let fields = parts.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    let fields = came.headers().iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     head.assemble(request, fields, &HeadLimits::STRICT)?;
     let announced = request_length(head)?;
     let told = head.fields.contains(::http1::Name::ContentLength);
@@ -267,8 +300,8 @@ fn read_head(parts: &http::request::Parts, head: &mut RequestHead, ends: bool) -
 }
 
 /// The protocol that an extended CONNECT names (RFC 8441 section 4), when it is one that is passed on.
-fn asked_for(parts: &http::request::Parts) -> Result<Option<Upgrade>, HeadError> {
-    match parts.extensions.get::<Protocol>() {
+fn asked_for(came: &http::Request<RecvStream>) -> Result<Option<Upgrade>, HeadError> {
+    match came.extensions().get::<Protocol>() {
         None => Ok(None),
         Some(protocol) if protocol.as_str() == "websocket" => Ok(Some(Upgrade::BareWebSocket)),
         Some(_) => Err(HeadError::BadSyntax),

@@ -282,7 +282,7 @@ mod tests {
             ("{\"a\":1,\"b\":2}", Rename(at("/a"), at("/b/c")), EditError::NoPlace),
             ("{\"a\":1,\"a\":2}", Remove(at("/a")), EditError::Json(JsonError::NamedTwice)),
         ] {
-            assert_eq!(edited(text, &[operation.clone()]), Err(expected), "{operation:?}");
+            assert_eq!(edited(text, std::slice::from_ref(&operation)), Err(expected), "{operation:?}");
         }
         let many = format!("[{}0]", "0,".repeat(600));
         assert_eq!(edited(&many, &[Set(at("/*"), b"\"xx\"")]), Err(EditError::TooLarge));

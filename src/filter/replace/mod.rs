@@ -80,7 +80,7 @@ impl Rules {
     fn editor(&self, values: &Values<'_, '_>, escape: Escape) -> Editor {
         let filled = |template: &Template| {
             let mut text = Vec::new();
-            template.write_escaped(values, &mut text, |value, out| escape.write(value, out));
+            template.write_escaped(values, &mut text, |_, value, out| escape.write(value, out));
             text
         };
         let search = (!self.to.is_empty())

@@ -7,6 +7,7 @@ mod variable;
 
 use std::fmt;
 
+use variable::Group;
 pub use variable::{Moment, Variable};
 
 use super::Values;
@@ -43,15 +44,33 @@ impl Template {
         if moment == Moment::Page {
             return Template::compile_page(text);
         }
+        Template::read(text, moment, &['{', '}'])
+    }
+
+    /// The same for a text that stands for what a regex matched: `$1` and `${name}` are what its groups caught,
+    /// `$$` is a dollar.
+    pub fn compile_with_groups(text: &str, moment: Moment) -> Result<Template, TemplateError> {
+        Template::read(text, moment, &['{', '}', '$'])
+    }
+
+    fn read(text: &str, moment: Moment, marks: &[char]) -> Result<Template, TemplateError> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut rest = text;
-        while let Some(at) = rest.find(['{', '}']) {
+        while let Some(at) = rest.find(marks) {
             push_text(&mut pieces, &rest[..at]);
             rest = &rest[at..];
-            let doubled = ["{{", "}}"].iter().find(|pair| rest.starts_with(**pair));
-            if let Some(pair) = doubled {
+            if let Some(pair) = ["{{", "}}", "$$"].iter().find(|pair| rest.starts_with(**pair)) {
                 push_text(&mut pieces, &pair[1..]);
                 rest = &rest[2..];
+                continue;
+            }
+            if let Some(after) = rest.strip_prefix('$') {
+                let (piece, after) = group(after);
+                match piece {
+                    Some(variable) => pieces.push(Piece::Variable(variable)),
+                    None => push_text(&mut pieces, "$"),
+                }
+                rest = after;
                 continue;
             }
             let inside = rest.strip_prefix('{').and_then(|inside| inside.split_once('}'));
@@ -97,7 +116,7 @@ impl Template {
         &self,
         values: &Values<'_, '_>,
         out: &mut Vec<u8>,
-        escape: impl Fn(&[u8], &mut Vec<u8>),
+        escape: impl Fn(&Variable, &[u8], &mut Vec<u8>),
     ) {
         let mut value = Vec::new();
         for piece in &self.pieces {
@@ -106,7 +125,7 @@ impl Template {
                 Piece::Variable(variable) => {
                     value.clear();
                     variable.write(values, &mut value);
-                    escape(&value, out);
+                    escape(variable, &value, out);
                 }
             }
         }
@@ -131,6 +150,24 @@ impl Template {
             Piece::Variable(variable) => Some(variable),
             Piece::Text(_) => None,
         })
+    }
+}
+
+/// Which group stands behind a dollar, as the regex crate reads it: a name is as long as it can be. `None` for a
+/// dollar that is one.
+fn group(after: &str) -> (Option<Variable>, &str) {
+    let braced = after.strip_prefix('{').and_then(|inside| inside.split_once('}'));
+    let (name, rest) = match braced {
+        Some(braced) => braced,
+        None => {
+            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            after.split_at(after.find(|c| !is_word(c)).unwrap_or(after.len()))
+        }
+    };
+    match (name, name.parse()) {
+        ("", _) => (None, after),
+        (_, Ok(number)) => (Some(Variable::Group(Group::Number(number))), rest),
+        (name, Err(_)) => (Some(Variable::Group(Group::Name(name.to_owned()))), rest),
     }
 }
 

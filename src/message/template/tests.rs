@@ -99,7 +99,7 @@ fn what_variables_have_is_escaped_and_the_text_is_not() {
     let exchange = Exchange { client: &client, protocol: Protocol::Http2, route: "", endpoint: None };
     staged::request("GET /?q=<b> HTTP/1.1\r\nHost: a\r\n\r\n", |request| {
         let mut out = Vec::new();
-        template.write_escaped(&Values::of_request(exchange, request), &mut out, |value, out| {
+        template.write_escaped(&Values::of_request(exchange, request), &mut out, |_, value, out| {
             out.extend(value.iter().map(|byte| if matches!(byte, b'<' | b'>') { b'_' } else { *byte }));
         });
         assert_eq!(out, b"<p>_b_</p>");
@@ -112,4 +112,22 @@ fn a_text_without_variables_is_known_beforehand() {
     assert_eq!(text("a{{b}}").as_deref(), Some("a{b}"));
     assert_eq!(text("").as_deref(), Some(""));
     assert_eq!(text("a{host}"), None);
+}
+
+#[test]
+fn groups_of_a_regex_are_filled_in() {
+    let regex = regex::bytes::Regex::new("^/(?<first>[a-z]+)/([a-z])$").unwrap();
+    let template =
+        Template::compile_with_groups("$2-$first-${first}_x-$$1-$-{host}-$9-a$", Moment::Request).unwrap();
+    let client = Client::new(Peer::Unix);
+    let exchange = Exchange { client: &client, protocol: Protocol::Http1, route: "", endpoint: None };
+    staged::request("GET /ab/c HTTP/1.1\r\nHost: h\r\n\r\n", |request| {
+        let groups = regex.captures(b"/ab/c").unwrap();
+        let mut out = Vec::new();
+        let values = Values { groups: Some(&groups), ..Values::of_request(exchange, request) };
+        template.write(&values, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "c-ab-ab_x-$1-$-h--a$");
+    });
+    let plain = Template::compile("$1 $$", Moment::Request).unwrap();
+    assert_eq!(plain.as_text(), Some("$1 $$"), "elsewhere a dollar is a dollar");
 }

@@ -61,6 +61,15 @@ pub enum Variable {
     Reason,
     /// One sentence for whoever sees the page.
     Message,
+    /// What a group of the regex caught.
+    Group(Group),
+}
+
+/// A group of a regex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Group {
+    Number(usize),
+    Name(String),
 }
 
 /// What a client's certificate says.
@@ -153,7 +162,7 @@ impl Variable {
 
     /// Appends what it is for this request.
     pub fn write(&self, values: &Values<'_, '_>, out: &mut Vec<u8>) {
-        let Values { exchange, request, response, message } = values;
+        let Values { exchange, request, response, groups, message } = values;
         let head = &request.head;
         let mut put = |bytes: &[u8]| out.extend_from_slice(bytes);
         match self {
@@ -207,6 +216,13 @@ impl Variable {
                 put(response.map_or("", |head| http1::head::standard_reason(head.status)).as_bytes());
             }
             Variable::Message => put(message.as_bytes()),
+            Variable::Group(group) => {
+                let caught = groups.and_then(|groups| match group {
+                    Group::Number(number) => groups.get(*number),
+                    Group::Name(name) => groups.name(name),
+                });
+                put(caught.map_or(b"", |caught| caught.as_bytes()));
+            }
             Variable::ResponseHeader(name) => {
                 if let Some(response) = response {
                     name.write_joined(&response.fields, out);

@@ -129,19 +129,32 @@ impl Lab {
         callgrind::per_request(short, long, lengths[1] - lengths[0])
     }
 
-    /// System calls per request, in the same way, from the log of strace.
+    /// System calls per request of HTTP/1.1.
     pub fn calls(&self, peer: Peer) -> Result<Calls> {
+        self.count_calls(peer, Front::Http1, RUN_LENGTHS, |site, requests| {
+            Load::connect(site.port, "/128", CONNECTIONS)?.send(requests)
+        })
+    }
+
+    /// System calls for each thing that `load` does, in the same way as instructions, from the log of strace.
+    pub fn count_calls(
+        &self,
+        peer: Peer,
+        front: Front,
+        lengths: [usize; 2],
+        load: impl Fn(&Site, usize) -> Result<()>,
+    ) -> Result<Calls> {
         let mut logs = Vec::new();
-        for requests in RUN_LENGTHS {
+        for length in lengths {
             let log = self.fresh_dir(peer)?.join("strace.log");
             let wrapper =
                 ["strace", "-f", "-y", "-s", "0", "-o", &log.display().to_string()].map(String::from);
-            let (site, proxy) = self.start_wrapped(peer, Front::Http1, &wrapper, SLOW_START)?;
-            Load::connect(site.port, "/128", CONNECTIONS)?.send(requests)?;
+            let (site, proxy) = self.start_wrapped(peer, front, &wrapper, SLOW_START)?;
+            load(&site, length)?;
             proxy.stop(Wrapped::ChildProcess)?;
             logs.push(fs::read_to_string(&log).context("read the log of strace")?);
         }
-        let more = (RUN_LENGTHS[1] - RUN_LENGTHS[0]) as f64;
+        let more = (lengths[1] - lengths[0]) as f64;
         Ok(calls::per_request(&logs[0], &logs[1], more))
     }
 

@@ -7,7 +7,7 @@ use self::transfer::Transfer;
 use super::front::{Front, Key};
 use super::measure::Lab;
 use super::plan::Plan;
-use super::results::{Counted, Row, Saturation};
+use super::results::{Calls, Counted, Row, Saturation};
 use super::table::{Table, number};
 use super::{attempt, saturations};
 
@@ -19,6 +19,8 @@ pub struct Numbers {
     pub plain: Option<Saturation>,
     /// With TLS.
     pub counted: Option<Counted>,
+    /// With TLS.
+    pub calls: Option<Calls>,
     /// The highest resident memory in bytes while a client got 1 GiB.
     pub download_peak: Option<f64>,
     /// The same while a client sent 1 GiB.
@@ -57,6 +59,8 @@ pub fn count(lab: &Lab, row: &mut Row) {
     row.http2.counted = attempt(&format!("instructions of an HTTP/2 request of {name}"), || {
         lab.http2_instructions(peer, FRONTS[0])
     });
+    row.http2.calls =
+        attempt(&format!("system calls of an HTTP/2 request of {name}"), || lab.http2_calls(peer, FRONTS[0]));
 }
 
 /// The part of the page.
@@ -67,6 +71,7 @@ pub fn section(rows: &[&Row]) -> String {
         "CPU us/request",
         "User instructions/request",
         "Allocations/request",
+        "Socket calls/request",
         "Without TLS: requests/s",
         "CPU us/request",
         "1 GiB to the client: peak memory MiB",
@@ -81,6 +86,7 @@ pub fn section(rows: &[&Row]) -> String {
             number(http2.with_tls.map(|load| load.cpu_micros), 2),
             number(http2.counted.map(|counted| counted.instructions), 0),
             number(http2.counted.map(|counted| counted.allocations.max(0.0)), 2),
+            number(http2.calls.as_ref().map(|calls| calls.socket), 2),
             number(http2.plain.map(|load| load.requests_per_second), 0),
             number(http2.plain.map(|load| load.cpu_micros), 2),
             mib(http2.download_peak),

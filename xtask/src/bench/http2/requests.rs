@@ -8,7 +8,7 @@ use crate::bench::front::Front;
 use crate::bench::measure::{Lab, WARM_UP, observe};
 use crate::bench::peers::Peer;
 use crate::bench::process::Wrapped;
-use crate::bench::results::{Counted, Saturation};
+use crate::bench::results::{Calls, Counted, Saturation};
 use crate::bench::tools::h2load::{self, CONNECTIONS, STREAMS, Until};
 
 impl Lab {
@@ -25,6 +25,13 @@ impl Lab {
     /// User instructions and heap allocations of one request.
     pub fn http2_instructions(&self, peer: Peer, front: Front) -> Result<Counted> {
         self.count_instructions(peer, front, RUN_LENGTHS, |site, requests| {
+            h2load::run(&site.url("/128"), Until::Requests(requests)).map(drop)
+        })
+    }
+
+    /// System calls of one request.
+    pub fn http2_calls(&self, peer: Peer, front: Front) -> Result<Calls> {
+        self.count_calls(peer, front, RUN_LENGTHS, |site, requests| {
             h2load::run(&site.url("/128"), Until::Requests(requests)).map(drop)
         })
     }

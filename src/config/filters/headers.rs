@@ -1,13 +1,13 @@
 //! `request_headers` and `response_headers`.
 
-use super::diagnostic::Diagnostic;
-use super::fields::{Fields, Text};
-use super::health::statuses;
-use super::pattern;
-use super::settings::check_groups;
-use super::template;
-use super::tree::{Entry, Node, Value};
-use super::values::{Parsed, shown, wrong};
+use super::rewrite::check_groups;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::fields::{Fields, Text};
+use crate::config::health::statuses;
+use crate::config::pattern;
+use crate::config::template;
+use crate::config::tree::{Entry, Node, Value};
+use crate::config::values::{Parsed, shown, wrong};
 use crate::filter::{HeaderEdits, NamePattern, ValueRewrite, When};
 use crate::message::{FieldName, MediaRange, Moment, StatusSet, Template};
 
@@ -90,6 +90,7 @@ pub fn lower_when(table: &Fields<'_>, moment: Moment) -> When {
             .into_iter()
             .filter_map(|text| table.parsed(text, pattern::method))
             .collect(),
+        secure: table.text("scheme").map(|text| text.value == "https"),
         status: table.key("status").map(|_| StatusSet(status)),
         content_types: media_ranges(table, "content_type"),
     }

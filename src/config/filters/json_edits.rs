@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Place};
-use super::fields::{Fields, Text};
-use super::template;
-use super::tree::{Node, Value};
-use super::values::{Parsed, shown, wrong};
+use super::super::diagnostic::{Diagnostic, Place};
+use super::super::fields::{Fields, Text};
+use super::super::template;
+use super::super::tree::{Node, Value};
+use super::super::values::{Parsed, shown, wrong};
+use super::Switched;
 use crate::filter::{EACH, JsonEdits, JsonValue, MOST_STEPS, OnError, Operation, Pointer};
 use crate::message::Moment;
 
@@ -16,7 +17,7 @@ const EXAMPLE: &str = "write { edits = [{ remove = \"/secret\" }] }";
 const OPERATIONS: [&str; 6] = ["remove", "rename", "set", "wrap", "unwrap", "keep"];
 
 /// `Some(None)` for `false`; `None` when it is not there, or wrong, which was reported.
-pub fn lower(fields: &Fields<'_>, key: &str) -> Option<Option<Arc<JsonEdits>>> {
+pub fn lower(fields: &Fields<'_>, key: &str) -> Option<Switched<Arc<JsonEdits>>> {
     let entry = fields.entry(key)?;
     match entry.node.as_boolean() {
         Some(false) => return Some(None),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::diagnostic::Diagnostic;
-use super::fields::{Fields, Text};
+use super::super::diagnostic::Diagnostic;
+use super::super::fields::{Fields, Text};
+use super::super::pattern;
+use super::super::template;
+use super::Switched;
 use super::headers::media_ranges;
-use super::pattern;
-use super::settings::check_groups;
-use super::template;
+use super::rewrite::check_groups;
 use crate::filter::{LineRule, Literals, Replace, Rules};
 use crate::message::{MediaRange, Moment, Template};
 
@@ -16,7 +17,7 @@ const LONGEST_TEXT: usize = 1 << 10;
 const EXAMPLE: &str = "write { rules = [{ from = \"http://old\", to = \"https://{host}\" }] }";
 
 /// `Some(None)` for `false`; `None` when it is not there, or wrong, which was reported.
-pub fn lower(fields: &Fields<'_>) -> Option<Option<Replace>> {
+pub fn lower(fields: &Fields<'_>) -> Option<Switched<Replace>> {
     let entry = fields.entry("replace")?;
     match entry.node.as_boolean() {
         Some(false) => return Some(None),
