@@ -55,8 +55,13 @@ address = "{listen}"
 endpoints = ["{red}", {{ address = "{blue}", weight = 2 }}]
 health = {{ path = "/health", interval = "2s" }}
 
+[defaults]
+security_headers = true
+
 [routes.home]
 upstream = "colours"
+response_headers = {{ set = {{ X-Served-By = "{{upstream}} for {{client_ip}}" }} }}
+redirects = [{{ regex = "^/blog/([^/]+)$", to = "/posts/$1{{query}}" }}]
 
 [routes.api]
 path = "/api"
@@ -101,6 +106,7 @@ fn print_what_to_try(addresses: &[(String, String)], red: SocketAddr, file: &std
          \x20 curl -i --path-as-is http://{proxy}/api/./a/../colour    the origin sees the canonical path, without /api\n\
          \x20 curl -N http://{proxy}/events               events arrive one by one, nothing is held back\n\
          \x20 curl -i http://{proxy}/api/slow -H 'Accept: text/html'   a 504 after two seconds\n\
+         \x20 curl -i http://{proxy}/blog/first?x=1       sent on to /posts/first by a rule\n\
          \x20 curl -i http://{proxy}/private              answered by the proxy itself\n\
          \x20 curl -s http://{admin}/metrics              what it counted\n\n\
          \x20 palisade explain -c {file} http://{proxy}/old?x=1\n\

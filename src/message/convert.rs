@@ -2,10 +2,9 @@
 //! on, for every version alike; here lines become an engine's map, and its map becomes our list.
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http1::{Fields, Name, encode};
-
-use crate::wire::Scratch;
+use http1::{Fields, Name};
 
 /// Lines, each `name: value CRLF`, as a map. What cannot stand in one is left out: names and values were
 /// checked where they came in.
@@ -47,15 +46,17 @@ impl FieldMap {
     /// Appends a field. What cannot stand in a map is left out: names and values were checked where they came in.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-            self.bytes += (name.as_str().len() + value.len() + 4) as u64;
-            let _ = self.map.try_append(name, value);
+            self.append(name, value);
         }
     }
 
     pub fn push_length(&mut self, length: u64) {
-        let mut text = Scratch::take();
-        encode::decimal(&mut text, length);
-        self.push(b"content-length", &text);
+        self.append(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+
+    fn append(&mut self, name: HeaderName, value: HeaderValue) {
+        self.bytes += (name.as_str().len() + value.len() + 4) as u64;
+        let _ = self.map.try_append(name, value);
     }
 
     /// The map, and how many bytes its fields are as lines.
