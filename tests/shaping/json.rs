@@ -164,6 +164,39 @@ fn a_request_that_cannot_be_changed_does_not_arrive() {
     }
 }
 
+/// What holds for all upstreams is no business of a route that answers itself.
+#[test]
+fn defaults_leave_other_targets_alone() {
+    let stage = Stage::new(
+        origin("{}"),
+        r#"
+        [defaults]
+        request_json = { edits = [{ keep = ["/id"] }] }
+        response_json = { edits = [{ wrap = "/data" }] }
+        replace = { rules = [{ from = "no", to = "yes" }], types = ["*/*"] }
+        [routes.all]
+        upstream = "origin"
+        [routes.bare]
+        path = "/bare"
+        upstream = "origin"
+        request_json = false
+        response_json = false
+        replace = false
+        [routes.fixed]
+        path = "/fixed"
+        respond = { status = 200, body = '{"no":1}', content_type = "application/json" }
+        [routes.merged]
+        path = "/merged"
+        merge = { a = { upstream = "origin", path = "/a" } }
+        "#,
+    );
+    let post = |path: &str| stage.client().request("POST", path, &[("Host", "a"), JSON], b"{no json");
+    assert_eq!((post("/fixed").status, post("/fixed").text()), (200, "{\"no\":1}"));
+    assert_eq!(post("/").status, 400);
+    assert_eq!((post("/bare").status, post("/bare").text()), (200, "{}"));
+    assert_eq!(stage.get("/merged", &[("Host", "a")]).text(), "{\"data\":{\"a\":{}}}");
+}
+
 #[test]
 fn http2_clients_get_the_same() {
     let edits = "request_json = { edits = [{ remove = \"/a\" }] }\n[routes.all.response_json]";
