@@ -1,6 +1,7 @@
 //! One JSON object of the answers of several upstreams, which are asked at the same time: a target that spares a client
 //! the trips. Each member is a request of its own, with its time-outs, retries and place in the pool.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -56,7 +57,7 @@ struct Asked {
 }
 
 /// JSON of one member.
-type Outcome = Result<Vec<u8>, Failure>;
+type Outcome = Result<Collected, Failure>;
 
 impl Merge {
     /// `sending` is without a fallback and a mirror.
@@ -99,7 +100,7 @@ impl Merge {
             }))
         };
         let mut calls: Vec<_> = self.members.iter().zip(&asked).map(call).collect();
-        let mut found: Vec<Option<Vec<u8>>> = vec![None; self.members.len()];
+        let mut found: Vec<Option<Collected>> = self.members.iter().map(|_| None).collect();
         // They are few: all of them are polled, whichever it was that has woken.
         let failed = poll_fn(|cx| {
             let mut all_ready = true;
@@ -125,17 +126,19 @@ impl Merge {
             record.endpoint = own.endpoint;
             return Err(failure);
         }
-        Ok(Response::text(200, b"application/json", self.joined(&found).into()))
+        let mut response = Response::text(200, b"application/json", Cow::default());
+        response.body = Collected::made(self.joined(&found))?.into_body();
+        Ok(response)
     }
 
-    fn joined(&self, found: &[Option<Vec<u8>>]) -> Vec<u8> {
+    fn joined(&self, found: &[Option<Collected>]) -> Vec<u8> {
         let mut text = vec![b'{'];
         for (member, value) in self.members.iter().zip(found) {
             if text.len() > 1 {
                 text.push(b',');
             }
             text.extend_from_slice(&member.key);
-            text.extend_from_slice(value.as_deref().unwrap_or(b"null"));
+            text.extend_from_slice(value.as_ref().map_or(b"null", |value| value.bytes().trim_ascii()));
         }
         text.push(b'}');
         text
@@ -175,10 +178,10 @@ impl Merge {
             return Err(Failure::UnfitAnswer(why));
         }
         match response.body {
-            Body::Received(buffer) => checked(buffer.data()),
-            Body::Text(text) => checked(&text),
+            Body::Received(buffer) => checked(Collected::made(buffer.data().to_vec())?),
+            Body::Text(text) => checked(Collected::made(text.into_owned())?),
             Body::Stream(mut stream) => match Collected::read(stream.as_mut(), MAX_MEMBER).await? {
-                Reading::Whole(collected) => checked(collected.bytes()),
+                Reading::Whole(collected) => checked(collected),
                 Reading::Part(_, Stop::TooLarge) => Err(Failure::UnfitAnswer("size")),
                 Reading::Part(_, Stop::NoRoom) => Err(Failure::OutOfSpace),
             },
@@ -187,12 +190,12 @@ impl Merge {
     }
 }
 
-fn checked(text: &[u8]) -> Outcome {
-    match json::parse(text) {
-        _ if text.len() > MAX_MEMBER => Err(Failure::UnfitAnswer("size")),
-        Ok(_) => Ok(text.trim_ascii().to_vec()),
-        Err(error) => Err(Failure::UnfitAnswer(error.reason())),
+fn checked(member: Collected) -> Outcome {
+    if member.bytes().len() > MAX_MEMBER {
+        return Err(Failure::UnfitAnswer("size"));
     }
+    json::parse(member.bytes()).map_err(|error| Failure::UnfitAnswer(error.reason()))?;
+    Ok(member)
 }
 
 impl Asked {

@@ -1,10 +1,13 @@
-//! A body that is read to its end before anything else happens, within a limit of its own and one for all that a
-//! worker holds in this way.
+//! Bodies that are held whole: read to their end before anything else happens, or made of what was read. Each has a
+//! limit of its own, and all that a worker holds in this way have one together.
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::task::{Context, Poll};
 
-use super::{BodyStream, Failure};
+use http1::{BodyLength, Fields};
+
+use super::{Body, BodyStream, Failure};
 
 /// What the bodies of a worker may take together, in bytes.
 const MOST: usize = 64 << 20;
@@ -75,8 +78,43 @@ impl Collected {
         Some(())
     }
 
+    /// What was made of a body; a failure when there is no room for it.
+    pub fn made(bytes: Vec<u8>) -> Result<Collected, Failure> {
+        let mut collected = Collected { bytes, taken: 0 };
+        collected.take(collected.bytes.capacity()).ok_or(Failure::OutOfSpace)?;
+        Ok(collected)
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// It as a body, which takes its room until it is sent.
+    pub fn into_body(self) -> Body<'static> {
+        Body::Stream(Box::new(Sent { collected: self, at: 0 }))
+    }
+}
+
+struct Sent {
+    collected: Collected,
+    at: usize,
+}
+
+impl BodyStream for Sent {
+    fn poll_data(&mut self, _: &mut Context<'_>) -> Poll<Result<&[u8], Failure>> {
+        Poll::Ready(Ok(self.collected.bytes.get(self.at..).unwrap_or_default()))
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.at += count;
+    }
+
+    fn length(&self) -> BodyLength {
+        BodyLength::Exact(self.collected.bytes.len() as u64)
+    }
+
+    fn trailers(&mut self) -> Option<Fields> {
+        None
     }
 }
 
@@ -89,9 +127,7 @@ impl Drop for Collected {
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Poll, Waker};
-
-    use http1::{BodyLength, Fields};
+    use std::task::Waker;
 
     use super::*;
 
@@ -147,7 +183,12 @@ mod tests {
         let first = read(MOST, MOST);
         assert!(matches!(first.0, Reading::Whole(_)));
         assert!(matches!(read(1, 1).0, Reading::Part(_, Stop::NoRoom)));
+        assert_eq!(Collected::made(vec![0]).unwrap_err(), Failure::OutOfSpace);
         drop(first);
         assert!(matches!(read(1, 1).0, Reading::Whole(_)));
+        let body = Collected::made(vec![0; 1000]).unwrap().into_body();
+        assert_eq!((body.length(), HELD.get()), (BodyLength::Exact(1000), 1000));
+        drop(body);
+        assert_eq!(HELD.get(), 0, "until it is sent");
     }
 }

@@ -147,6 +147,7 @@ impl ErrorPage {
         fields.push(Name::ContentType, b"Content-Type", self.content_type.as_bytes());
         fields.push(Name::CacheControl, b"Cache-Control", b"no-store");
         response.announced = None;
+        response.is_page = true;
         response.body = Body::Text(text.into());
     }
 }

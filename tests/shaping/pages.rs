@@ -127,6 +127,8 @@ fn answers_of_upstreams_get_a_page_where_that_is_wanted() {
         [routes.all]
         upstream = "origin"
         response_headers = { set = { X-Status = "{status}" } }
+        # About what the origin says, not about pages.
+        replace = { rules = [{ from = "of", to = "" }] }
         "#,
     );
     let mut client = stage.client();

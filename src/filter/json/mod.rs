@@ -104,26 +104,24 @@ impl JsonEdits {
             return if passes { Ok(()) } else { Err(Failure::JsonTooLarge) };
         }
         let Ok(mut body) = stream(std::mem::take(&mut request.body)) else { return Ok(()) };
-        let (collected, stop) = match Collected::read(body.as_mut(), self.max_size).await? {
-            Reading::Whole(collected) => (collected, None),
-            Reading::Part(collected, stop) => (collected, Some(stop)),
-        };
-        let edited = match stop {
-            None => {
-                self.edit(collected.bytes(), &Values::of_request(exchange, request)).map_err(Failure::BadJson)
+        request.body = match Collected::read(body.as_mut(), self.max_size).await? {
+            Reading::Whole(whole) => {
+                let values = Values::of_request(exchange, request);
+                match self.edit(whole.bytes(), &values) {
+                    Ok(text) => {
+                        drop(whole);
+                        let fields = &mut request.head.fields;
+                        fields.remove(Name::ContentLength);
+                        changed(fields);
+                        Collected::made(text)?.into_body()
+                    }
+                    Err(_) if passes => whole.into_body(),
+                    Err(reason) => return Err(Failure::BadJson(reason)),
+                }
             }
-            Some(Stop::TooLarge) => Err(Failure::JsonTooLarge),
-            Some(Stop::NoRoom) => Err(Failure::OutOfSpace),
-        };
-        request.body = match edited {
-            Ok(text) => {
-                let fields = &mut request.head.fields;
-                fields.remove(Name::ContentLength);
-                changed(fields);
-                Body::Stream(stream(Body::Text(text.into())).map_err(|_| Failure::OutOfSpace)?)
-            }
-            Err(_) if passes => Body::Stream(Box::new(Rejoined::new(collected, body))),
-            Err(failure) => return Err(failure),
+            Reading::Part(beginning, _) if passes => Body::Stream(Box::new(Rejoined::new(beginning, body))),
+            Reading::Part(_, Stop::TooLarge) => return Err(Failure::JsonTooLarge),
+            Reading::Part(_, Stop::NoRoom) => return Err(Failure::OutOfSpace),
         };
         Ok(())
     }
@@ -156,48 +154,46 @@ impl JsonEdits {
         let has_body = request.head.method != Method::Head && !matches!(status, 204 | 304);
         if has_body {
             let body = std::mem::take(&mut response.body);
-            response.body = match self.edit_body(exchange, request, response, body).await? {
-                Edited::Yes(text) => Body::Text(text.into()),
-                Edited::No(body) => {
-                    response.body = body;
-                    return Ok(());
-                }
-            };
+            let (body, is_edited) = self.edit_body(exchange, request, response, body).await?;
+            response.body = body;
+            if !is_edited {
+                return Ok(());
+            }
         }
         response.announced = None;
         changed(&mut response.head.fields);
         Ok(())
     }
 
+    /// The body, and whether it is another one now.
     async fn edit_body<'c>(
         &self,
         exchange: Exchange<'_>,
         request: &Request<'_>,
         response: &Response<'_>,
         body: Body<'c>,
-    ) -> Result<Edited<'c>, Failure> {
+    ) -> Result<(Body<'c>, bool), Failure> {
         let mut body = match stream(body) {
             Ok(body) => body,
-            Err(body) => return Ok(Edited::No(body)),
+            Err(body) => return Ok((body, false)),
         };
-        let (collected, stop) = match Collected::read(body.as_mut(), self.max_size).await? {
-            Reading::Whole(collected) => (collected, None),
-            Reading::Part(collected, stop) => (collected, Some(stop)),
-        };
-        let edited = match stop {
-            None => {
-                let values = Values::of_answer(exchange, request, response);
-                self.edit(collected.bytes(), &values).map_err(Failure::UnfitAnswer)
+        let passes = self.on_error == OnError::Pass;
+        match Collected::read(body.as_mut(), self.max_size).await? {
+            Reading::Whole(whole) => {
+                match self.edit(whole.bytes(), &Values::of_answer(exchange, request, response)) {
+                    Ok(text) => {
+                        drop(whole);
+                        Ok((Collected::made(text)?.into_body(), true))
+                    }
+                    Err(_) if passes => Ok((whole.into_body(), false)),
+                    Err(reason) => Err(Failure::UnfitAnswer(reason)),
+                }
             }
-            Some(Stop::TooLarge) => Err(Failure::UnfitAnswer("response_json.max_size")),
-            Some(Stop::NoRoom) => Err(Failure::OutOfSpace),
-        };
-        match edited {
-            Ok(text) => Ok(Edited::Yes(text)),
-            Err(_) if self.on_error == OnError::Pass => {
-                Ok(Edited::No(Body::Stream(Box::new(Rejoined::new(collected, body)))))
+            Reading::Part(beginning, _) if passes => {
+                Ok((Body::Stream(Box::new(Rejoined::new(beginning, body))), false))
             }
-            Err(failure) => Err(failure),
+            Reading::Part(_, Stop::TooLarge) => Err(Failure::UnfitAnswer("response_json.max_size")),
+            Reading::Part(_, Stop::NoRoom) => Err(Failure::OutOfSpace),
         }
     }
 
@@ -218,12 +214,6 @@ impl JsonEdits {
 
 /// What a small limit leaves for what is added.
 const LEAST_GROWTH: usize = 64 << 10;
-
-enum Edited<'c> {
-    Yes(Vec<u8>),
-    /// As it was.
-    No(Body<'c>),
-}
 
 impl<V> Operation<V> {
     /// The same with another kind of value.
