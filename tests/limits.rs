@@ -378,6 +378,31 @@ fn max_connections_is_kept_and_the_rest_is_told() {
     }
 }
 
+/// Each refusal is counted. Standard error says it once in a while, and which limit to turn.
+#[test]
+fn refusals_are_counted_by_their_limit_and_told() {
+    let (origin, door) = Origin::holding();
+    let palisade = proxy_for(&origin, "server.workers = 1\nserver.max_connections = 3");
+    let refused =
+        |limit: &str| palisade.metrics().sum("connections_refused_total", &[&format!("limit=\"{limit}\"")]);
+    let notice = "connections are refused: all 3 of server.max_connections have a request";
+    let held = hold(&palisade, &origin, 3);
+    assert!(!palisade.stderr().contains(notice), "{}", palisade.stderr());
+    for number in 1..=20 {
+        expect_busy(palisade.client());
+        assert_eq!(refused("max_connections"), f64::from(number));
+    }
+    palisade.wait_stderr(notice, SOON);
+    assert!(palisade.stderr().matches(notice).count() < 20, "{}", palisade.stderr());
+    assert_eq!(refused("max_connections_per_client"), 0.0);
+    door.open();
+    for mut client in held {
+        assert_eq!(client.read_response().status, 200);
+    }
+    canary(palisade.address("http"), &origin);
+    assert_eq!(refused("max_connections"), 20.0);
+}
+
 /// Who has sent a request before he was refused still gets to read why.
 #[test]
 fn a_refused_request_gets_to_read_why() {

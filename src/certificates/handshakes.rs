@@ -26,13 +26,24 @@ pub struct Handshakes {
 /// One way to do a handshake.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    pub config: Arc<ServerConfig>,
+    /// All but the tickets.
+    config: ServerConfig,
+    tickets: Tickets,
     /// `None`: the listener's own.
     pub mark: Option<Mark>,
     /// All that it asks for, the listener's part of it included.
     pub effective: Mark,
     /// Whether clients are asked for a certificate, and need one.
     pub clients: Option<ClientDemand>,
+}
+
+impl Policy {
+    /// For one connection: its tickets know when its session began.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        let mut config = self.config.clone();
+        config.ticketer = Arc::new(self.tickets.of_connection());
+        Arc::new(config)
+    }
 }
 
 /// No certificate is for that name, and the listener gives no other.
@@ -46,16 +57,16 @@ impl Handshakes {
         let own = options.client_auth.as_ref().map(|options| store.authority(options));
         let ring = store.ring(options.ticket_keys.as_deref());
         let policy = |mark: Option<Mark>, authority: Option<&Arc<Authority>>, min_version| {
-            let mut config = base(min_version, authority, resolver.clone(), options.http2);
+            let config = base(min_version, authority, resolver.clone(), options.http2);
             let effective = identity("listener", authority.map(Arc::as_ref), Some(min_version));
             let parts = [effective.as_slice(), mark.as_ref().map_or(&[][..], |mark| &mark.0)];
             let bound = digest("tickets", parts);
-            config.ticketer = Arc::new(Tickets::new(ring.clone(), bound, authority.is_some()));
+            let tickets = Tickets::new(ring.clone(), bound, authority.is_some());
             let clients = authority.map(|authority| match authority.verifier.client_auth_mandatory() {
                 true => ClientDemand::Required,
                 false => ClientDemand::Optional,
             });
-            Policy { config: Arc::new(config), mark, effective: Mark(effective), clients }
+            Policy { config, tickets, mark, effective: Mark(effective), clients }
         };
         let of_hosts = hosts.demands().iter().map(|demand| {
             let authority = demand.authority.as_ref().or(own.as_ref());

@@ -26,7 +26,8 @@ pub fn lower(
     let tls = origin_tls::lower(name, fields, protocol, system);
     let balance = balance::lower(fields);
     let sticky = balance::lower_sticky(fields);
-    let pool = fields.table("pool").map(|pool| lower_pool(&pool, workers)).unwrap_or_default();
+    let shares = protocol == Protocol::Http2 || (protocol == Protocol::Auto && tls.is_some());
+    let pool = fields.table("pool").map(|pool| lower_pool(&pool, shares, workers)).unwrap_or_default();
     let health = fields.table("health").map(|table| health::lower(&table, protocol));
     let outlier = health::lower_outlier(fields);
     let slow_start = fields.duration("slow_start", Zero::Allowed).unwrap_or_default();
@@ -139,7 +140,8 @@ fn tier(table: &Fields<'_>) -> u16 {
     if backup == Some(true) { BACKUP } else { priority.unwrap_or(0) }
 }
 
-fn lower_pool(fields: &Fields<'_>, workers: usize) -> PoolOptions {
+/// `shares`: requests may share connections.
+fn lower_pool(fields: &Fields<'_>, shares: bool, workers: usize) -> PoolOptions {
     let default = PoolOptions::default();
     let pool = PoolOptions {
         max_connections: fields.integer("max_connections").unwrap_or(default.max_connections),
@@ -149,18 +151,25 @@ fn lower_pool(fields: &Fields<'_>, workers: usize) -> PoolOptions {
         max_queue: fields.integer("max_queue").unwrap_or(default.max_queue),
     };
     if (pool.max_connections as usize) < workers {
-        warn_few_connections(fields, pool.max_connections, workers);
+        warn_few_connections(fields, pool.max_connections, shares, workers);
     }
     pool
 }
 
-fn warn_few_connections(fields: &Fields<'_>, connections: u32, workers: usize) {
+fn warn_few_connections(fields: &Fields<'_>, connections: u32, shares: bool, workers: usize) {
     let Some(entry) = fields.entry("max_connections") else { return };
     if entry.node.as_integer() != Some(i128::from(connections)) {
         return;
     }
     let message = format!("`max_connections` is {connections}, with {workers} workers");
-    let hint =
-        "an idle connection belongs to a worker: fewer than one each means that they wait for each other";
+    let hint = match shares {
+        true => format!(
+            "each worker may open one for the requests that it has: up to {workers}; for fewer set `server.workers`"
+        ),
+        false => {
+            "an idle connection belongs to a worker: fewer than one each means that they wait for each other"
+                .to_owned()
+        }
+    };
     fields.problems.add(Diagnostic::warning(&entry.node.place, message).hint(hint));
 }

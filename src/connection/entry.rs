@@ -222,7 +222,7 @@ impl Connection {
             Ok(Err(refused)) => return Err(refused),
             Err(_) => return Err(self.note_failed("it took too long")),
         };
-        let session = Session::server(policy.config.clone(), std::mem::take(received));
+        let session = Session::server(policy.config(), std::mem::take(received));
         self.socket.secure(session.map_err(|error| self.note_failed(&error.to_string()))?);
         let agreed = match self.watchdog.limit(deadline, |cx| self.socket.poll_handshake(cx)).await {
             Ok(Ok(agreed)) => agreed,

@@ -45,6 +45,12 @@ impl Serving {
         current.entrance.handshakes.is_some() || current.entrance.http2 != Http2::Off
     }
 
+    /// The first bytes of a connection may be HTTP/1.
+    pub fn begins_with_http1(&self) -> bool {
+        let current = self.current.borrow();
+        current.entrance.handshakes.is_none() && current.entrance.http2 != Http2::Only
+    }
+
     pub(super) fn idle_timeout(&self) -> Duration {
         self.current.borrow().limits.idle_timeout
     }

@@ -48,20 +48,27 @@ pub struct Built {
     pub limits: Arc<ClientLimits>,
     pub log: Option<Arc<AccessLog>>,
     pub groups: Vec<Arc<Group>>,
-    pub entrances: Arc<HashMap<Identity, Entrance>>,
+    pub entrances: Arc<Entrances>,
 }
 
 /// By what a reload knows a listener again: its address, and its name when the system chose the port, as
 /// then several may have the same address in the file.
 pub type Identity = (ListenAddress, String);
 
+pub type Entrances = HashMap<Identity, Entrance>;
+
 pub fn identity(address: &ListenAddress, name: &str) -> Identity {
     let chosen = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
     (address.clone(), if chosen { name.to_owned() } else { String::new() })
 }
 
-/// Builds all of it; nothing can fail, since the configuration was checked.
-pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> Built {
+/// Builds all of it; nothing can fail, since the configuration was checked. `before` is what it replaces.
+pub fn build(
+    config: &Config,
+    shared: &Shared,
+    log: Option<Arc<AccessLog>>,
+    before: Option<&Entrances>,
+) -> Built {
     let upstreams: Vec<Arc<Upstream>> = config
         .upstreams
         .iter()
@@ -93,18 +100,18 @@ pub fn build(config: &Config, shared: &Shared, log: Option<Arc<AccessLog>>) -> B
         limits: Arc::new(config.server.clients.clone()),
         log,
         groups,
-        entrances: Arc::new(entrances(config, &shared.certificates)),
+        entrances: Arc::new(entrances(config, &shared.certificates, before)),
     }
 }
 
 /// The same with the authorities for client certificates that are in the store now.
 pub fn with_new_policies(built: &Built, config: &Config, store: &Store) -> Built {
-    Built { entrances: Arc::new(entrances(config, store)), ..built.clone() }
+    Built { entrances: Arc::new(entrances(config, store, Some(&built.entrances))), ..built.clone() }
 }
 
 /// What comes before the first request at each listener. The store has adopted the material of this
 /// configuration.
-fn entrances(config: &Config, store: &Store) -> HashMap<Identity, Entrance> {
+fn entrances(config: &Config, store: &Store, before: Option<&Entrances>) -> Entrances {
     let rules = config.routes.iter().flat_map(|route| {
         route.matches.hosts.iter().map(|host| {
             let (name, wildcard) = match host {
@@ -117,17 +124,20 @@ fn entrances(config: &Config, store: &Store) -> HashMap<Identity, Entrance> {
     let policies = Arc::new(HostPolicies::build(&rules.collect::<Vec<_>>(), store));
     let entrances = config.listeners.iter().map(|listener| {
         let tls = listener.tls.as_ref();
+        let identity = identity(&listener.address, &listener.name);
+        let known = before.and_then(|before| before.get(&identity));
         let entrance = Entrance {
             handshakes: tls.map(|tls| Arc::new(Handshakes::build(tls, &policies, store))),
             handshake_timeout: tls.map_or(Duration::ZERO, |tls| tls.handshake_timeout),
             max_handshakes_per_client: tls.map_or(0, |tls| tls.max_handshakes_per_client),
-            shaking: Arc::default(),
+            // Those that are under way go on, and count.
+            shaking: known.map(|known| known.shaking.clone()).unwrap_or_default(),
             http2: listener.http2,
             redirect: listener.redirect_to_https.then(|| to_https(https_port(config))),
             hsts: tls.and_then(|tls| tls.hsts.as_deref()).map(Arc::from),
             host_policies: policies.clone(),
         };
-        (identity(&listener.address, &listener.name), entrance)
+        (identity, entrance)
     });
     entrances.collect()
 }

@@ -162,7 +162,7 @@ impl Control {
         });
         let fresh = bind_missing(&config, &HashMap::new(), count)?;
         shared.certificates.adopt(&config.material);
-        let built = build(&config, &shared, log);
+        let built = build(&config, &shared, log, None);
         let discovery = shared.discovery.clone();
         tokio::spawn(essential("discovering endpoints", async move { discovery.run().await }));
         shared.discovery.watch(&config.dns, &built.groups);
@@ -258,7 +258,7 @@ impl Control {
         let log = if config.log == self.config.log { self.built.log.clone() } else { open_log(&config)? };
         // From here on nothing can fail.
         self.shared.certificates.adopt(&config.material);
-        let built = build(&config, &self.shared, log);
+        let built = build(&config, &self.shared, log, Some(&self.built.entrances));
         let clients = &config.server.clients;
         self.shared.space.adopt(clients.body_memory, clients.body_disk, clients.body_folder.clone());
         self.shared.groups.keep_only(&built.groups);

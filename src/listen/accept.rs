@@ -214,16 +214,16 @@ pub fn serve_connection(
         // An idle connection is worth less than a new one, which gets its place a moment before it ends.
         Err(Full::Process) if roster.close_one_idle() => match enter(usize::MAX) {
             Ok(ticket) => ticket,
-            Err(full) => return refuse(&arrival.socket, full),
+            Err(full) => return refuse(&arrival.socket, full, serving),
         },
         Err(Full::Process) => match neighbours.ask_next(arrival) {
             Some(arrival) => {
                 complain_of_full(max.max_connections);
-                return refuse(&arrival.socket, Full::Process);
+                return refuse(&arrival.socket, Full::Process, serving);
             }
             None => return,
         },
-        Err(Full::Client) => return refuse(&arrival.socket, Full::Client),
+        Err(Full::Client) => return refuse(&arrival.socket, Full::Client, serving),
     };
     let Arrival { socket, listener, .. } = arrival;
     let connection = Rc::new(Connection::new(socket, client, serving.clone()));
@@ -245,14 +245,17 @@ fn complain_of_full(max: usize) {
     }
 }
 
-/// Says why, when the socket takes it at once, and closes.
-fn refuse(socket: &Socket, full: Full) {
+/// Says why, when the socket takes it at once, and closes. Who speaks TLS or nothing but HTTP/2 would not understand
+/// it, and is told by the close alone.
+fn refuse(socket: &Socket, full: Full, serving: &Serving) {
     match full {
         Full::Process => PROCESS.refused.fetch_add(1, Relaxed),
         Full::Client => PROCESS.refused_per_client.fetch_add(1, Relaxed),
     };
     const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    socket.try_write(BUSY);
+    if serving.begins_with_http1() {
+        socket.try_write(BUSY);
+    }
 }
 
 /// Takes a connection off the roster, however its task ends.

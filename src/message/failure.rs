@@ -28,6 +28,8 @@ pub enum Failure {
     /// The TLS policy of the host is not the one of the connection (RFC 9110 section 15.5.20).
     Misdirected,
     HeadTimeout,
+    /// The heads of the requests on one connection are too large together (HTTP/2).
+    HeadsTooLarge,
     /// The body came too slowly.
     BodyTimeout,
     BodyTooLarge,
@@ -108,9 +110,9 @@ impl Failure {
         use Failure::*;
         match self {
             BadHead(_) | BadBody(_) | BodyMismatch | BadPath(_) | MethodRefused | WrongScheme | PlainHttp
-            | Misdirected | HeadTimeout | BodyTimeout | BodyTooLarge | ClientClosed | ClientGone
-            | ClientTooSlow | Loop | BadBase64 | CodedBody | BadJson(_) | JsonTooLarge | CallDeadline
-            | CallSilent => Blame::Client,
+            | Misdirected | HeadTimeout | HeadsTooLarge | BodyTimeout | BodyTooLarge | ClientClosed
+            | ClientGone | ClientTooSlow | Loop | BadBase64 | CodedBody | BadJson(_) | JsonTooLarge
+            | CallDeadline | CallSilent => Blame::Client,
             ConnectRefused | ConnectTimeout | ConnectFailed | UpstreamTls(_) | NotResolved | SendTimeout
             | ReadTimeout | ClosedBeforeAnswer | StreamReset | BadAnswer(_) | BadAnswerBody(_)
             | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams
@@ -155,6 +157,7 @@ impl Failure {
             PlainHttp => "plain_http",
             Misdirected => "misdirected",
             HeadTimeout => "head_timeout",
+            HeadsTooLarge => "heads_too_large",
             BodyTimeout => "body_timeout",
             BodyTooLarge => "body_too_large",
             BadBase64 => "bad_base64",

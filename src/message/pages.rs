@@ -40,6 +40,7 @@ pub fn status(failure: Failure) -> u16 {
     use Failure::*;
     match failure {
         BadHead(HeadError::TargetTooLong) => 414,
+        HeadsTooLarge => 431,
         BadHead(HeadError::FieldTooLong | HeadError::HeadTooLong | HeadError::TooManyFields) => 431,
         BadHead(HeadError::UnknownCoding) => 501,
         BadHead(HeadError::BadVersion) => 505,

@@ -35,6 +35,15 @@ impl Protocol {
 
 pub(super) const H2: &[u8] = b"h2";
 
+/// What a new connection is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// Any version that the upstream may speak.
+    All,
+    /// One request that the server takes over HTTP/1.1 only.
+    Http1,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approach {
     pub protocol: Protocol,
@@ -58,7 +67,12 @@ impl Approach {
 
     /// Requests may share a connection.
     pub fn may_share(&self) -> bool {
-        self.protocol != Protocol::Http1
+        match self.protocol {
+            Protocol::Http1 => false,
+            Protocol::Http2 => true,
+            // Without a handshake nothing agrees on it.
+            Protocol::Auto => self.is_secure(),
+        }
     }
 
     /// Whether they do on a connection that agreed on this protocol; an error when they must and cannot.
@@ -73,8 +87,13 @@ impl Approach {
     }
 
     /// The TLS session of a new connection.
-    pub(super) fn session(&self) -> Option<Result<Session, rustls::Error>> {
-        self.tls.as_ref().map(|(tls, name)| tls.session(name))
+    pub(super) fn session(&self, offer: Offer) -> Option<Result<Session, rustls::Error>> {
+        self.tls.as_ref().map(|(tls, name)| tls.session(name, offer))
+    }
+
+    /// The handshake may also be made for HTTP/1.1 alone.
+    pub(super) fn may_offer_http1(&self) -> bool {
+        self.protocol == Protocol::Auto && self.is_secure()
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ::http1::Method;
 use tokio::time::Instant;
 
+use super::approach::Offer;
 use super::connect::connect;
 use super::desk::{self, Choice};
 use super::endpoint::Endpoint;
@@ -16,8 +17,9 @@ use super::forward::Facts;
 use super::hedge::may_hedge;
 use super::http1::{Left, Payload, Try, Unanswered, exchange};
 use super::http2::{self, Place};
+use super::permit::Permit;
 use super::pin::Tie;
-use super::pool::{self, Acquired, Connection, Permit};
+use super::pool::{self, Acquired, Connection};
 use super::retry::{self, Attempt, History, Next, RetryOptions, Stage};
 use super::{Sending, Timeouts, Upstream};
 use crate::message::{Failure, Request, Response};
@@ -238,6 +240,15 @@ pub(super) async fn open<'c>(
     request: &Request<'_>,
     timeouts: Timeouts,
 ) -> Result<Obtained, Missed<'c>> {
+    open_for(Offer::All, permit, request, timeouts).await
+}
+
+pub(super) async fn open_for<'c>(
+    offer: Offer,
+    permit: Permit,
+    request: &Request<'_>,
+    timeouts: Timeouts,
+) -> Result<Obtained, Missed<'c>> {
     let slot = permit.endpoint().slot.index;
     if permit.endpoint().exceeds_group() {
         if let Some(group) = permit.endpoint().group.upgrade() {
@@ -245,7 +256,7 @@ pub(super) async fn open<'c>(
         }
         return Err(Missed::Connection(Failure::BreakerFull("breaker.max_connections"), slot));
     }
-    match connect(permit, timeouts.connect, request.watchdog).await {
+    match connect(permit, offer, timeouts.connect, request.watchdog).await {
         Ok(lane) => Ok(Obtained { lane, reused: false, now: Instant::now() }),
         Err(failure) => Err(Missed::Connection(failure, slot)),
     }

@@ -10,11 +10,12 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
-use super::approach::Approach;
+use super::approach::{Approach, Offer};
 use super::attempt::Lane;
 use super::endpoint::{Address, Endpoint};
 use super::http2::{self, Greeted};
-use super::pool::{Connection, Permit};
+use super::permit::Permit;
+use super::pool::Connection;
 use super::tls::handshake_failure;
 use crate::message::Failure;
 use crate::wire::tls::{Agreed, to_io};
@@ -22,13 +23,23 @@ use crate::wire::{Socket, Watchdog};
 
 /// Opens a connection under `permit`, which goes with the failure when there is one. The handshakes of what is
 /// spoken on it must be over within `timeout` too.
-pub async fn connect(permit: Permit, timeout: Duration, watchdog: &Watchdog) -> Result<Lane, Failure> {
+pub async fn connect(
+    permit: Permit,
+    offer: Offer,
+    timeout: Duration,
+    watchdog: &Watchdog,
+) -> Result<Lane, Failure> {
     let endpoint = permit.endpoint().clone();
     endpoint.counters.connects.fetch_add(1, Relaxed);
-    let mut attempt = pin!(open(&endpoint));
+    let mut attempt = pin!(open(&endpoint, offer));
     let outcome = watchdog.limit(Instant::now() + timeout, |cx| attempt.as_mut().poll(cx)).await;
     let failure = match outcome {
-        Ok(Ok(Opened::Plain(socket))) => return Ok(Lane::Whole(Connection::new(socket, permit))),
+        Ok(Ok(Opened::Plain(socket))) => {
+            return Ok(Lane::Whole(match offer {
+                Offer::All => Connection::new(socket, permit),
+                Offer::Http1 => Connection::for_one(socket, permit),
+            }));
+        }
         Ok(Ok(Opened::Shared(greeted))) => return Ok(Lane::Shared(http2::start(*greeted, permit))),
         Ok(Err(failure)) => failure,
         Err(_) => Failure::ConnectTimeout,
@@ -44,14 +55,14 @@ enum Opened {
     Shared(Box<Greeted>),
 }
 
-async fn open(endpoint: &Endpoint) -> Result<Opened, Failure> {
+async fn open(endpoint: &Endpoint, offer: Offer) -> Result<Opened, Failure> {
     let socket = reach(&endpoint.address).await.map_err(|error| classify(&error))?;
     let approach = &endpoint.approach;
     let (socket, agreed) = match approach.is_secure() {
         false => (socket, None),
-        true => secure(socket, endpoint).await?,
+        true => secure(socket, endpoint, offer).await?,
     };
-    if !approach.may_share() {
+    if !approach.may_share() || offer == Offer::Http1 {
         return Ok(Opened::Plain(socket));
     }
     let shares = approach.shares(agreed.as_deref())?;
@@ -63,9 +74,13 @@ async fn open(endpoint: &Endpoint) -> Result<Opened, Failure> {
 }
 
 /// Makes the handshake; gives the protocol that was agreed on with the socket.
-async fn secure(socket: Socket, endpoint: &Endpoint) -> Result<(Socket, Option<Vec<u8>>), Failure> {
+async fn secure(
+    socket: Socket,
+    endpoint: &Endpoint,
+    offer: Offer,
+) -> Result<(Socket, Option<Vec<u8>>), Failure> {
     let counters = &endpoint.counters;
-    match shake_hands(socket, &endpoint.approach).await {
+    match shake_hands(socket, &endpoint.approach, offer).await {
         Ok((socket, agreed)) => {
             let counter = if agreed.resumed { &counters.handshakes_resumed } else { &counters.handshakes };
             counter.fetch_add(1, Relaxed);
@@ -91,8 +106,9 @@ pub(super) async fn reach(address: &Address) -> io::Result<Socket> {
 pub(super) fn shake_hands(
     socket: Socket,
     approach: &Approach,
+    offer: Offer,
 ) -> impl Future<Output = io::Result<(Socket, Agreed)>> + Send + use<> {
-    let begun = match approach.session() {
+    let begun = match approach.session(offer) {
         Some(Ok(session)) => {
             socket.secure(session);
             Ok(())

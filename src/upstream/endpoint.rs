@@ -83,10 +83,12 @@ pub(super) struct Lobby {
     pub mailboxes: Mailboxes,
 }
 
-/// The connections of one worker that requests share, written by it alone.
+/// The connections of one worker that requests share, written by it alone but for the first.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct SharedLine {
+    /// Rights to have a connection open that its worker has.
+    pub permits: AtomicU32,
     pub connections: AtomicU32,
     /// Those that take requests and have none.
     pub idle: AtomicU32,

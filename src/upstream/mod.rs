@@ -22,6 +22,7 @@ mod loop_guard;
 pub mod mirror;
 mod observed;
 mod options;
+mod permit;
 pub mod pin;
 pub mod pool;
 mod probe;

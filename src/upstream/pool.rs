@@ -2,7 +2,7 @@
 //!
 //! Idle connections belong to the worker that used them last, so taking one and giving it back touches
 //! nothing shared but two counters that are read. A worker that has none takes one over from another worker, or
-//! opens one while fewer than `max_connections` are open over all workers, or queues. The queue is fair:
+//! opens one while it gets a [`Permit`], or queues. The queue is fair:
 //! whoever frees a connection hands it to the request that waits longest, on whichever worker.
 
 use std::cell::{Cell, RefCell};
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::http2;
+use super::permit::{Permit, next_permitted};
 use crate::message::Failure;
 use crate::wire::{Portable, Socket, Watchdog, worker};
 
@@ -43,33 +44,12 @@ pub struct Inside {
     idle_since: u32,
 }
 
-/// The right to have one connection open; dropping it lets the next request that waits open one.
-#[derive(Debug)]
-pub struct Permit {
-    endpoint: Arc<Endpoint>,
-    /// Whoever drops it looks for waiting requests by itself.
-    quiet: bool,
-}
-
-impl Permit {
-    pub fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.endpoint
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.endpoint.lobby.open.fetch_sub(1, AcqRel);
-        if !self.quiet {
-            grant_permits(&self.endpoint);
-        }
-    }
-}
-
 /// A request in the queue of an endpoint.
 #[derive(Debug)]
 pub(super) struct Waiter {
-    worker: usize,
+    pub worker: usize,
+    /// A place on a shared connection is of no use to it.
+    whole: bool,
     grant: oneshot::Sender<Grant>,
 }
 
@@ -104,6 +84,13 @@ impl Connection {
 
     fn of(socket: Socket, permit: Permit, generation: u32) -> Connection {
         Connection(Box::new(Inside { socket, permit, generation, idle_since: 0 }))
+    }
+
+    /// One that serves a single request: the next ones go another way.
+    pub fn for_one(socket: Socket, permit: Permit) -> Connection {
+        // Of another generation than those that are used again.
+        let generation = permit.endpoint.generation.load(Relaxed).wrapping_sub(1);
+        Connection::of(socket, permit, generation)
     }
 
     pub fn endpoint(&self) -> &Arc<Endpoint> {
@@ -193,32 +180,32 @@ pub async fn acquire(
     watchdog: &Watchdog,
     deadline: Instant,
 ) -> Result<Acquired, Failure> {
+    acquire_for(false, endpoint, watchdog, deadline).await
+}
+
+/// The same; with `whole` shared connections are not looked at.
+pub async fn acquire_for(
+    whole: bool,
+    endpoint: &Arc<Endpoint>,
+    watchdog: &Watchdog,
+    deadline: Instant,
+) -> Result<Acquired, Failure> {
     if let Some(connection) = take_idle(endpoint) {
         return Ok(Acquired::Reused(connection));
     }
     let idle_elsewhere = endpoint.may_queue() && endpoint.idle_plain() > 0;
-    if !idle_elsewhere && let Some(permit) = reserve(endpoint) {
+    if !idle_elsewhere && let Some(permit) = Permit::reserve(endpoint) {
         return Ok(Acquired::Open(permit));
     }
-    match wait(endpoint, watchdog, idle_elsewhere, deadline).await {
+    match wait(whole, endpoint, watchdog, idle_elsewhere, deadline).await {
         // It was hoped for a connection of another worker; without one a new one may still be opened.
-        Err(failure) if idle_elsewhere => reserve(endpoint).map(Acquired::Open).ok_or(failure),
+        Err(failure) if idle_elsewhere => Permit::reserve(endpoint).map(Acquired::Open).ok_or(failure),
         outcome => outcome,
     }
 }
 
-/// A permit while fewer than `max_connections` are open.
-fn reserve(endpoint: &Arc<Endpoint>) -> Option<Permit> {
-    let max = endpoint.max_connections();
-    endpoint
-        .lobby
-        .open
-        .fetch_update(AcqRel, Acquire, |open| (open < max).then_some(open + 1))
-        .ok()
-        .map(|_| Permit { endpoint: endpoint.clone(), quiet: false })
-}
-
 async fn wait(
+    whole: bool,
     endpoint: &Arc<Endpoint>,
     watchdog: &Watchdog,
     idle_elsewhere: bool,
@@ -232,7 +219,7 @@ async fn wait(
             // Requests that gave up leave their places behind.
             queue.retain(|waiter| !waiter.grant.is_closed());
         }
-        queue.push_back(Waiter { worker: worker::index(), grant });
+        queue.push_back(Waiter { worker: worker::index(), whole, grant });
     }
     // Between the look before and the entry into the queue somebody may have freed a connection without
     // seeing us wait. A freed permit is seen here; a freed connection by its worker, which we ask.
@@ -251,7 +238,8 @@ async fn wait(
     drop(waiting);
     match granted {
         Ok(Ok(Grant::Idle(connection))) => Ok(Acquired::Reused(connection)),
-        Ok(Ok(Grant::FromAfar(portable, permit, generation))) => {
+        Ok(Ok(Grant::FromAfar(portable, mut permit, generation))) => {
+            permit.take_over();
             endpoint.counters.taken_over.fetch_add(1, Relaxed);
             match Socket::from_portable(portable) {
                 Ok(socket) => Ok(Acquired::Reused(Connection::of(socket, permit, generation))),
@@ -324,12 +312,13 @@ fn hand_over(endpoint: &Endpoint, connection: Connection) -> Option<Connection> 
 }
 
 /// Gives permits to requests that wait, while there are both.
-fn grant_permits(endpoint: &Arc<Endpoint>) {
+pub(super) fn grant_permits(endpoint: &Arc<Endpoint>) {
     while endpoint.lobby.waiting.load(Acquire) > 0 {
-        let Some(mut permit) = reserve(endpoint) else { return };
-        permit.quiet = true;
-        let Some(waiter) = next_waiter(endpoint) else { return };
-        permit.quiet = false;
+        let permitted = {
+            let mut queue = endpoint.lobby.queue.lock().expect("no panic while held");
+            next_permitted(endpoint, &mut queue)
+        };
+        let Some((waiter, permit)) = permitted else { return };
         // A waiter that gave up returns the permit, which must not come back here from its drop.
         if let Err(Grant::Permit(mut permit)) = waiter.grant.send(Grant::Permit(permit)) {
             permit.quiet = true;
@@ -346,7 +335,7 @@ pub fn wake_own(endpoint: &Endpoint) -> bool {
     loop {
         let waiter = {
             let mut queue = endpoint.lobby.queue.lock().expect("no panic while held");
-            let own = queue.iter().position(|waiter| waiter.worker == worker::index());
+            let own = queue.iter().position(|waiter| waiter.worker == worker::index() && !waiter.whole);
             own.and_then(|index| queue.remove(index))
         };
         let Some(waiter) = waiter else { return false };

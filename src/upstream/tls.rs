@@ -11,12 +11,13 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
-    SignatureScheme, SupportedProtocolVersion, version,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError,
+    RootCertStore, SignatureScheme, SupportedProtocolVersion, version,
 };
 use sha2::{Digest as _, Sha256};
 
 use super::Protocol;
+use super::approach::Offer;
 use super::endpoint::Address;
 use crate::message::Failure;
 use crate::wire::tls::Session;
@@ -51,6 +52,8 @@ pub enum Trust {
 /// TLS as one upstream speaks it. Sessions are resumed within it, so never with other settings.
 pub struct Tls {
     config: Arc<ClientConfig>,
+    /// Offers HTTP/1.1 only, where `config` offers more.
+    http1: Option<Arc<ClientConfig>>,
     name: Option<ServerName<'static>>,
     fingerprint: Fingerprint,
 }
@@ -81,7 +84,12 @@ impl Tls {
         };
         config.alpn_protocols = protocol.alpn();
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Ok(Tls { config: Arc::new(config), name, fingerprint })
+        let http1 = (protocol == Protocol::Auto).then(|| {
+            let mut config = config.clone();
+            config.alpn_protocols = Protocol::Http1.alpn();
+            Arc::new(config)
+        });
+        Ok(Tls { config: Arc::new(config), http1, name, fingerprint })
     }
 
     /// The name to verify and to ask for: the one that is set, or else the host by which the endpoint was
@@ -100,8 +108,12 @@ impl Tls {
         }
     }
 
-    pub(super) fn session(&self, name: &ServerName<'static>) -> Result<Session, Error> {
-        Session::client(self.config.clone(), name.clone())
+    pub(super) fn session(&self, name: &ServerName<'static>, offer: Offer) -> Result<Session, Error> {
+        let config = match (offer, &self.http1) {
+            (Offer::Http1, Some(http1)) => http1,
+            _ => &self.config,
+        };
+        Session::client(config.clone(), name.clone())
     }
 }
 
@@ -191,10 +203,21 @@ pub fn refusal(error: &io::Error) -> Option<Failure> {
     }
 }
 
+/// What a server says that ends a connection which was agreed on. `None` for anything but an alert.
+pub fn alert(error: &io::Error) -> Option<Failure> {
+    let error = session_error(error)?;
+    matches!(error, Error::AlertReceived(_)).then(|| Failure::UpstreamTls(told(error)))
+}
+
 fn session_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 
+/// The server shows what only an authority may be. A certificate that `openssl req -x509` made is such a one when
+/// nothing else was said.
+pub const CA_CERTIFICATE: &str = "ca_certificate";
+/// webpki's name of it: rustls passes it on as it is.
+const CA_AS_END_ENTITY: &str = "CaUsedAsEndEntity";
 const CERTIFICATE_REFUSED: &str = "client_certificate_refused";
 
 /// A word for the log.
@@ -223,6 +246,7 @@ fn told_certificate(flaw: &CertificateError) -> &'static str {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not_valid_yet",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "wrong_purpose",
+        CertificateError::Other(OtherError(cause)) if cause.to_string() == CA_AS_END_ENTITY => CA_CERTIFICATE,
         _ => "bad_certificate",
     }
 }

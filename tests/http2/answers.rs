@@ -15,6 +15,33 @@ fn proxy(origin: &H2Origin) -> Palisade {
     Palisade::start(BINARY, &config)
 }
 
+/// The port of the scheme may be named or not (RFC 9110 section 4.2.3).
+#[test]
+fn the_usual_port_of_the_scheme_is_the_same_host() {
+    let origin = H2Origin::echo(H2OriginOptions::new());
+    let palisade = proxy(&origin);
+    for (scheme, authority, host, fine) in [
+        ("https", "a.test", "a.test:443", true),
+        ("https", "a.test:443", "a.test", true),
+        ("http", "a.test", "a.test:80", true),
+        ("http", "a.test:80", "a.test", true),
+        ("https", "a.test", "a.test:80", false),
+        ("http", "a.test", "a.test:443", false),
+        ("https", "a.test:8443", "a.test", false),
+        ("https", "a.test", "b.test:443", false),
+    ] {
+        let mut client = H2Client::connect(palisade.address("http"));
+        let head =
+            [(":method", "GET"), (":scheme", scheme), (":authority", authority), (":path", "/canary-7")];
+        let stream = client.open_with(&[&head[..], &[("host", host)]].concat(), true);
+        let answered = client.outcome(stream).map(|response| response.status);
+        assert_eq!(answered.ok(), fine.then_some(200), "{scheme} {authority} {host}");
+    }
+    let told =
+        origin.requests().iter().map(|request| request.header("host").map(str::to_owned)).collect::<Vec<_>>();
+    assert_eq!(told, [None, None, None, None], "the origin is told once");
+}
+
 /// Whether trailers follow is known behind the last byte only, also of a body whose length was told.
 #[test]
 fn trailers_follow_a_body_whose_length_was_told() {

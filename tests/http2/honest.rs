@@ -29,6 +29,8 @@ impl Stage {
             log.access = "{{dir}}/access.log"
             server.workers = 1
             upstreams.origin.endpoints = ["{}"]
+            # More than the hundred that the streams of one connection may hold: a full pool is another story.
+            upstreams.origin.pool.max_connections = 300
             routes.all = {{ upstream = "origin", request_body = "stream" }}
             "#,
             origin.address()

@@ -2,4 +2,7 @@
 
 mod answers;
 mod attacks;
+mod ends;
 mod honest;
+mod others;
+mod together;

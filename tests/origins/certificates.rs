@@ -1,7 +1,8 @@
 //! What the proxy shows to servers (mTLS), and the files that it and its trust come from.
 
 use testkit::{
-    Authority, Behaviour, ClientCertificates, Leaf, Origin, Palisade, TlsServer, poll_until, temp_dir,
+    Authority, Behaviour, ClientCertificates, H2Origin, H2OriginOptions, Leaf, Origin, Palisade, TlsServer,
+    poll_until, temp_dir,
 };
 
 use crate::stage::{BINARY, config, expect_failure, expect_good, metrics_of, origin_of, proxy, reload};
@@ -29,6 +30,28 @@ fn a_server_that_asks_for_a_certificate_gets_it() {
     let palisade = proxy(&origin.address(), &format!("tls = {{ ca = \"{}\" }}", ca.display()));
     expect_failure(&palisade, 502, "upstream_tls_failed", "client_certificate_refused");
     assert_eq!(origin.requests().len(), 0);
+}
+
+/// What a server says of a certificate comes where its settings should.
+#[test]
+fn a_refused_certificate_is_told_with_http2_too() {
+    let (authority, clients, dir) = (Authority::new("CA"), Authority::new("Clients"), temp_dir());
+    let certificate = authority.issue(Leaf::server(&["127.0.0.1"]));
+    let tls = TlsServer::knowing_clients(&certificate, &clients, ClientCertificates::Required).alpn(&["h2"]);
+    let origin = H2Origin::echo(H2OriginOptions::new().tls(tls));
+    let ca = authority.write_to(&dir, "ca");
+    let stranger = Authority::new("Strangers").issue(Leaf::client("palisade")).write_to(&dir, "client");
+    let shown = format!(
+        ", certificate = \"{}\", key = \"{}\"",
+        stranger.certificate.display(),
+        stranger.key.display()
+    );
+    for shown in ["", &shown] {
+        let upstream = format!("protocol = \"http2\"\ntls = {{ ca = \"{}\"{shown} }}", ca.display());
+        let palisade = proxy(&origin.address(), &upstream);
+        expect_failure(&palisade, 502, "upstream_tls_failed", "client_certificate_refused");
+    }
+    assert_eq!(origin.streams().len(), 0);
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
 
 use socket2::SockRef;
 use testkit::dns::Record;
 use testkit::{
-    Authority, Behaviour, Dns, Launch, Leaf, Origin, Palisade, SOON, TlsServer, TlsVersion, poll_until,
-    temp_dir,
+    Authority, Behaviour, Certificate, CertificateFiles, Dns, Launch, Leaf, Origin, Palisade, SOON,
+    TlsServer, TlsVersion, poll_until, temp_dir,
 };
 
 use crate::stage::{BINARY, config, event, expect_failure, expect_good, origin_of, proxy};
@@ -100,6 +102,43 @@ fn a_server_that_cannot_prove_who_it_is_gets_no_request() {
         assert!(event(&palisade, "handshake_failure") >= 1.0, "{detail}");
         assert_eq!(event(&palisade, "handshake"), 0.0, "{detail}");
     }
+}
+
+/// Makes a certificate that signs itself, as docs/operations.md shows it.
+fn self_signed(dir: &Path, name: &str, more: &[&str]) -> CertificateFiles {
+    let files = CertificateFiles {
+        certificate: dir.join(format!("{name}.pem")),
+        key: dir.join(format!("{name}.key")),
+    };
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+    command.args(["-days", "365", "-keyout"]).arg(&files.key).arg("-out").arg(&files.certificate);
+    command.args(["-subj", "/CN=app", "-addext", "subjectAltName=IP:127.0.0.1"]).args(more);
+    let output = command.output().expect("openssl runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    files
+}
+
+/// A certificate as `openssl req -x509` makes it by itself is one of an authority.
+#[test]
+fn a_server_must_not_show_a_certificate_of_an_authority() {
+    let dir = temp_dir();
+    let serve = |files: &CertificateFiles| {
+        Origin::serve_tls(TlsServer::new(&Certificate::read_from(files)), Behaviour::Echo)
+    };
+    let trusting = |files: &CertificateFiles| format!("tls = {{ ca = \"{}\" }}", files.certificate.display());
+    let usual = self_signed(&dir, "usual", &[]);
+    let origin = serve(&usual);
+    let palisade = proxy(&origin.address(), &trusting(&usual));
+    expect_failure(&palisade, 502, "upstream_tls_failed", "ca_certificate");
+    let checks = format!("{}\nhealth = {{ interval = \"100ms\", fall = 1 }}", trusting(&usual));
+    let palisade = proxy(&origin.address(), &checks);
+    palisade.wait_stderr("is down: TLS handshake failed: ca_certificate", SOON);
+    palisade.wait_stderr("a certificate with CA:TRUE", SOON);
+
+    let right = self_signed(&dir, "right", &["-addext", "basicConstraints=critical,CA:FALSE"]);
+    let origin = serve(&right);
+    expect_good(&proxy(&origin.address(), &trusting(&right)), 2);
 }
 
 #[test]

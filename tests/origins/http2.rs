@@ -1,12 +1,13 @@
 //! Exchanges over HTTP/2 that go well.
 
+use std::io::{Read, Write};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
 use testkit::http2::{error, setting};
 use testkit::{
-    Authority, Behaviour, Client, H2Origin, H2OriginOptions, H2Script, Leaf, Origin, Palisade, SOON,
-    TlsServer, pattern, poll_until, temp_dir,
+    Authority, Behaviour, Client, H2Origin, H2OriginOptions, H2Script, Leaf, Origin, OriginConnection,
+    Palisade, SOON, TlsServer, pattern, poll_until, temp_dir,
 };
 
 use crate::stage::{BINARY, config, event, expect_failure, expect_good, metrics_of, proxy};
@@ -130,6 +131,24 @@ fn trailers_go_both_ways() {
     assert_eq!(origin.violations(), Vec::<String>::new());
 }
 
+/// In HTTP/1 trailers need chunks, and chunks leave no room for a length: the length is kept.
+#[test]
+fn a_told_length_is_worth_more_than_trailers_to_http1() {
+    let origin = H2Origin::scripted(H2OriginOptions::new(), |_, _| {
+        let head = H2Script::new().head(200, &[("content-length", "2")], false);
+        head.data("hi", false).trailers(&[("x-sum", "7")])
+    });
+    let palisade = proxy(&origin.address(), HTTP2);
+    let mut client = palisade.client();
+    for _ in 0..2 {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\n\r\n");
+        let response = client.read_response();
+        assert_eq!((response.text(), response.header("Content-Length")), ("hi", Some("2")));
+        assert_eq!(response.trailers.get("x-sum"), None);
+    }
+    assert_eq!(client.unread(), "");
+}
+
 /// An answer that is nothing but its trailers, as gRPC calls it, is a head that ends the stream.
 #[test]
 fn an_answer_may_end_with_its_head() {
@@ -216,6 +235,35 @@ fn an_origin_says_how_many_streams_it_takes() {
     assert_eq!(none.streams().len(), 0);
 }
 
+/// A shared connection cannot be handed over, so no worker may be left without one by the limit.
+#[test]
+fn each_worker_has_a_connection_whatever_the_limit() {
+    const ALL: usize = 24;
+    let origin = H2Origin::scripted(H2OriginOptions::new(), |request, _| match request.path() {
+        "/held" => H2Script::new(),
+        _ => H2Script::echo(request),
+    });
+    let text = config(&origin.address(), &format!("{HTTP2}\npool.max_connections = 1"));
+    let palisade = Palisade::start(BINARY, &text.replace("server.workers = 1", "server.workers = 3"));
+    let held: Vec<_> = (0..ALL)
+        .map(|_| {
+            let mut client = palisade.client();
+            client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+            client
+        })
+        .collect();
+    // On whichever worker they are, none of them waits for another.
+    origin.wait_streams(SOON, "all of them at once", |streams| streams.len() == ALL);
+    assert!(origin.connections() <= 3, "{} connections", origin.connections());
+    assert_eq!(metrics_of(&palisade).sum("upstream_queue", &[]), 0.0);
+    drop(held);
+    for number in 0..ALL {
+        let response = palisade.client().get(&format!("/canary-{number}"));
+        assert_eq!((response.status, response.text()), (200, number.to_string().as_str()));
+    }
+    assert!(origin.connections() <= 3, "{} connections", origin.connections());
+}
+
 /// What balances and the circuit breaker go by are requests, not connections.
 #[test]
 fn the_load_of_an_origin_is_its_streams() {
@@ -268,7 +316,6 @@ fn request_and_answer_flow_at_the_same_time() {
     client.send("POST /stream HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     let mut got = Vec::new();
     poll_until(SOON, "the beginning of the answer", || {
-        use std::io::Read;
         let mut piece = [0; 1000];
         let count = client.stream().read(&mut piece).unwrap_or_default();
         got.extend_from_slice(&piece[..count]);
@@ -363,4 +410,65 @@ fn a_websocket_is_refused_and_nobody_ejected() {
     palisade.wait_access_log(2, |line| line.contains("upstream_bad_upgrade"));
     expect_good(&palisade, 2);
     assert_eq!(event(&palisade, "ejection"), 0.0);
+}
+
+/// Agrees to a WebSocket and gives every byte back; says that there is none to `/none`.
+fn serve_websocket(mut connection: OriginConnection) {
+    let Ok(Some(request)) = connection.read_request() else { return };
+    let answer = match request.target.as_str() {
+        "/none" => "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone",
+        _ => {
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+        }
+    };
+    let _ = connection.write_all(answer.as_bytes());
+    let mut piece = [0; 1000];
+    while let Ok(count @ 1..) = connection.read(&mut piece) {
+        let _ = connection.write_all(&piece[..count]);
+    }
+}
+
+/// Where HTTP/2 is agreed on and cannot carry it, a WebSocket has a connection of HTTP/1.1 for itself.
+#[test]
+fn a_websocket_gets_http1_where_the_server_speaks_both() {
+    let (authority, dir) = (Authority::new("CA"), temp_dir());
+    let tls = TlsServer::new(&authority.issue(Leaf::server(&["127.0.0.1"]))).alpn(&["h2", "http/1.1"]);
+    let origin = H2Origin::echo(H2OriginOptions::new().tls(tls).http1(serve_websocket));
+    let ca = authority.write_to(&dir, "ca");
+    let auto = format!("protocol = \"auto\"\ntls = {{ ca = \"{}\" }}", ca.display());
+    let palisade = proxy(&origin.address(), &auto);
+    let open = |path: &str| {
+        let mut client = palisade.client();
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        ));
+        let response = client.read_response_to_head();
+        (client, response.status)
+    };
+    // Also when nobody knows yet what the server speaks.
+    let (mut first, status) = open("/chat");
+    assert_eq!(status, 101);
+    expect_good(&palisade, 3);
+    let (mut second, status) = open("/chat");
+    assert_eq!(status, 101);
+    for client in [&mut first, &mut second] {
+        client.send("ping");
+        let mut echoed = [0; 4];
+        client.stream().read_exact(&mut echoed).expect("an echo");
+        assert_eq!(&echoed, b"ping");
+    }
+    // A connection that came to no tunnel is not for requests that can go another way.
+    assert_eq!(open("/none").1, 404);
+    expect_good(&palisade, 3);
+    let agreed: Vec<_> =
+        origin.handshakes().into_iter().map(|shaken| shaken.outcome.expect("a good one").alpn).collect();
+    let count = |name: &str| agreed.iter().filter(|alpn| alpn.as_deref() == Some(name)).count();
+    assert_eq!((count("h2"), count("http/1.1")), (1, 3), "{agreed:?}");
+    assert_eq!(origin.violations(), Vec::<String>::new());
+    drop((first, second));
+    poll_until(SOON, "the connections of the tunnels are closed", || {
+        metrics_of(&palisade).sum("upstream_connections", &[]) == 1.0
+    });
 }

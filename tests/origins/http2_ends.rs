@@ -162,7 +162,15 @@ fn heads_beyond_the_rules_are_no_answers() {
 #[test]
 fn a_body_that_is_not_whole_never_looks_so() {
     type Cut = fn() -> H2Script;
-    let cases: [(&str, Cut); 6] = [
+    let cases: [(&str, Cut); 7] = [
+        // A head behind the final one is the trailers, which have no status and end the stream.
+        ("interim behind the head", || {
+            H2Script::new()
+                .head(200, &[], false)
+                .data(pattern(10), false)
+                .head(100, &[], false)
+                .data("x", true)
+        }),
         ("reset", || H2Script::new().head(200, &[], false).data(pattern(1000), false).reset(error::CANCEL)),
         ("closed", || H2Script::new().head(200, &[], false).data(pattern(1000), false).then(H2Step::Close)),
         ("aborted", || H2Script::new().head(200, &[], false).data(pattern(1000), false).then(H2Step::Abort)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use testkit::{Client, Palisade, SOON, Stream, TlsVersion, poll_until, tls_alert};
 
+use crate::site::{BINARY, reload};
 use crate::{Site, ask};
 
 #[test]
@@ -77,6 +78,54 @@ fn one_client_has_so_many_handshakes_under_way_and_others_theirs() {
     from_elsewhere().unwrap();
     drop(begun);
     poll_until(SOON, "the places to be free", || ask(&palisade, &client).is_ok());
+}
+
+/// A reload, or another list of revoked certificates, does not forget the handshakes that are under way.
+#[test]
+fn handshakes_under_way_count_over_a_reload() {
+    let site = Site::new();
+    let palisade = site.start("tls = { max_handshakes_per_client = 2, handshake_timeout = \"1m\" }", "");
+    let address = palisade.address("https");
+    let refused =
+        || palisade.metrics().sum("connections_refused_total", &["limit=\"max_handshakes_per_client\""]);
+    let half = || {
+        let mut client = Client::connect(address);
+        client.send([22, 3, 1]);
+        client
+    };
+    let mut begun = Vec::new();
+    poll_until(SOON, "one to be refused", || {
+        begun.push(half());
+        refused() >= 1.0
+    });
+    reload(&palisade);
+    assert!(half().is_closed(SOON), "the reload has forgotten those that are under way");
+    drop(begun);
+    poll_until(SOON, "the places to be free", || ask(&palisade, &site.client("open.test")).is_ok());
+}
+
+/// Who has begun no handshake yet is not spoken to in plain text.
+#[test]
+fn a_connection_too_many_is_closed_without_a_word() {
+    let site = Site::new();
+    let usual = "server.workers = 2";
+    let config = site.config("tls = true", "");
+    let palisade = Palisade::start(
+        BINARY,
+        &config.replace(usual, &format!("{usual}\nserver.max_connections_per_client = 2")),
+    );
+    let address = palisade.address("https");
+    let tls = site.client("open.test");
+    let mut held: Vec<Client> = (0..2).map(|_| Client::connect_tls(address, &tls)).collect();
+    for number in 1..=3 {
+        assert_eq!(Client::connect(address).read_to_end(), b"", "the {number}th");
+        let refused =
+            || palisade.metrics().sum("connections_refused_total", &["limit=\"max_connections_per_client\""]);
+        poll_until(SOON, "it to be counted", || refused() == f64::from(number));
+    }
+    for client in &mut held {
+        assert_eq!(client.request("GET", "/", &[("Host", "open.test")], b"").status, 200);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod handshakes;
 mod https;
 mod matrix;
 mod oddities;
+mod revocation;
 mod rotation;
 mod sessions;
 mod site;

@@ -117,6 +117,46 @@ fn openssl_goes_on_and_only_where_it_began() {
     }
 }
 
+/// From one ticket to the next, a client would never be verified again. What is told of the new tickets' life shows
+/// that they end with the session that they go on with.
+#[test]
+fn tickets_of_a_resumed_session_are_not_good_for_longer() {
+    let site = Site::new();
+    let palisade = site.start("tls = true", "");
+    let address = palisade.address("https");
+    let session = site.dir().join("session").display().to_string();
+    let [certificate, key] = ["good.pem", "good.key"].map(|file| site.dir().join(file).display().to_string());
+    let shown = ["-cert", &certificate, "-key", &key];
+    for (host, whole) in [("protected.test", 3600), ("open.test", 12 * 3600)] {
+        for version in ["-tls1_2", "-tls1_3"] {
+            let first = [&shown[..], &[version, "-sess_out", &session]].concat();
+            let out = openssl(&site, address, host, &first);
+            assert_eq!((is_resumed(&out), told_lifetime(&out)), (false, whole), "{host} {version}: {out}");
+            // Each goes on with the ticket of the one before, until a second has passed.
+            let next = [version, "-sess_in", &session, "-sess_out", &session];
+            let go_on = || {
+                let out = openssl(&site, address, host, &next);
+                assert!(is_resumed(&out), "{host} {version}: {out}");
+                told_lifetime(&out)
+            };
+            if host == "protected.test" {
+                poll_until(SOON, "a shorter life", || go_on() < whole);
+            } else {
+                // So much is left of the day.
+                assert_eq!(go_on(), whole);
+            }
+        }
+    }
+}
+
+/// Seconds.
+fn told_lifetime(said: &str) -> u32 {
+    let mut lines =
+        said.lines().filter_map(|line| line.trim().strip_prefix("TLS session ticket lifetime hint: "));
+    let last = lines.next_back().unwrap_or_else(|| panic!("no ticket: {said}"));
+    last.split(' ').next().and_then(|seconds| seconds.parse().ok()).expect("a number")
+}
+
 /// rustls keeps the client's certificate in the ticket, and does not look at it again.
 #[test]
 fn no_session_outlives_the_certificate_of_its_client() {

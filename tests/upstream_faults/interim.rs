@@ -94,6 +94,31 @@ fn a_flood_of_interim_answers_is_a_502() {
     }
 }
 
+/// Behind the final head there is no interim answer: it is what comes too much on the connection.
+#[test]
+fn a_100_behind_the_final_head_is_no_part_of_the_answer() {
+    let late = "HTTP/1.1 100 Continue\r\n\r\n";
+    for head in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+    ] {
+        let origin = canaries_and(move |_| Script::new().send(format!("{head}{late}")));
+        let palisade = proxy_for(&origin, ONE_WORKER);
+        let mut client = palisade.client();
+        let response = client.request("POST", "/late", &[], b"x");
+        assert!(matches!(response.status, 200 | 204), "{head}");
+        assert_eq!(response.interim.len(), 0, "{head}");
+        // Nor of the next one.
+        canary_on(&mut client, &origin);
+        assert_eq!(
+            origin.connections().len(),
+            2,
+            "{head}: a connection that said too much is not used again"
+        );
+    }
+}
+
 #[test]
 fn switching_protocols_unasked_is_a_502() {
     for (request, answer) in [

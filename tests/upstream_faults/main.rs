@@ -10,3 +10,4 @@ mod interim;
 mod stage;
 mod surplus;
 mod truncation;
+mod versions;

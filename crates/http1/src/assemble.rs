@@ -7,12 +7,13 @@ use crate::head::{RequestHead, Version};
 use crate::method::Method;
 use crate::name::{Name, imitates_framing};
 use crate::scan::HeadLimits;
-use crate::target::TargetForm;
+use crate::target::{Scheme, TargetForm};
 
 /// What is said beside the fields (RFC 9113 section 8.3.1).
 #[derive(Debug, Clone, Copy)]
 pub struct RequestParts<'p> {
     pub method: &'p [u8],
+    pub scheme: Scheme,
     /// `host[:port]`; `None` when only a `Host` field tells.
     pub authority: Option<&'p [u8]>,
     /// Path and query, or `*`.
@@ -53,7 +54,7 @@ impl RequestHead {
         if field.is_none() && parts.authority.is_none() {
             return Err(HeadError::MissingHost);
         }
-        self.settle_host(field, parts.authority.is_some())
+        self.settle_host(field, parts.authority.is_some(), parts.scheme)
     }
 
     fn take_fields<'p>(
@@ -118,6 +119,7 @@ mod tests {
         let mut head = RequestHead::default();
         let parts = RequestParts {
             method: b"GET",
+            scheme: Scheme::Https,
             authority: authority.map(str::as_bytes),
             target: target.as_bytes(),
         };
@@ -151,9 +153,14 @@ mod tests {
     fn the_host_is_told_once_or_twice_alike() {
         assert_eq!(assemble("/", None, &[("host", "a.test")]).unwrap().host(), b"a.test");
         assert_eq!(assemble("/", Some("a.test"), &[("host", "A.test")]).unwrap().host(), b"a.test");
+        // The port of the scheme may be named or not (RFC 9110 section 4.2.3).
+        assert_eq!(assemble("/", Some("a.test"), &[("host", "a.test:443")]).unwrap().port(), None);
+        assert_eq!(assemble("/", Some("a.test:443"), &[("host", "a.test")]).unwrap().port(), Some(443));
         let refused = [
             (None, vec![], HeadError::MissingHost),
             (Some("a.test"), vec![("host", "b.test")], HeadError::HostMismatch),
+            (Some("a.test"), vec![("host", "a.test:80")], HeadError::HostMismatch),
+            (Some("a.test:8443"), vec![("host", "a.test")], HeadError::HostMismatch),
             (Some("a.test"), vec![("host", "a.test"), ("host", "a.test")], HeadError::RepeatedHost),
             (Some("u@a.test"), vec![], HeadError::BadTarget),
             (Some(""), vec![], HeadError::BadTarget),

@@ -185,7 +185,7 @@ impl RequestHead {
         match field {
             None if self.version == Version::Http11 => Err(HeadError::MissingHost),
             None if !in_target => Ok(()),
-            field => self.settle_host(field, in_target),
+            field => self.settle_host(field, in_target, self.target_scheme().unwrap_or(Scheme::Http)),
         }
     }
 
@@ -196,8 +196,14 @@ impl RequestHead {
         if hosts.next().is_some() { Err(HeadError::RepeatedHost) } else { Ok(field) }
     }
 
-    /// Takes the host from the target's authority, which `field` must agree with, or else from `field`.
-    pub(crate) fn settle_host(&mut self, field: Option<Span>, in_target: bool) -> Result<(), HeadError> {
+    /// Takes the host from the target's authority, which `field` must agree with, or else from `field`. A port that
+    /// is not named is the one of `scheme`.
+    pub(crate) fn settle_host(
+        &mut self,
+        field: Option<Span>,
+        in_target: bool,
+        scheme: Scheme,
+    ) -> Result<(), HeadError> {
         let chosen = field.filter(|_| !in_target).unwrap_or(self.authority);
         let alone = field.is_none() || !in_target;
         if alone && let Some((len, port)) = self.last_host.recall(self.fields.at(chosen)) {
@@ -211,7 +217,8 @@ impl RequestHead {
         if let (Some(field), true) = (field, in_target) {
             let named = authority::parse(self.fields.at(field)).ok_or(HeadError::BadHost)?;
             // `CONNECT a:443` with `Host: a` is what RFC 9112 section 3.2.3 itself shows.
-            let default = if self.form == TargetForm::Authority { found.port } else { self.default_port() };
+            let of_scheme = Some(scheme.default_port());
+            let default = if self.form == TargetForm::Authority { found.port } else { of_scheme };
             let same_port = named.port.or(default) == found.port.or(default);
             if !named.host.eq_ignore_ascii_case(found.host) || !same_port {
                 return Err(HeadError::HostMismatch);
@@ -231,8 +238,9 @@ impl RequestHead {
         Ok(())
     }
 
-    fn default_port(&self) -> Option<u16> {
-        Some(if self.target_scheme() == Some(Scheme::Https) { 443 } else { 80 })
+    /// Bytes that it takes up, with 32 for each field beside its text (as RFC 9113 section 6.5.2 counts them).
+    pub fn weight(&self) -> usize {
+        self.fields.text.len() + 32 * self.fields.len()
     }
 
     /// The method as received.

@@ -24,6 +24,16 @@ pub enum Scheme {
     Https,
 }
 
+impl Scheme {
+    /// The port that is meant where none is named (RFC 9110 section 4.2).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
 /// Byte ranges of a target's parts, relative to the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TargetParts {

@@ -53,7 +53,8 @@ pub struct Certificate {
     pub key_pem: String,
     pub chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    serial: SerialNumber,
+    /// `None` of one that another tool made.
+    serial: Option<SerialNumber>,
 }
 
 /// Where a certificate and its key were written.
@@ -187,7 +188,7 @@ impl Authority {
         }
         let key_pem = key.serialize_pem();
         let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).expect("a key that was just made");
-        Certificate { chain_pem, key_pem, chain, key, serial }
+        Certificate { chain_pem, key_pem, chain, key, serial: Some(serial) }
     }
 
     /// A list of revocation (CRL) that names `revoked`, in PEM; valid for thirty days.
@@ -200,7 +201,7 @@ impl Authority {
     pub fn revocations_until(&self, revoked: &[&Certificate], next_update: SystemTime) -> String {
         let issued = SystemTime::now() - 30 * DAY;
         let revoked_certs = revoked.iter().map(|certificate| RevokedCertParams {
-            serial_number: certificate.serial.clone(),
+            serial_number: certificate.serial.clone().expect("a certificate of testkit"),
             revocation_time: issued.into(),
             reason_code: None,
             invalidity_date: None,
@@ -233,6 +234,19 @@ impl Authority {
 }
 
 impl Certificate {
+    /// One that another tool made.
+    #[track_caller]
+    pub fn read_from(files: &CertificateFiles) -> Certificate {
+        let read = |path: &Path| {
+            fs::read_to_string(path).unwrap_or_else(|error| panic!("read {}: {error}", path.display()))
+        };
+        let (chain_pem, key_pem) = (read(&files.certificate), read(&files.key));
+        let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes());
+        let chain = chain.collect::<Result<_, _>>().expect("certificates in PEM");
+        let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).expect("a key in PEM");
+        Certificate { chain_pem, key_pem, chain, key, serial: None }
+    }
+
     /// Writes the chain to `NAME.pem` and the key to `NAME.key` in `dir`, over what is there.
     #[track_caller]
     pub fn write_to(&self, dir: &Path, name: &str) -> CertificateFiles {

@@ -187,7 +187,7 @@ impl Client {
     fn shake_under(&self, policy: &Policy, name: &str) -> Result<Shaken, String> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let mut client = ClientConnection::new(Arc::new(self.config.clone()), name).unwrap();
-        let mut server = ServerConnection::new(policy.config.clone()).unwrap();
+        let mut server = ServerConnection::new(policy.config()).unwrap();
         join(&mut client, &mut server)?;
         Ok(Shaken {
             leaf: client.peer_certificates().and_then(|chain| chain.first().cloned()).unwrap(),

@@ -240,7 +240,8 @@ pub const POOL: &[Key] = &[
         name: "max_connections",
         kind: Kind::Integer { min: 1, max: 1_000_000 },
         absent: Absent::Means("100"),
-        doc: "Open connections per endpoint, over all workers.",
+        doc: "Open connections per endpoint, over all workers. With a `protocol` that shares connections at least one \
+              for each worker.",
     },
     Key {
         name: "idle_timeout",

@@ -11,6 +11,7 @@ use h2::server::SendResponse;
 use http::HeaderMap;
 use tokio::time::Instant;
 
+use super::together::{Together, Waiting};
 use crate::connection::answer::each_field;
 use crate::connection::pace::Pace;
 use crate::message::convert::{self, FieldMap};
@@ -55,11 +56,17 @@ impl<'c> Answer<'c> {
         Ok(Answer { stream, body: response.body, call, written })
     }
 
-    /// Sends the body; a failure says why the client did not get all of it.
-    pub async fn write(&mut self, pace: &mut Pace, watchdog: &Watchdog) -> Result<(), Failure> {
+    /// Sends the body; a failure says why the client did not get all of it. `together` is what the slowness of all
+    /// streams is judged by, where this one counts.
+    pub async fn write(
+        &mut self,
+        pace: &mut Pace,
+        together: Option<&Together>,
+        watchdog: &Watchdog,
+    ) -> Result<(), Failure> {
         let Some(stream) = self.stream.take() else { return Ok(()) };
         let body = std::mem::take(&mut self.body);
-        let mut writer = Writer { stream, pace, watchdog, written: 0 };
+        let mut writer = Writer { stream, pace, together, waiting: None, watchdog, written: 0 };
         let outcome = match body {
             Body::Empty | Body::Upgraded(_) => Ok(()),
             Body::Text(text) => writer.bytes(&text).await,
@@ -131,6 +138,9 @@ fn fields(method: Method, response: &Response<'_>, body: bool) -> (HeaderMap, u6
 struct Writer<'w> {
     stream: SendStream<Bytes>,
     pace: &'w mut Pace,
+    together: Option<&'w Together>,
+    /// While the client is waited for.
+    waiting: Option<Waiting<'w>>,
     watchdog: &'w Watchdog,
     written: u64,
 }
@@ -161,6 +171,7 @@ impl Writer<'_> {
                 Poll::Pending => {
                     // It is not the client that is waited for; it may still leave.
                     self.pace.paused(Instant::now);
+                    self.waiting = None;
                     ready!(self.stream.poll_reset(cx)).map_err(|_| Failure::ClientClosed)?;
                     return Poll::Ready(Err(Failure::ClientClosed));
                 }
@@ -188,10 +199,17 @@ impl Writer<'_> {
             Poll::Ready(Ok(count)) => {
                 self.written += count as u64;
                 self.pace.progressed(count as u64, Instant::now);
+                self.waiting = None;
+                if let Some(together) = self.together {
+                    together.moved(count as u64);
+                }
                 Poll::Ready(Ok(count))
             }
             Poll::Ready(Err(stream::Closed)) => Poll::Ready(Err(Failure::ClientClosed)),
             Poll::Pending => {
+                if let (None, Some(together)) = (&self.waiting, self.together) {
+                    self.waiting = Some(together.wait(Instant::now()));
+                }
                 let slow = self.pace.poll_too_slow(self.watchdog, cx);
                 slow.map(|()| Err(Failure::ClientTooSlow))
             }

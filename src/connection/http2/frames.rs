@@ -38,6 +38,8 @@ pub enum Abuse {
     WindowUpdates,
     UnknownFrames,
     Continuations,
+    /// All streams together are slower than one may be.
+    TooSlow,
 }
 
 impl Abuse {
@@ -53,6 +55,7 @@ impl Abuse {
             Abuse::WindowUpdates => "h2_window_updates",
             Abuse::UnknownFrames => "h2_unknown_frames",
             Abuse::Continuations => "h2_continuations",
+            Abuse::TooSlow => "h2_too_slow",
         }
     }
 }

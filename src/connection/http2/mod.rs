@@ -7,6 +7,7 @@ mod clerks;
 mod frames;
 mod request_body;
 mod stream;
+mod together;
 mod watched;
 
 use std::cell::{Cell, RefCell};
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 use self::clerks::Clerks;
 use self::frames::{Abuse, Watch};
 use self::stream::Asked;
+use self::together::Together;
 use self::watched::Watched;
 use super::entrance;
 use super::entry::Connection;
@@ -70,13 +72,14 @@ impl Connection {
         self.rest.set(self.rest.get().that_ends_itself());
         let watch = RefCell::new(Watch::new(started));
         let open = Cell::new(0);
+        let together = Together::default();
         let io = Watched::new(&self.socket, received, &watch, &open);
         let mut handshake = pin!(engine().handshake::<_, Bytes>(io));
         let deadline = started + self.serving.current().limits.head_timeout;
         let engine = self.watchdog.limit(deadline, |cx| handshake.as_mut().poll(cx)).await;
         let Ok(Ok(engine)) = engine else { return };
         let life = Life { connection: self, engine, watch: &watch, open: &open, since: Instant::now() };
-        life.run().await;
+        life.run(&together).await;
     }
 }
 
@@ -103,7 +106,7 @@ enum End {
 }
 
 impl Life<'_> {
-    async fn run(mut self) {
+    async fn run(mut self, together: &Together) {
         let connection = self.connection;
         let mut clerks = Clerks::new(MAX_STREAMS as usize);
         let mut drained = pin!(connection.serving.drained());
@@ -133,7 +136,7 @@ impl Life<'_> {
                     match self.poll_engine(clerks.busy(), cx) {
                         Poll::Ready(Ok((request, respond))) => {
                             connection.at_work();
-                            let asked = Asked::read(connection, request, respond);
+                            let asked = Asked::read(connection, together, request, respond);
                             clerks.serve(asked, |inbox| connection.serve_streams(inbox));
                             self.open.set(clerks.busy());
                             came = true;
@@ -145,7 +148,7 @@ impl Life<'_> {
                         Poll::Pending => break,
                     }
                 }
-                if let Some(end) = self.misbehaviour(cx) {
+                if let Some(end) = self.misbehaviour(cx).or_else(|| self.slowness(together, cx)) {
                     return Poll::Ready(end);
                 }
                 if leaving && clerks.busy() == 0 && self.is_said(cx) {
@@ -198,6 +201,21 @@ impl Life<'_> {
         self.connection.watchdog.expired(cx, deadline).then_some(End::HeadTimeout)
     }
 
+    /// The streams that wait for the client are slow as a whole.
+    fn slowness(&self, together: &Together, cx: &mut Context<'_>) -> Option<End> {
+        let limits = || self.connection.serving.current().limits.clone();
+        let deadline = together.judged_at(|| limits().rate_grace)?;
+        if !self.connection.watchdog.expired(cx, deadline) {
+            return None;
+        }
+        if together.is_too_slow(limits().min_rate, Instant::now()) {
+            return Some(End::Abuse(Abuse::TooSlow));
+        }
+        // Looked at again, for the timer is armed only then.
+        cx.waker().wake_by_ref();
+        None
+    }
+
     /// No request is at hand from now on.
     fn rest(&mut self) {
         self.since = Instant::now();
@@ -206,7 +224,7 @@ impl Life<'_> {
     }
 
     /// What the last requests were served with goes, when none has come for a while.
-    fn cool(&self, clerks: &mut Clerks<'_, Asked>, cx: &mut Context<'_>) {
+    fn cool(&self, clerks: &mut Clerks<'_, Asked<'_>>, cx: &mut Context<'_>) {
         let warm = self.open.get() == 0 && clerks.is_warm();
         if warm && self.connection.watchdog.expired(cx, self.since + COOL) {
             clerks.rest();

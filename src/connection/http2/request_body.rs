@@ -9,6 +9,7 @@ use h2::RecvStream;
 use h2::server::SendResponse;
 use tokio::time::Instant;
 
+use super::together::{Together, Waiting};
 use crate::connection::pace::Pace;
 use crate::message::{BodyStream, Failure, convert};
 use crate::wire::Watchdog;
@@ -32,6 +33,9 @@ pub struct RequestBody<'s> {
     trailers: Option<Fields>,
     ended: bool,
     pace: Pace,
+    together: &'s Together,
+    /// While the client is waited for.
+    waiting: Option<Waiting<'s>>,
     watchdog: &'s Watchdog,
     /// Where a 100 goes, while the client waits for one.
     invitation: Option<&'s RefCell<SendResponse<Bytes>>>,
@@ -42,7 +46,7 @@ impl<'s> RequestBody<'s> {
     pub fn new(
         stream: RecvStream,
         length: BodyLength,
-        pace: Pace,
+        (pace, together): (Pace, &'s Together),
         watchdog: &'s Watchdog,
         invitation: Option<&'s RefCell<SendResponse<Bytes>>>,
         state: &'s BodyState,
@@ -54,6 +58,8 @@ impl<'s> RequestBody<'s> {
             trailers: None,
             ended: false,
             pace,
+            together,
+            waiting: None,
             watchdog,
             invitation,
             state,
@@ -79,6 +85,7 @@ impl<'s> RequestBody<'s> {
                     received.set(received.get() + chunk.len() as u64);
                     if !chunk.is_empty() {
                         self.pace.progressed(chunk.len() as u64, Instant::now);
+                        self.together.moved(chunk.len() as u64);
                         // A client that did not wait needs no invitation, now or later.
                         self.invitation = None;
                     }
@@ -103,13 +110,16 @@ impl<'s> RequestBody<'s> {
 impl BodyStream for RequestBody<'_> {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], Failure>> {
         match self.poll_chunk(cx) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(&self.chunk)),
-            Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
+            Poll::Ready(outcome) => {
+                self.waiting = None;
+                Poll::Ready(outcome.map(|()| &self.chunk[..]))
+            }
             Poll::Pending => {
                 self.invite();
                 if self.state.is_call.get() {
                     return Poll::Pending;
                 }
+                self.waiting.get_or_insert_with(|| self.together.wait(Instant::now()));
                 self.pace.poll_too_slow(self.watchdog, cx).map(|()| Err(Failure::BodyTimeout))
             }
         }

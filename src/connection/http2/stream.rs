@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ::http1::framing::request_length;
-use ::http1::{BodyLength, HeadError, HeadLimits, RequestHead, RequestParts};
+use ::http1::{BodyLength, HeadError, HeadLimits, RequestHead, RequestParts, Scheme};
 use bytes::Bytes;
 use h2::ext::Protocol;
 use h2::server::SendResponse;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::answer::{self, Answer};
 use super::clerks::Inbox;
 use super::request_body::{BodyState, RequestBody};
+use super::together::{Held, Together};
 use crate::connection::entry::Connection;
 use crate::connection::interim_writer;
 use crate::connection::pace::Pace;
@@ -36,53 +37,62 @@ struct Wishes {
 }
 
 /// A request that keeps to the rules.
-struct Question {
+struct Question<'t> {
     head: Recycled<RequestHead>,
     wishes: Wishes,
     body: RecvStream,
+    together: &'t Together,
 }
 
 /// A request as it came, its head made ours.
-pub struct Asked {
+pub struct Asked<'t> {
     current: Rc<Current>,
     started: Instant,
     head: Recycled<RequestHead>,
     wishes: Result<Wishes, Failure>,
     body: RecvStream,
     respond: SendResponse<Bytes>,
+    together: &'t Together,
+    /// The room that its head takes.
+    held: Option<Held<'t>>,
 }
 
-impl Asked {
+impl<'t> Asked<'t> {
     pub fn read(
         connection: &Connection,
+        together: &'t Together,
         request: http::Request<RecvStream>,
         respond: SendResponse<Bytes>,
-    ) -> Asked {
+    ) -> Asked<'t> {
         let (current, started) = (connection.serving.current(), Instant::now());
         let mut head = Recycled::<RequestHead>::take();
         let wishes = read_head(&request, &mut head)
             .map_err(Failure::BadHead)
             .and_then(|wishes| current.entrance.admit(&head, connection.secured()).map(|()| wishes));
-        Asked { current, started, head, wishes, body: request.into_body(), respond }
+        let held = together.hold(&head);
+        let wishes = wishes.and_then(|wishes| held.as_ref().map(|_| wishes).ok_or(Failure::HeadsTooLarge));
+        Asked { current, started, head, wishes, body: request.into_body(), respond, together, held }
     }
 }
 
 impl Connection {
     /// Answers one request after another, whatever becomes of each.
-    pub(super) async fn serve_streams(&self, inbox: Rc<Inbox<Asked>>) {
+    pub(super) async fn serve_streams(&self, inbox: Rc<Inbox<Asked<'_>>>) {
         // The timer of one request is there for the next, which moves it.
         let watchdog = Watchdog::new();
         loop {
-            let Asked { current, started, head, wishes, body, respond } = inbox.next().await;
+            let asked = inbox.next().await;
+            let Asked { current, started, head, wishes, body, respond, together, held } = asked;
             let mut record = self.record(started);
             record.protocol = message::Protocol::Http2;
             match wishes {
                 Ok(wishes) => {
-                    let question = Question { head, wishes, body };
+                    let question = Question { head, wishes, body, together };
                     self.answer_stream(&current, question, respond, &watchdog, &mut record).await;
                 }
                 Err(failure) => self.refuse_stream(&current, failure, &head, respond, &mut record).await,
             }
+            drop(held);
             inbox.done();
         }
     }
@@ -90,12 +100,12 @@ impl Connection {
     async fn answer_stream(
         &self,
         current: &Current,
-        question: Question,
+        question: Question<'_>,
         respond: SendResponse<Bytes>,
         watchdog: &Watchdog,
         record: &mut Record,
     ) {
-        let Question { head, wishes, body } = question;
+        let Question { head, wishes, body, together } = question;
         let (interim, state) = (Interim::default(), BodyState::default());
         let method = head.method;
         let respond = RefCell::new(respond);
@@ -115,7 +125,7 @@ impl Connection {
         {
             let invitation = wishes.expects_continue.then_some(&respond);
             let pace = Pace::of(&current.limits);
-            let body = RequestBody::new(body, wishes.length, pace, watchdog, invitation, &state);
+            let body = RequestBody::new(body, wishes.length, (pace, together), watchdog, invitation, &state);
             request.body = Body::Stream(Box::new(body));
         }
         let response = {
@@ -163,7 +173,10 @@ impl Connection {
                             let call = is_call.then_some(&request.id);
                             Answer::begin(&mut respond.borrow_mut(), method, response, call)
                         };
-                        write(begun, pace, watchdog, record).await;
+                        // What is said of a failure is no work of the client's.
+                        let counts = !is_call && record.failure.is_none();
+                        let together = counts.then_some(together);
+                        write(begun, pace, together, watchdog, record).await;
                     }
                 }
             }
@@ -193,10 +206,13 @@ impl Connection {
         current.entrance.add_fields(&mut response);
         if is_malformed(failure) {
             respond.send_reset(Reason::PROTOCOL_ERROR);
+        } else if failure == Failure::HeadsTooLarge {
+            // Nothing was done: the client may ask again, when there is room (RFC 9113 section 8.7).
+            respond.send_reset(Reason::REFUSED_STREAM);
         } else {
             let begun = Answer::begin(&mut respond, head.method, response, None);
             let failure = record.failure;
-            write(begun, Pace::of(&current.limits), &Watchdog::new(), record).await;
+            write(begun, Pace::of(&current.limits), None, &Watchdog::new(), record).await;
             record.failure = failure;
         }
         observe::note(&current.proxy.line(record, head, &id), Instant::now());
@@ -204,10 +220,16 @@ impl Connection {
 }
 
 /// Writes the body of an answer and notes what became of it.
-async fn write(begun: Result<Answer<'_>, Failure>, mut pace: Pace, watchdog: &Watchdog, record: &mut Record) {
+async fn write(
+    begun: Result<Answer<'_>, Failure>,
+    mut pace: Pace,
+    together: Option<&Together>,
+    watchdog: &Watchdog,
+    record: &mut Record,
+) {
     let outcome = match begun {
         Ok(mut answer) => {
-            let written = answer.write(&mut pace, watchdog).await;
+            let written = answer.write(&mut pace, together, watchdog).await;
             record.sent = answer.written;
             written
         }
@@ -276,10 +298,12 @@ fn read_head(came: &http::Request<RecvStream>, head: &mut RequestHead) -> Result
         Some(upgrade) => ("GET", Some(upgrade)),
         None => (came.method().as_str(), None),
     };
-    let request = RequestParts { method: method.as_bytes(), authority, target: target.as_bytes() };
-    if !matches!(uri.scheme_str(), Some("http" | "https") | None) {
-        return Err(HeadError::BadTarget);
-    }
+    let scheme = match uri.scheme_str() {
+        Some("https") => Scheme::Https,
+        Some("http") | None => Scheme::Http,
+        Some(_) => return Err(HeadError::BadTarget),
+    };
+    let request = RequestParts { method: method.as_bytes(), scheme, authority, target: target.as_bytes() };
     let fields = came.headers().iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     head.assemble(request, fields, &HeadLimits::STRICT)?;
     let announced = request_length(head)?;

@@ -16,12 +16,13 @@ use tokio::time::{Instant, interval, timeout};
 
 use super::{HealthOptions, Probe, grpc, over_http2};
 use crate::message::StatusSet;
+use crate::upstream::approach::Offer;
 use crate::upstream::connect::{reach, shake_hands};
 use crate::upstream::endpoint::{Address, Endpoint};
 use crate::upstream::generator::Generator;
 use crate::upstream::group::{Group, Groups};
 use crate::upstream::shortage;
-use crate::upstream::tls::handshake_failure;
+use crate::upstream::tls::{CA_CERTIFICATE, handshake_failure};
 use crate::wire::{Buffer, Duplex};
 
 const TICK: Duration = Duration::from_millis(50);
@@ -118,7 +119,7 @@ async fn ask(endpoint: &Endpoint, options: &HealthOptions) -> Result<(), Trouble
     let approach = &endpoint.approach;
     let mut agreed = None;
     if approach.is_secure() {
-        let shaken = shake_hands(socket, approach).await.map_err(not_secured)?;
+        let shaken = shake_hands(socket, approach, Offer::All).await.map_err(not_secured)?;
         (socket, agreed) = (shaken.0, shaken.1.protocol);
     }
     let stream = Duplex::new(Box::new(socket), Buffer::new());
@@ -149,7 +150,13 @@ fn not_connected(error: io::Error) -> Trouble {
 
 fn not_secured(error: io::Error) -> Trouble {
     let why = handshake_failure(&error).detail().unwrap_or_default();
-    Trouble::Theirs(format!("TLS handshake failed: {why} ({error})"))
+    let advice = match why {
+        CA_CERTIFICATE => {
+            "; it shows a certificate with CA:TRUE, which only an authority may have: docs/operations.md"
+        }
+        _ => "",
+    };
+    Trouble::Theirs(format!("TLS handshake failed: {why} ({error}){advice}"))
 }
 
 fn request(path: &str, host: &str, headers: &[(String, String)]) -> String {

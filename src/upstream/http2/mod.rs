@@ -9,6 +9,7 @@ mod head;
 mod session;
 mod shelf;
 mod upload;
+mod wire;
 
 pub use exchange::exchange;
 pub use session::{Greeted, Place, greet, settings};

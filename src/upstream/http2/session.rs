@@ -15,10 +15,12 @@ use h2::{Ping, PingPong, SendStream};
 use tokio::time::{Instant, Sleep};
 
 use super::shelf;
+use super::wire::{Alert, Wire};
 use crate::message::Failure;
 use crate::upstream::endpoint::Endpoint;
-use crate::upstream::pool::{Permit, seconds};
-use crate::wire::{Buffer, Duplex, Socket};
+use crate::upstream::permit::Permit;
+use crate::upstream::pool::seconds;
+use crate::wire::Socket;
 
 /// Streams at once on one connection, even when the origin allows more: one connection is one thread of the
 /// origin, often, and all of them die with it.
@@ -34,8 +36,6 @@ const MAX_FRAME: u32 = 16 << 10;
 /// Streams that end with an error of the origin's before the connection does.
 const MOST_ERRORS: usize = 128;
 
-type Wire = Duplex<Box<Socket>>;
-
 /// A connection on which both sides have said what they allow.
 pub struct Greeted {
     requests: SendRequest<Bytes>,
@@ -48,16 +48,17 @@ pub struct Greeted {
 /// Says what we allow, and waits for the same from the origin: until then nobody knows how many streams it takes,
 /// nor that it speaks HTTP/2 at all.
 pub async fn greet(socket: Socket) -> Result<Greeted, Failure> {
-    let broken = |_| Failure::NoHttp2;
-    let wire = Duplex::new(Box::new(socket), Buffer::new());
+    let alert = Alert::default();
+    let broken = |_| alert.get().unwrap_or(Failure::NoHttp2);
+    let wire = Wire::new(socket, alert.clone());
     let (requests, mut connection) = settings().handshake::<_, Bytes>(wire).await.map_err(broken)?;
     let mut pings = connection.ping_pong().ok_or(Failure::NoHttp2)?;
     // Its echo comes behind the origin's settings: with it, no stream allowed means that none is.
     pings.send_ping(Ping::opaque()).map_err(broken)?;
     let mut pinging = true;
     poll_fn(|cx| {
-        if Pin::new(&mut connection).poll(cx).is_ready() {
-            return Poll::Ready(Err(Failure::NoHttp2));
+        if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+            return Poll::Ready(ended.map_err(broken).and(Err(Failure::NoHttp2)));
         }
         if connection.max_concurrent_send_streams() > 0 {
             return Poll::Ready(Ok(()));

@@ -14,9 +14,11 @@ use tokio::time::Instant;
 use super::session::{Greeted, MOST_STREAMS, Place, Session};
 use crate::message::{Failure, Request};
 use crate::upstream::Timeouts;
-use crate::upstream::attempt::{Lane, Missed, Obtained, open};
+use crate::upstream::approach::Offer;
+use crate::upstream::attempt::{Lane, Missed, Obtained, open, open_for};
 use crate::upstream::endpoint::Endpoint;
-use crate::upstream::pool::{self, Acquired, Permit};
+use crate::upstream::permit::{Permit, may_spare};
+use crate::upstream::pool::{self, Acquired};
 
 thread_local! {
     /// By slot of the endpoint.
@@ -48,8 +50,47 @@ fn at<T>(endpoint: &Endpoint, work: impl FnOnce(&mut Shelf) -> T) -> T {
     })
 }
 
-/// A place on a connection, or a connection of its own where the origin wants none to be shared.
+/// A place on a connection, or a connection of its own where the origin wants none to be shared, or where the
+/// request wants what only HTTP/1.1 can do there.
 pub async fn obtain<'c>(
+    endpoint: &Arc<Endpoint>,
+    request: &Request<'_>,
+    timeouts: Timeouts,
+) -> Result<Obtained, Missed<'c>> {
+    let obtained = share(endpoint, request, timeouts).await?;
+    match &obtained.lane {
+        Lane::Shared(place)
+            if request.upgrade.is_some()
+                && endpoint.approach.may_offer_http1()
+                && !place.session().takes_extended_connect() =>
+        {
+            drop(obtained);
+            Box::pin(obtain_whole(endpoint, request, timeouts)).await
+        }
+        _ => Ok(obtained),
+    }
+}
+
+/// A connection of HTTP/1.1, for a request that wants to change the protocol.
+async fn obtain_whole<'c>(
+    endpoint: &Arc<Endpoint>,
+    request: &Request<'_>,
+    timeouts: Timeouts,
+) -> Result<Obtained, Missed<'c>> {
+    let deadline = Instant::now() + endpoint.queue_timeout();
+    loop {
+        match pool::acquire_for(true, endpoint, request.watchdog, deadline).await {
+            Ok(Acquired::Reused(connection)) => {
+                return Ok(Obtained { lane: Lane::Whole(connection), reused: true, now: Instant::now() });
+            }
+            Ok(Acquired::Open(permit)) => return open_for(Offer::Http1, permit, request, timeouts).await,
+            Ok(Acquired::Look) => {}
+            Err(failure) => return Err(Missed::Connection(failure, endpoint.slot.index)),
+        }
+    }
+}
+
+async fn share<'c>(
     endpoint: &Arc<Endpoint>,
     request: &Request<'_>,
     timeouts: Timeouts,
@@ -113,7 +154,7 @@ pub fn remove(session: &Session) {
 }
 
 /// There may be room on a connection: requests of this worker that wait in the queue look again. When only
-/// those of others wait, a connection that nobody uses gives way.
+/// those of others wait, a connection that nobody uses gives way, if it is not the only one here.
 pub fn tell(session: &Session) {
     let endpoint = &session.endpoint;
     if endpoint.lobby.waiting.load(Acquire) == 0 {
@@ -124,13 +165,16 @@ pub fn tell(session: &Session) {
             break;
         }
     }
-    if session.streams() == 0 && pool::only_others_wait(endpoint) {
+    if session.streams() == 0 && may_spare(endpoint) && pool::only_others_wait(endpoint) {
         session.close();
     }
 }
 
 /// Another worker has requests that wait: a connection that nobody here uses makes room for one of theirs.
 pub fn give_way(endpoint: &Endpoint) {
+    if !may_spare(endpoint) {
+        return;
+    }
     let unused = at(endpoint, |shelf| shelf.sessions.iter().find(|session| session.streams() == 0).cloned());
     if let Some(session) = unused {
         session.close();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::frame::Frame;
 use super::script::H2Script;
 use super::session::Session;
-use crate::origin::{Behaviour, Origin, RecordedRequest};
+use crate::origin::{Behaviour, Origin, OriginConnection, RecordedRequest};
 use crate::parse::Headers;
 use crate::tls::{Handshake, TlsServer};
 use crate::{Address, poll_until};
@@ -28,6 +28,7 @@ pub struct H2OriginOptions {
     pub(super) greeting: Option<Vec<u8>>,
     pub(super) early: bool,
     pub(super) gives_windows_back: bool,
+    http1: Option<fn(OriginConnection)>,
 }
 
 /// A stream as the origin got it.
@@ -86,12 +87,19 @@ impl H2OriginOptions {
             greeting: None,
             early: false,
             gives_windows_back: true,
+            http1: None,
         }
     }
 
     /// With TLS; `tls` should offer `h2`.
     pub fn tls(mut self, tls: TlsServer) -> H2OriginOptions {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Connections whose handshake agrees on something else than `h2` are served by this.
+    pub fn http1(mut self, serve: fn(OriginConnection)) -> H2OriginOptions {
+        self.http1 = Some(serve);
         self
     }
 
@@ -144,7 +152,13 @@ impl H2Origin {
         let tls = options.tls.clone();
         let behaviour = Behaviour::Raw(Box::new({
             let shared = shared.clone();
-            move |connection, index| Session::new(connection, index, &options, &shared, &script).serve()
+            move |connection, index| {
+                let agreed = connection.stream().tls().and_then(|facts| facts.alpn);
+                match options.http1 {
+                    Some(serve) if agreed.as_deref() != Some("h2") => serve(connection),
+                    _ => Session::new(connection, index, &options, &shared, &script).serve(),
+                }
+            }
         }));
         let origin = match tls {
             Some(tls) => Origin::serve_tls(tls, behaviour),
