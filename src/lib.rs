@@ -27,6 +27,8 @@ pub mod files;
 
 pub mod filter;
 
+pub mod merge;
+
 pub mod tunnel;
 
 pub mod certificates;

@@ -2,6 +2,7 @@
 
 #[cfg(debug_assertions)]
 mod fault;
+mod finish;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +13,11 @@ use ipnet::IpNet;
 
 use crate::admin::Admin;
 use crate::files::Files;
-use crate::filter::{Call, Decision, Filter, HeaderEdits, LocationRewrite, Redirect, ResponseStep};
+use crate::filter::{
+    Call, Decision, Filter, HeaderEdits, JsonEdits, LocationRewrite, Redirect, ResponseStep,
+};
+use crate::merge::Merge;
+use crate::message::error_pages::ErrorPages;
 use crate::message::path::{self, Canonical};
 use crate::message::{Client, Exchange, Failure, Request, RequestId, Response, Values, pages};
 use crate::observe::{Line, Record};
@@ -29,6 +34,7 @@ pub struct Proxy {
     /// Changes to answers that no route has given.
     pub unrouted: Vec<HeaderEdits>,
     pub trusted_proxies: Vec<IpNet>,
+    pub error_pages: ErrorPages,
 }
 
 /// What happens to the requests of one route.
@@ -43,6 +49,8 @@ pub struct Route {
     pub filters: Vec<Filter>,
     /// Of redirects of the upstream.
     pub location: Option<LocationRewrite>,
+    /// What is changed in the body of a request.
+    pub request_json: Option<Arc<JsonEdits>>,
     /// Calls of gRPC are let through as such; so long both sides of one may be silent.
     pub calls: Option<Duration>,
     pub target: Target,
@@ -78,6 +86,7 @@ impl Route {
 pub enum Target {
     Upstream(Arc<Upstream>, Sending),
     Split(Split, Sending),
+    Merge(Merge),
     Redirect(Redirect),
     Fixed(FixedAnswer),
     Files(Files),
@@ -98,6 +107,7 @@ impl Target {
                 Some(upstream) => Box::pin(upstream.send(client, request, sending, record)).await,
                 None => Err(Failure::NoEndpoint),
             },
+            Target::Merge(merge) => Box::pin(merge.answer(exchange, request, record)).await,
             Target::Redirect(redirect) => Ok(redirect.answer(&Values::of_request(exchange, request))),
             Target::Fixed(fixed) => Ok(fixed_answer(fixed)),
             Target::Files(files) => files.answer(request, record.asked).await,
@@ -137,31 +147,19 @@ impl Proxy {
         };
         #[cfg(debug_assertions)]
         fault::within(&request.head, &mut response);
+        if self.error_pages.concern(&response) {
+            response = self.with_page(client, request, response, record);
+        }
         if record.route.is_none() && !self.unrouted.is_empty() {
             steps.push(ResponseStep::Headers(&self.unrouted));
+        }
+        if steps.iter().any(ResponseStep::waits) {
+            return Box::pin(self.finish_slowly(client, request, response, steps, record)).await;
         }
         if !steps.is_empty() {
             self.finish(client, request, &mut response, steps, record);
         }
         response
-    }
-
-    /// Does to an answer what filters have left to be done.
-    #[cold]
-    fn finish<'c>(
-        &self,
-        client: &Client,
-        request: &Request<'c>,
-        response: &mut Response<'c>,
-        steps: Vec<ResponseStep<'_>>,
-        record: &Record,
-    ) {
-        let route = record.route.and_then(|index| self.routes.get(index)).map_or("", |route| &route.name);
-        let endpoint = record.endpoint.as_deref();
-        let exchange = Exchange { client, protocol: record.protocol, route, endpoint };
-        for step in steps.into_iter().rev() {
-            step.on_response(exchange, request, response);
-        }
     }
 
     /// What `steps` gets is still to be done to the answer, the last first.
@@ -187,6 +185,10 @@ impl Proxy {
             && let Some(answer) = route.filter(client, request, steps, record)?
         {
             return Ok(answer);
+        }
+        if let Some(edits) = &route.request_json {
+            let exchange = self.exchange(client, record);
+            Box::pin(edits.edit_request(exchange, request)).await?;
         }
         let call = route.calls.and_then(|idle| Call::begin(request, idle, record.asked));
         let mut outcome = match (&route.target, call) {

@@ -19,6 +19,8 @@ use crate::config::{self, Config};
 use crate::files::{Explained, Files, FilesOptions};
 use crate::filter::{Decision, chain};
 use crate::listen::ListenAddress;
+use crate::merge::MemberOptions;
+use crate::message::error_pages::ErrorPages;
 use crate::message::path::{self, Canonical};
 use crate::message::{
     Body, Client, ClientCertificate, Exchange, Interim, PolicyMark, Protocol, Recycled, Request, RequestId,
@@ -104,6 +106,7 @@ fn explain(config: &Config, args: &Args) -> Result<String, String> {
     text.0.push('\n');
     text.0.push_str(explanation.to_string().trim_end());
     text.0.push_str("\n\n");
+    let host = head.host().to_vec();
     match explanation.winner.and_then(|index| config.routes.get(index)) {
         Some(route) => {
             let secured = is_https.then(|| Rc::new(secured(certificate)));
@@ -112,6 +115,7 @@ fn explain(config: &Config, args: &Args) -> Result<String, String> {
         }
         None => text.line("answer", "404, no route covers the request"),
     }
+    pages(&mut text, config, &host);
     Ok(text.0)
 }
 
@@ -147,6 +151,16 @@ struct Text(String);
 impl Text {
     fn line(&mut self, name: &str, value: &str) {
         self.0.push_str(&format!("{name:<10} {value}\n"));
+    }
+}
+
+/// What a request for this host may get in place of the proxy's own pages.
+fn pages(text: &mut Text, config: &Config, host: &[u8]) {
+    let all = ErrorPages::new(config.error_pages.clone());
+    for page in all.of_host(host) {
+        let whose = if page.intercept { ", also in place of what upstreams answer" } else { "" };
+        let status = page.status.map_or(String::new(), |status| format!(", answered as {status}"));
+        text.line("page", &format!("{} for {}{status}{whose}", page.name, page.statuses));
     }
 }
 
@@ -250,6 +264,13 @@ fn target(
             text.line("split", &balances::split_told(split));
             if let Some(name) = balances::split_pick(split, head, client) {
                 upstream(text, config, route, Asked { head, client }, name);
+            }
+        }
+        TargetOptions::Merge(members) => {
+            for member in members {
+                let MemberOptions { name, upstream, path, optional } = member;
+                let or = if *optional { ", or null" } else { "" };
+                text.line("merge", &format!("{name} is GET {path} of {upstream}{or}"));
             }
         }
         TargetOptions::Redirect(redirect) => {

@@ -14,7 +14,10 @@ use super::shadow;
 use super::split;
 use super::suggest;
 use super::tree::{Entry, Table, Value};
-use super::{AdminOptions, Config, certificates, dns, grpc, routes, server, settings, shape, tls, upstreams};
+use super::{
+    AdminOptions, Config, certificates, dns, error_pages, grpc, routes, server, settings, shape, tls,
+    upstreams,
+};
 use crate::certificates::Material;
 use crate::listen::ListenAddress;
 use crate::observe::AccessLogOptions;
@@ -38,6 +41,9 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
     let upstreams = lower_upstreams(root, server.workers, problems);
     let defaults = single(root, "defaults", problems).map_or_else(Settings::default, |f| settings::lower(&f));
     let routes = lower_routes(root, &defaults, &mut material, problems);
+    let pages = each(root, "error_pages", problems);
+    let pages = pages.filter_map(|(entry, fields)| error_pages::lower(&entry.key, &entry.place, &fields));
+    let error_pages = error_pages::without_twins(pages.collect(), problems);
     check_tls(root, &listeners, &routes, problems);
     for (entry, fields) in each(root, "routes", problems) {
         grpc::check(&fields, &entry.place, &routes, &upstreams);
@@ -59,7 +65,7 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
     let listeners = listeners.into_iter().map(|listener| listener.options).collect();
     let routes = routes.into_iter().map(|(route, _)| route).collect();
     let unrouted = defaults.complete(&Settings::default(), &PathPattern::Any).filters.response_headers;
-    Config { listeners, material, upstreams, routes, unrouted, dns, server, admin, log }
+    Config { listeners, material, upstreams, routes, unrouted, error_pages, dns, server, admin, log }
 }
 
 pub fn admin(root: &Table, problems: &Problems) -> AdminOptions {

@@ -16,7 +16,10 @@ pub fn reaches(target: &TargetOptions, upstreams: &[Arc<UpstreamOptions>]) -> bo
     match target {
         TargetOptions::Upstream(name) => speaks(name),
         TargetOptions::Split(split) => split.shares.iter().all(|(name, _)| speaks(name)),
-        TargetOptions::Redirect(_) | TargetOptions::Fixed(_) | TargetOptions::Files(_) => false,
+        TargetOptions::Merge(_)
+        | TargetOptions::Redirect(_)
+        | TargetOptions::Fixed(_)
+        | TargetOptions::Files(_) => false,
     }
 }
 
@@ -34,7 +37,10 @@ pub fn check(
     let complete = match &route.target {
         TargetOptions::Upstream(name) => known(name),
         TargetOptions::Split(split) => split.shares.iter().all(|(name, _)| known(name)),
-        TargetOptions::Redirect(_) | TargetOptions::Fixed(_) | TargetOptions::Files(_) => false,
+        TargetOptions::Merge(_)
+        | TargetOptions::Redirect(_)
+        | TargetOptions::Fixed(_)
+        | TargetOptions::Files(_) => false,
     };
     if complete && !reaches(&route.target, upstreams) {
         report(fields.problems, &entry.place);

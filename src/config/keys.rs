@@ -2,12 +2,15 @@
 //! Schema and the reference in docs/configuration.md. A key that is not read fails a test.
 //! One file per group of sections.
 
+mod bodies;
+mod error_pages;
 mod filters;
 mod process;
 mod route;
 mod tls;
 mod upstream;
 
+pub use error_pages::*;
 pub use process::*;
 pub use route::*;
 pub use tls::*;
@@ -58,6 +61,8 @@ pub enum Kind {
     /// Any string; what it is, for people.
     Text(&'static str),
     OneOf(&'static [&'static str]),
+    /// Whatever TOML can say.
+    Any,
     ListOf(&'static Kind),
     /// Names of the user's choice.
     MapOf(&'static Kind),
@@ -119,7 +124,8 @@ pub const SECTIONS: &[Section] = &[
         doc: "Which request is answered by what. A request takes the route whose match is most specific: exact \
               host before wildcard before any; exact path before the longest prefix before regex; then method, \
               then the number of header and query conditions. The order in the file never matters. At least one \
-              is needed, and each has exactly one of `upstream`, `split`, `redirect`, `respond` and `files`.",
+              is needed, and each has exactly one of `upstream`, `split`, `merge`, `redirect`, `respond` and \
+              `files`.",
         keys: ROUTE,
     },
     Section {
@@ -127,6 +133,14 @@ pub const SECTIONS: &[Section] = &[
         noun: None,
         doc: "Options for all routes with an upstream. A route's own option wins; `timeouts` are merged key by key.",
         keys: DEFAULTS,
+    },
+    Section {
+        name: "error_pages",
+        noun: Some("error page"),
+        doc: "Pages for statuses, in place of the proxy's own. The page of the most specific host wins, then the one \
+              for the fewest statuses. Each has exactly one of `file` and `body`. A client that asks for JSON first \
+              gets a page only when that is JSON; a call of gRPC gets none.",
+        keys: ERROR_PAGE,
     },
     Section {
         name: "dns",

@@ -13,6 +13,7 @@ mod diagnostic;
 mod dns;
 mod endpoints_file;
 mod environment;
+mod error_pages;
 mod fields;
 mod file;
 mod files;
@@ -25,6 +26,7 @@ mod json;
 mod keys;
 mod listeners;
 mod matches;
+mod merge;
 mod origin_tls;
 mod pattern;
 mod render;
@@ -63,6 +65,7 @@ use crate::certificates::Material;
 use crate::connection::ClientLimits;
 use crate::filter::{CompressionLimits, HeaderEdits};
 use crate::listen::ListenerOptions;
+use crate::message::error_pages::ErrorPage;
 use crate::observe::AccessLogOptions;
 use crate::route::{RouteOptions, TargetOptions};
 use crate::upstream::{DnsOptions, UpstreamOptions};
@@ -111,6 +114,7 @@ pub struct Config {
     pub material: Material,
     pub upstreams: Vec<Arc<UpstreamOptions>>,
     pub routes: Vec<RouteOptions>,
+    pub error_pages: Vec<ErrorPage>,
     /// Changes to answers that no route has given, by `[defaults]`.
     pub unrouted: Vec<HeaderEdits>,
     pub dns: DnsOptions,
@@ -158,5 +162,6 @@ fn files_of_every_key() -> testkit::TempDir {
     std::fs::create_dir(dir.join("www")).expect("a folder");
     std::fs::write(dir.join("www/app.html"), "").expect("a file");
     std::fs::write(dir.join("endpoints"), include_str!("every_key.endpoints")).expect("a file");
+    std::fs::write(dir.join("404.html"), "<p>{{status}}</p>").expect("a file");
     dir
 }

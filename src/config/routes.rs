@@ -7,7 +7,8 @@ use super::filters;
 use super::settings::{self, Settings};
 use super::{matches, split, targets, tls};
 use crate::certificates::Material;
-use crate::route::RouteOptions;
+use crate::filter::FilterOptions;
+use crate::route::{RouteOptions, TargetOptions};
 
 /// `None` when the target is wrong; that was reported.
 pub fn lower(
@@ -27,10 +28,14 @@ pub fn lower(
             settings::refuse_without_upstream(fields, target);
         }
     }
+    if fields.key("merge").is_some() && !["upstream", "split"].iter().any(|name| fields.key(name).is_some()) {
+        settings::refuse_with_merge(fields);
+    }
     split::check_alone(fields);
     let (mirror, fallback) = (split::mirror(fields, upstreams), split::fallback(fields, upstreams));
     let target = targets::lower(fields, upstreams)?;
-    let complete = own.complete(defaults, &matches.path);
+    let mut complete = own.complete(defaults, &matches.path);
+    leave_bodies_alone(&mut complete.filters, &target);
     Some(RouteOptions {
         name: name.to_string(),
         matches,
@@ -47,4 +52,17 @@ pub fn lower(
         request_body: complete.request_body,
         max_body_size: complete.max_body_size,
     })
+}
+
+/// What `[defaults]` says of bodies is about upstreams.
+fn leave_bodies_alone(filters: &mut FilterOptions, target: &TargetOptions) {
+    match target {
+        TargetOptions::Upstream(_) | TargetOptions::Split(_) => {}
+        TargetOptions::Merge(_) => filters.request_json = None,
+        TargetOptions::Redirect(_) | TargetOptions::Fixed(_) | TargetOptions::Files(_) => {
+            filters.request_json = None;
+            filters.response_json = None;
+            filters.replace = None;
+        }
+    }
 }

@@ -65,6 +65,7 @@ fn kind_schema(kind: &Kind) -> Json {
         }
         Kind::Rate => one_of(vec![natural(), text("^(0|[0-9]+(B|[KMGT]iB|[kKMG]B)?/s)$")]),
         Kind::Text(_) => type_of("string"),
+        Kind::Any => Json::Object(Vec::new()),
         Kind::OneOf(words) => {
             let words = words.iter().map(|word| Json::from(*word)).collect();
             one_of(vec![Json::object([("enum", Json::Array(words))]), variable()])
@@ -169,6 +170,7 @@ fn kind_text(kind: &Kind) -> String {
         Kind::Size { word: None } => "size".to_string(),
         Kind::Rate => "rate".to_string(),
         Kind::Text(what) => (*what).to_string(),
+        Kind::Any => "any value".to_string(),
         Kind::OneOf(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
         Kind::ListOf(inner) => format!("list of {}", kind_text(inner)),
         Kind::MapOf(inner) => format!("table: name = {}", kind_text(inner)),

@@ -115,7 +115,32 @@ pub fn refuse_without_upstream(fields: &Fields<'_>, target: &str) {
     }
 }
 
-const NEED_AN_UPSTREAM: [&str; 16] = [
+/// Options that mean nothing where one answer is made of several.
+pub fn refuse_with_merge(fields: &Fields<'_>) {
+    for name in NEED_ONE_UPSTREAM {
+        if let Some(place) = fields.key(name) {
+            let message = format!("`{name}` does nothing in a route with `merge`");
+            let hint = "it is about requests to one upstream; leave it out";
+            fields.problems.add(Diagnostic::error(place, message).hint(hint));
+        }
+    }
+}
+
+const NEED_ONE_UPSTREAM: [&str; 11] = [
+    "strip_prefix",
+    "rewrite",
+    "add_prefix",
+    "rewrite_location",
+    "cookies",
+    "grpc_web",
+    "request_json",
+    "request_body",
+    "max_body_size",
+    "mirror",
+    "fallback",
+];
+
+const NEED_AN_UPSTREAM: [&str; 19] = [
     "mirror",
     "fallback",
     "request_headers",
@@ -124,6 +149,9 @@ const NEED_AN_UPSTREAM: [&str; 16] = [
     "add_prefix",
     "rewrite_location",
     "cookies",
+    "replace",
+    "request_json",
+    "response_json",
     "grpc_web",
     "decompress",
     "upstream_host",

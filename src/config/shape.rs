@@ -113,7 +113,7 @@ fn check_kind(name: &str, kind: &Kind, node: &Node, problems: &Problems) {
 
 fn fits(kind: &Kind, node: &Node) -> bool {
     match (kind, &node.value) {
-        (_, Value::Unknown) => true,
+        (_, Value::Unknown) | (Kind::Any, _) => true,
         (Kind::Boolean, _) => node.as_boolean().is_some(),
         (Kind::Integer { .. } | Kind::Number(_), _) => node.as_integer().is_some(),
         (Kind::Duration | Kind::Text(_) | Kind::OneOf(_), Value::Text(_)) => true,
@@ -205,6 +205,7 @@ fn expected(kind: &Kind) -> String {
         Kind::Duration => "a duration".to_string(),
         Kind::Size { .. } => "a size".to_string(),
         Kind::Rate => "a rate".to_string(),
+        Kind::Any => "a value".to_string(),
         Kind::Text(_) | Kind::OneOf(_) => "a string".to_string(),
         Kind::ListOf(_) => "a list".to_string(),
         Kind::MapOf(_) | Kind::Table(_) => "a table".to_string(),

@@ -125,6 +125,8 @@ fn fallback_upstream(
 /// Every upstream that a route names.
 pub fn named(fields: &Fields<'_>) -> Vec<String> {
     let mut names: Vec<String> = fields.entries("split").iter().map(|entry| entry.key.clone()).collect();
+    let members = fields.entries("merge").iter().filter_map(|member| fields.table_in("merge", &member.node));
+    names.extend(members.filter_map(|member| Some(member.text("upstream")?.value.to_owned())));
     names.extend(fields.text("upstream").map(|text| text.value.to_owned()));
     for key in ["mirror", "fallback"] {
         let text = fields.text(key).or(fields.table(key).and_then(|table| table.text("upstream")));

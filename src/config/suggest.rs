@@ -41,7 +41,7 @@ const PLANNED: &[(&str, &[&str])] = &[
     ("defaults", ROUTE_PLANNED),
 ];
 
-const ROUTE_PLANNED: &[&str] = &["auth", "cache", "challenge", "error_pages", "rate_limit", "waf"];
+const ROUTE_PLANNED: &[&str] = &["auth", "cache", "challenge", "rate_limit", "waf"];
 
 /// The word under which aliases of a table are listed: "routes" for "routes.NAME", "pool" for
 /// "upstreams.NAME.pool".
@@ -455,6 +455,10 @@ const ALIASES: &[Alias] = &[
     ("timeouts", &["write", "client", "request"], "write `send = \"60s\"`"),
     ("timeouts", &["dial"], "write `connect = \"5s\"`"),
     ("redirect", &["url", "location", "target"], "write `to = \"https://{host}{path}{query}\"`"),
+    ("edits", &["delete", "drop", "unset"], "write `remove = \"/secret\"`"),
+    ("edits", &["move", "from"], "write `rename = \"/name\", to = \"/full_name\"`"),
+    ("edits", &["add", "replace", "test", "op"], "write `set = \"/source\", value = \"{route}\"`"),
+    ("edits", &["pick", "only", "include"], "write `keep = [\"/id\"]`"),
     ("redirect", &["code", "permanent"], "write `status = 308`"),
     ("respond", &["code"], "write `status = 403`"),
     ("respond", &["text", "content"], "write `body = \"text\"`"),

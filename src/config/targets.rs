@@ -1,4 +1,4 @@
-//! What answers a route: exactly one of `upstream`, `split`, `redirect`, `respond`, `files`.
+//! What answers a route: exactly one of `upstream`, `split`, `merge`, `redirect`, `respond`, `files`.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,13 @@ use super::fields::{Fields, Text};
 use super::files;
 use super::filters::redirect_target;
 use super::matches::one_of;
+use super::merge;
 use super::split;
 use super::suggest::closest;
 use super::values::shown;
 use crate::route::{FixedAnswer, TargetOptions};
 
-const TARGETS: [&str; 5] = ["upstream", "split", "redirect", "respond", "files"];
+const TARGETS: [&str; 6] = ["upstream", "split", "merge", "redirect", "respond", "files"];
 const DEFAULT_TYPE: &str = "text/plain; charset=utf-8";
 
 /// `upstreams` are the names that are defined, also wrongly.
@@ -28,6 +29,9 @@ pub fn lower(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<TargetOp
     }
     if fields.key("split").is_some() {
         return split::lower(fields, upstreams).map(TargetOptions::Split);
+    }
+    if fields.key("merge").is_some() {
+        return merge::lower(fields, upstreams).map(TargetOptions::Merge);
     }
     if fields.key("redirect").is_some() {
         return redirect_target(fields).map(TargetOptions::Redirect);

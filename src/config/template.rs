@@ -9,7 +9,10 @@ use crate::message::{Moment, Template, TemplateError, Variable};
 pub fn lower(fields: &Fields<'_>, text: Text<'_>, moment: Moment) -> Option<Template> {
     match Template::compile(text.value, moment) {
         Ok(template) => {
-            if let Some((written, name)) = foreign(text.value) {
+            // A page may have scripts, where a dollar means many things.
+            if moment != Moment::Page
+                && let Some((written, name)) = foreign(text.value)
+            {
                 let message = format!("unknown variable `{written}`");
                 let place = text.place.part(&written);
                 fields.problems.add(Diagnostic::error(&place, message).hint(hint(&name)));
@@ -18,7 +21,7 @@ pub fn lower(fields: &Fields<'_>, text: Text<'_>, moment: Moment) -> Option<Temp
             Some(template)
         }
         Err(error) => {
-            fields.problems.add(told(&error, text));
+            fields.problems.add(told(&error, text, moment));
             None
         }
     }
@@ -27,11 +30,49 @@ pub fn lower(fields: &Fields<'_>, text: Text<'_>, moment: Moment) -> Option<Temp
 /// The same for a text that stands for what a regex matched; its groups were checked.
 pub fn lower_with_groups(fields: &Fields<'_>, text: Text<'_>) -> Option<Template> {
     Template::compile_with_groups(text.value, Moment::Request)
-        .map_err(|error| fields.problems.add(told(&error, text)))
+        .map_err(|error| fields.problems.add(told(&error, text, Moment::Request)))
         .ok()
 }
 
-fn told(error: &TemplateError, text: Text<'_>) -> Diagnostic {
+/// What is wrong with the text of a page, which may stand in a file of its own: the line in it, message and hint.
+pub fn page(text: &str) -> Result<Template, (usize, String, String)> {
+    Template::compile(text, Moment::Page).map_err(|error| {
+        let (message, hint) = of_page(&error);
+        let part = match &error {
+            TemplateError::Unknown(name) | TemplateError::BadFieldName(name) => name.as_str(),
+            _ => "{{",
+        };
+        let before = text.split(part).next().unwrap_or_default();
+        (before.matches('\n').count() + 1, message, hint)
+    })
+}
+
+fn of_page(error: &TemplateError) -> (String, String) {
+    match error {
+        TemplateError::Unknown(name) => (format!("unknown variable `{{{{{name}}}}}`"), page_hint(name)),
+        TemplateError::BadFieldName(name) => {
+            (format!("`{name}` is not the name of a header"), "write it as `{{header.X-Version}}`".to_owned())
+        }
+        TemplateError::LoneBrace(_) | TemplateError::NeedsAnswer(_) => (
+            "`{{` without its `}}`".to_owned(),
+            "two braces stand around a variable: `{{status}}`".to_owned(),
+        ),
+    }
+}
+
+/// As [`hint`], with the braces that a page has.
+fn page_hint(name: &str) -> String {
+    match closest(name, ["reason", "message"]) {
+        Some(ours) => format!("did you mean `{{{{{ours}}}}}`?"),
+        None => hint(name).replace('{', "{{").replace('}', "}}"),
+    }
+}
+
+fn told(error: &TemplateError, text: Text<'_>, moment: Moment) -> Diagnostic {
+    if moment == Moment::Page {
+        let (message, hint) = of_page(error);
+        return Diagnostic::error(text.place, message).hint(hint);
+    }
     match error {
         TemplateError::LoneBrace(brace) => {
             let place = text.place.part(&brace.to_string());

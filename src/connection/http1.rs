@@ -21,7 +21,6 @@ use super::waiting::Warm;
 use super::{ClientLimits, HalfClose, interim_writer};
 use crate::message::{
     Blame, Body, BodyStream, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade, Upgraded,
-    pages,
 };
 use crate::observe::{self, Record};
 use crate::proxy::Proxy;
@@ -375,14 +374,12 @@ impl Connection {
         head: &RequestHead,
         record: &mut Record,
     ) -> Next {
-        record.failure = Some(failure);
         let id = RequestId::make();
-        let mut response = pages::explain(failure, head, &id);
+        let mut response = current.proxy.refuse(failure, head, &id, record);
         // Whom the port speaks TLS to, and nobody else (RFC 6797 section 7.2).
         if self.secured().is_some() {
             current.entrance.add_fields(&mut response);
         }
-        record.status = pages::status(failure);
         let answers = failure != Failure::ClientClosed;
         if answers {
             let asked = Asked { version: Version::Http11, ..Asked::of(head) };

@@ -14,6 +14,8 @@ use crate::connection::{ClientLimits, Entrance};
 use crate::files::{Files, FilesOptions};
 use crate::filter::{FilterOptions, Redirect, chain};
 use crate::listen::{ConnectionLimits, ListenAddress, Loads};
+use crate::merge::Merge;
+use crate::message::error_pages::ErrorPages;
 use crate::message::{Moment, StatusSet, Template};
 use crate::observe::{self, AccessLog, metrics};
 use crate::proxy::{Proxy, Route, Target};
@@ -79,6 +81,7 @@ pub fn build(
         routes,
         unrouted: config.unrouted.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
+        error_pages: ErrorPages::new(config.error_pages.clone()),
     };
     let facts = Facts {
         upstreams: upstreams.clone(),
@@ -162,6 +165,11 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
             let shared = split.shares.iter().map(|(name, _)| named(upstreams, name)).collect();
             Target::Split(Split::new(split.clone(), shared), sending(options, upstreams))
         }
+        TargetOptions::Merge(members) => {
+            // What is asked in place of a member has its own failures.
+            let sending = plain_sending(options, options.retry.clone());
+            Target::Merge(Merge::new(members, &|name| named(upstreams, name), sending))
+        }
         TargetOptions::Redirect(redirect) => Target::Redirect(redirect.clone()),
         TargetOptions::Fixed(fixed) => Target::Fixed(fixed.clone()),
         TargetOptions::Files(files) => {
@@ -183,6 +191,7 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
             &FilterOptions { grpc_web: options.filters.grpc_web && grpc, ..options.filters.clone() },
             config.server.compression,
         ),
+        request_json: options.filters.request_json.clone(),
         location: options.filters.location.clone(),
         calls: grpc.then_some(config.server.clients.tunnel_idle_timeout),
         target,
@@ -262,11 +271,18 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         log_member: observe::json::member("route", &name),
         name,
         filters: Vec::new(),
+        request_json: None,
         location: None,
         calls: None,
         target,
         fallback: None,
     };
-    let table = Table::build(&[options]);
-    Arc::new(Proxy { table, routes: vec![route], unrouted: Vec::new(), trusted_proxies: Vec::new() })
+    let (table, routes) = (Table::build(&[options]), vec![route]);
+    Arc::new(Proxy {
+        table,
+        routes,
+        unrouted: Vec::new(),
+        trusted_proxies: Vec::new(),
+        error_pages: ErrorPages::default(),
+    })
 }

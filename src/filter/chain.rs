@@ -1,8 +1,10 @@
 //! The one order in which a request meets the filters of its route. An answer meets them from the end.
 
+use std::sync::Arc;
+
 use super::{
-    Compress, CompressOptions, CompressionLimits, Cookies, Cors, Decompress, Filter, HeaderEdits,
-    LocationRewrite, Maintenance, RedirectRule, Rewrite, Spelling,
+    Compress, CompressOptions, CompressionLimits, Cookies, Cors, Decompress, Filter, HeaderEdits, JsonEdits,
+    LocationRewrite, Maintenance, RedirectRule, Replace, Rewrite, Spelling,
 };
 
 /// What a route asks of filters.
@@ -21,6 +23,11 @@ pub struct FilterOptions {
     /// What happens to the path on its way to the target.
     pub rewrite: Rewrite,
     pub request_headers: Vec<HeaderEdits>,
+    /// Text in answers.
+    pub replace: Option<Replace>,
+    pub response_json: Option<Arc<JsonEdits>>,
+    /// Not a filter: it waits for the body of the request, behind all filters.
+    pub request_json: Option<Arc<JsonEdits>>,
     /// Calls of gRPC-Web are translated.
     pub grpc_web: bool,
     /// Redirects of the upstream; not a filter, as nearly no answer has one.
@@ -45,6 +52,8 @@ pub fn chain(options: &FilterOptions, limits: CompressionLimits) -> Vec<Filter> 
         options.cookies.clone().map(Filter::Cookies),
         (!rewrite.is_nothing()).then(|| Filter::Rewrite(rewrite.clone())),
         edits(&options.request_headers).map(Filter::RequestHeaders),
+        options.replace.clone().map(Filter::Replace),
+        options.response_json.clone().map(Filter::ResponseJson),
         options.grpc_web.then_some(Filter::GrpcWeb),
     ];
     filters.into_iter().flatten().collect()

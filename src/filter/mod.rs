@@ -11,9 +11,11 @@ mod cors;
 mod decompress;
 mod grpc_web;
 mod headers;
+mod json;
 mod location;
 mod maintenance;
 mod redirect;
+mod replace;
 mod rewrite;
 mod vary;
 mod when;
@@ -26,11 +28,15 @@ pub use cookies::{Cookies, SameSite, Secure};
 pub use cors::{Cors, OriginPattern, Origins, RequestFields};
 pub use decompress::Decompress;
 pub use headers::{HeaderEdits, NamePattern, ValueRewrite};
+pub use json::{EACH, JsonEdits, JsonValue, MOST_STEPS, OnError, Operation, Pointer};
 pub use location::LocationRewrite;
 pub use maintenance::{Maintenance, MaintenancePage};
 pub use redirect::{Redirect, RedirectRule, Spelling, TrailingSlash, Www};
+pub use replace::{LONGEST_LINE, LineRule, Literals, Replace, Rules};
 pub use rewrite::{Rewrite, RewriteRule, Rewritten};
 pub use when::When;
+
+use std::sync::Arc;
 
 use crate::message::{Exchange, Failure, Request, Response};
 
@@ -47,6 +53,8 @@ pub enum Filter {
     Cookies(Cookies),
     Rewrite(Rewrite),
     RequestHeaders(Vec<HeaderEdits>),
+    Replace(Replace),
+    ResponseJson(Arc<JsonEdits>),
     GrpcWeb,
 }
 
@@ -69,6 +77,9 @@ pub enum ResponseStep<'p> {
     Headers(&'p [HeaderEdits]),
     Cors(&'p Cors, cors::Said),
     Cookies(&'p Cookies),
+    Replace(&'p Replace),
+    /// Reads the whole body: it is done by [`JsonEdits::edit_answer`].
+    Json(&'p JsonEdits),
     GrpcWeb(grpc_web::Wanted),
 }
 
@@ -93,6 +104,14 @@ impl Filter {
                 headers::edit_request(edits, exchange, request);
                 Decision::Pass
             }
+            Filter::Replace(replace) => {
+                replace.ask(request);
+                Decision::PassThen(ResponseStep::Replace(replace))
+            }
+            Filter::ResponseJson(edits) => {
+                json::ask(request);
+                Decision::PassThen(ResponseStep::Json(edits))
+            }
             Filter::GrpcWeb => match grpc_web::translate(request) {
                 Some(wanted) => Decision::PassThen(ResponseStep::GrpcWeb(wanted)),
                 None => Decision::Pass,
@@ -102,6 +121,11 @@ impl Filter {
 }
 
 impl ResponseStep<'_> {
+    /// It waits for the body of the answer.
+    pub fn waits(&self) -> bool {
+        matches!(self, ResponseStep::Json(_))
+    }
+
     /// Changes the answer, be it the target's or one that tells of a failure.
     pub fn on_response(self, exchange: Exchange<'_>, request: &Request<'_>, response: &mut Response<'_>) {
         match self {
@@ -110,6 +134,8 @@ impl ResponseStep<'_> {
             ResponseStep::Headers(edits) => headers::edit_answer(edits, exchange, request, response),
             ResponseStep::Cors(cors, said) => cors.on_response(&said, response),
             ResponseStep::Cookies(cookies) => cookies.on_response(request, response),
+            ResponseStep::Replace(replace) => replace.answer(exchange, request, response),
+            ResponseStep::Json(_) => {}
             ResponseStep::GrpcWeb(wanted) => wanted.translate(response),
         }
     }

@@ -35,11 +35,13 @@ pub struct Values<'v, 'c> {
     pub response: Option<&'v ResponseHead>,
     /// What a regex matched, for a text that stands in its place.
     pub groups: Option<&'v Captures<'v>>,
+    /// What a page says to whoever sees it.
+    pub message: &'static str,
 }
 
 impl<'v, 'c> Values<'v, 'c> {
     pub fn of_request(exchange: Exchange<'v>, request: &'v Request<'c>) -> Values<'v, 'c> {
-        Values { exchange, request, response: None, groups: None }
+        Values { exchange, request, response: None, groups: None, message: "" }
     }
 
     pub fn of_answer(
@@ -47,6 +49,6 @@ impl<'v, 'c> Values<'v, 'c> {
         request: &'v Request<'c>,
         response: &'v Response<'_>,
     ) -> Values<'v, 'c> {
-        Values { exchange, request, response: Some(&response.head), groups: None }
+        Values { exchange, request, response: Some(&response.head), groups: None, message: "" }
     }
 }

@@ -35,6 +35,12 @@ pub enum Failure {
     BodyTooLarge,
     /// The body of gRPC-Web text is not base64.
     BadBase64,
+    /// The body has a coding, and what is to be changed in it cannot be seen.
+    CodedBody,
+    /// The body is to be changed and is no JSON for that; the code says why.
+    BadJson(&'static str),
+    /// The body is to be changed and is too large for that.
+    JsonTooLarge,
     /// The client closed before its request was complete or its answer sent.
     ClientClosed,
     /// The client left while its answer was awaited.
@@ -80,6 +86,8 @@ pub enum Failure {
 
     /// The body is not in the coding that its head names; the code says why.
     BadCoding(&'static str),
+    /// The answer is to be changed or made a part of another, and cannot be: for this.
+    UnfitAnswer(&'static str),
 
     // The proxy's.
     NoRoute,
@@ -117,11 +125,12 @@ impl Failure {
         match self {
             BadHead(_) | BadBody(_) | BodyMismatch | BadPath(_) | MethodRefused | WrongScheme | PlainHttp
             | Misdirected | HeadTimeout | HeadsTooLarge | BodyTimeout | BodyTooLarge | ClientClosed
-            | ClientGone | ClientTooSlow | Loop | BadBase64 | CallDeadline | CallSilent => Blame::Client,
+            | ClientGone | ClientTooSlow | Loop | BadBase64 | CodedBody | BadJson(_) | JsonTooLarge
+            | CallDeadline | CallSilent => Blame::Client,
             ConnectRefused | ConnectTimeout | ConnectFailed | UpstreamTls(_) | NotResolved | SendTimeout
             | ReadTimeout | ClosedBeforeAnswer | StreamReset | BadAnswer(_) | BadAnswerBody(_)
             | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams
-            | BadHttp2(_) | BadCoding(_) => Blame::Upstream,
+            | BadHttp2(_) | BadCoding(_) | UnfitAnswer(_) => Blame::Upstream,
             NoRoute | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
             | OutOfPorts | OutOfSpace | CompressionFailed | NoFile | FileForbidden | FileMethod
             | FileError(_) | FileShrank => Blame::Proxy,
@@ -167,6 +176,9 @@ impl Failure {
             BodyTimeout => "body_timeout",
             BodyTooLarge => "body_too_large",
             BadBase64 => "bad_base64",
+            CodedBody => "coded_body",
+            BadJson(reason) => reason,
+            JsonTooLarge => "json_too_large",
             ClientClosed => "client_closed",
             ClientGone => "client_gone",
             ClientTooSlow => "client_too_slow",
@@ -192,6 +204,7 @@ impl Failure {
             NoStreams => "upstream_no_streams",
             BadHttp2(_) => "upstream_bad_http2",
             BadCoding(_) => "upstream_bad_coding",
+            UnfitAnswer(_) => "upstream_unfit_answer",
             NoRoute => "no_route",
             NoEndpoint => "no_endpoint",
             QueueFull => "queue_full",
@@ -214,6 +227,8 @@ impl Failure {
     pub fn detail(self) -> Option<&'static str> {
         match self {
             Failure::BodyTooLarge => Some("max_body_size"),
+            Failure::JsonTooLarge => Some("request_json.max_size"),
+            Failure::UnfitAnswer(why) => Some(why),
             Failure::BadAnswer(error) => Some(error.reason()),
             Failure::BadAnswerBody(error) => Some(error.reason()),
             Failure::HeadTimeout => Some("head_timeout"),

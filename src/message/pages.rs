@@ -9,6 +9,13 @@ use super::{Failure, RequestId, Response, grpc};
 /// Seconds that a client should wait before it tries again after a 503.
 const RETRY_AFTER: &[u8] = b"5";
 
+/// Of pages: the colours are the system's, light or dark as the reader has them.
+const STYLE: &str = "body{margin:0;min-height:100vh;display:grid;place-items:center;\
+    font:17px/1.5 system-ui,sans-serif}main{max-width:32em;padding:2em;text-align:center}\
+    .s{margin:0;font-size:4.5em;line-height:1;font-weight:700;opacity:.25}\
+    h1{margin:.3em 0;font-size:1.6em;font-weight:600}p{margin:0 0 1.5em}\
+    small{opacity:.6}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}";
+
 /// Methods that this proxy lets through.
 pub const ALLOW: &[u8] = b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
 
@@ -42,16 +49,17 @@ pub fn status(failure: Failure) -> u16 {
         BadHead(HeadError::UnknownCoding) => 501,
         BadHead(HeadError::BadVersion) => 505,
         BadHead(HeadError::BadExpectation) => 417,
-        BadHead(_) | BadBody(_) | BodyMismatch | BadBase64 | BadPath(_) | PlainHttp => 400,
+        BadHead(_) | BadBody(_) | BodyMismatch | BadBase64 | BadJson(_) | BadPath(_) | PlainHttp => 400,
+        CodedBody => 415,
         MethodRefused | FileMethod => 405,
         WrongScheme | Misdirected => 421,
         HeadTimeout | BodyTimeout => 408,
-        BodyTooLarge => 413,
+        BodyTooLarge | JsonTooLarge => 413,
         ClientClosed | ClientGone | ClientTooSlow => 499,
         Loop => 508,
         ConnectRefused | ConnectFailed | UpstreamTls(_) | ClosedBeforeAnswer | StreamReset | BadAnswer(_)
         | BadAnswerBody(_) | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused
-        | NoStreams | BadHttp2(_) | BadCoding(_) => 502,
+        | NoStreams | BadHttp2(_) | BadCoding(_) | UnfitAnswer(_) => 502,
         ConnectTimeout | SendTimeout | ReadTimeout | CallDeadline | CallSilent => 504,
         NotResolved | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
         | OutOfPorts => 503,
@@ -64,7 +72,7 @@ pub fn status(failure: Failure) -> u16 {
 }
 
 /// What a client is told.
-pub(super) fn sentence(failure: Failure) -> &'static str {
+pub fn sentence(failure: Failure) -> &'static str {
     said_of(failure).unwrap_or_else(|| advice(status(failure)))
 }
 
@@ -74,6 +82,7 @@ fn said_of(failure: Failure) -> Option<&'static str> {
         Failure::PlainHttp => {
             Some("This port speaks HTTPS: ask again with an address that begins with https://.")
         }
+        Failure::BadJson(_) => Some("The request has no JSON that this server can read."),
         Failure::Misdirected => Some("This connection was made for another host: ask again on a new one."),
         _ => None,
     }
@@ -87,16 +96,17 @@ pub fn page(status: u16, head: &RequestHead, id: &RequestId) -> Response<'static
 fn page_saying(status: u16, text: &str, head: &RequestHead, id: &RequestId) -> Response<'static> {
     let reason = http1::head::standard_reason(status);
     let id = id.as_str();
-    let (content_type, page): (&[u8], String) = match preference(head) {
+    // Text for clients that name no form.
+    let (content_type, page): (&[u8], String) = match named_first(head).unwrap_or(Form::Text) {
         Form::Html => (
             b"text/html; charset=utf-8",
             format!(
                 "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+                 <meta name=\"viewport\" content=\"width=device-width\">\
                  <meta name=\"color-scheme\" content=\"light dark\"><title>{status} {reason}</title>\
-                 <style>body{{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:32em;padding:0 1em}}\
-                 h1{{font-weight:600}}small{{opacity:.6}}</style></head>\
-                 <body><h1>{status} {reason}</h1><p>{}</p><small>Request id: {id}</small></body></html>\n",
-                text
+                 <style>{STYLE}</style></head>\
+                 <body><main><p class=\"s\">{status}</p><h1>{reason}</h1><p>{text}</p>\
+                 <small>Request id: <code>{id}</code></small></main></body></html>\n"
             ),
         ),
         Form::Json => (
@@ -113,6 +123,7 @@ fn page_saying(status: u16, text: &str, head: &RequestHead, id: &RequestId) -> R
     };
     let mut response = Response::text(status, content_type, page.into_bytes().into());
     response.head.fields.push(Name::CacheControl, b"Cache-Control", b"no-store");
+    response.is_page = status >= 400;
     response
 }
 
@@ -124,29 +135,29 @@ pub enum Form {
     Text,
 }
 
-/// The first of the forms that `Accept` names; text for clients that name none of them.
-pub fn preference(head: &RequestHead) -> Form {
+/// The first of the forms that `Accept` names.
+pub fn named_first(head: &RequestHead) -> Option<Form> {
     let accepted = head.fields.all(Name::Accept).flat_map(|value| value.split(|byte| *byte == b','));
     for range in accepted {
         let media = range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         if media.eq_ignore_ascii_case(b"text/html") || media.eq_ignore_ascii_case(b"application/xhtml+xml") {
-            return Form::Html;
+            return Some(Form::Html);
         }
         if media.eq_ignore_ascii_case(b"text/plain") {
-            return Form::Text;
+            return Some(Form::Text);
         }
         let ends_in_json = media.len() >= 5
             && (media[media.len() - 5..].eq_ignore_ascii_case(b"/json")
                 || media[media.len() - 5..].eq_ignore_ascii_case(b"+json"));
         if ends_in_json {
-            return Form::Json;
+            return Some(Form::Json);
         }
     }
-    Form::Text
+    None
 }
 
 /// One sentence for whoever sees the page.
-fn advice(status: u16) -> &'static str {
+pub(super) fn advice(status: u16) -> &'static str {
     match status {
         301 | 302 | 303 | 307 | 308 => "What you look for is at another address.",
         400 => "The request could not be understood.",
@@ -157,6 +168,7 @@ fn advice(status: u16) -> &'static str {
         412 => "What is here is not what the request was made for.",
         413 => "The request is larger than this server takes.",
         414 => "The address is longer than this server takes.",
+        415 => "The body must come without compression.",
         416 => "There is nothing in the range that was asked for.",
         417 => "The expectation cannot be met.",
         421 => "This server does not answer for that address.",

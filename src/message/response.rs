@@ -12,6 +12,8 @@ pub struct Response<'c> {
     pub body: Body<'c>,
     /// Length that the origin announced for a body that does not follow (HEAD, 304).
     pub announced: Option<u64>,
+    /// A page of the proxy's own, which a page of the operator may take the place of.
+    pub is_page: bool,
 }
 
 impl Response<'_> {
@@ -19,7 +21,7 @@ impl Response<'_> {
     pub fn empty(status: u16) -> Response<'static> {
         let mut head = Recycled::<ResponseHead>::take();
         head.set_status(status);
-        Response { head, body: Body::Empty, announced: None }
+        Response { head, body: Body::Empty, announced: None, is_page: false }
     }
 
     /// An answer of our own.

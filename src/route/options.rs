@@ -7,6 +7,7 @@ use super::ClientCertificateMatch;
 use crate::certificates::HostTlsOptions;
 use crate::files::FilesOptions;
 use crate::filter::{FilterOptions, Redirect};
+use crate::merge::MemberOptions;
 use crate::upstream::mirror::MirrorOptions;
 use crate::upstream::split::SplitOptions;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
@@ -99,6 +100,7 @@ pub enum TargetOptions {
     /// Name of an upstream that exists.
     Upstream(String),
     Split(SplitOptions),
+    Merge(Vec<MemberOptions>),
     Redirect(Redirect),
     Fixed(FixedAnswer),
     Files(Box<FilesOptions>),

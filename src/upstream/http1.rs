@@ -149,7 +149,7 @@ pub async fn exchange<'c>(
                 }
                 None => exchange.into_body(head.status, length),
             };
-            Ok(Response { head, body, announced })
+            Ok(Response { head, body, announced, is_page: false })
         }
         Err(failure) => Err(exchange.into_unanswered(failure, this.reused)),
     }

@@ -41,3 +41,49 @@ fn changes_of_header_fields_are_told() {
         assert!(told.contains(line), "{line}\n{told}");
     }
 }
+
+#[test]
+fn changes_of_bodies_and_pages_are_told() {
+    let told = explain(
+        r#"
+        listeners.http.address = "127.0.0.1:80"
+        upstreams.a.endpoints = ["127.0.0.1:81"]
+        [error_pages.missing]
+        statuses = ["404", "5xx"]
+        hosts = ["*.test"]
+        body = "{{status}}"
+        intercept = true
+        status = 410
+        [error_pages.elsewhere]
+        statuses = ["404"]
+        hosts = ["other.test"]
+        body = "x"
+        [routes.all]
+        upstream = "a"
+        replace = { rules = [{ from = "old", to = "{host}" }, { regex = "v(.)", to = "$1" }], once = true }
+        request_json = { edits = [{ remove = "/a" }, { keep = ["/b", "/c"] }] }
+        response_json = { edits = [{ rename = "/a", to = "/b" }, { set = "/c", value = 1 }, { wrap = "/d" }, { unwrap = "/e" }] }
+        "#,
+        &["http://shop.test/"],
+    );
+    for line in [
+        "request    JSON without /a",
+        "request    of JSON only /b and /c",
+        "answer     JSON with /a at /b",
+        "answer     JSON with a value at /c",
+        "answer     JSON as a whole at /d",
+        "answer     of JSON what is at /e",
+        "answer     `old` becomes `{host}` in text/html, once",
+        "answer     regex `v(.)` becomes `$1` in text/html, once",
+        "page       missing for 404 or 500-599, answered as 410, also in place of what upstreams answer",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    assert!(!told.contains("elsewhere"), "{told}");
+    let told = explain(
+        "listeners.http.address = \"127.0.0.1:80\"\nupstreams.a.endpoints = [\"127.0.0.1:81\"]\n\
+         [routes.all]\nmerge = { user = { upstream = \"a\", path = \"/u/{query.id}\", optional = true } }",
+        &["http://shop.test/"],
+    );
+    assert!(told.contains("merge      user is GET /u/{query.id} of a, or null"), "{told}");
+}

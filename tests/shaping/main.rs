@@ -4,4 +4,8 @@ mod addresses;
 mod browsers;
 mod explain;
 mod headers;
+mod json;
+mod merge;
+mod pages;
+mod replace;
 mod stage;

@@ -286,6 +286,12 @@ impl RequestHead {
         self.port
     }
 
+    /// Makes a request of it that wants the whole answer.
+    pub fn set_get(&mut self) {
+        self.method = Method::Get;
+        self.method_name = self.fields.append(b"GET");
+    }
+
     pub fn set_path(&mut self, path: &[u8]) {
         self.path = self.fields.append(path);
     }

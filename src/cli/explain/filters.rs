@@ -4,8 +4,8 @@ use http1::RequestHead;
 
 use super::{Text, size};
 use crate::filter::{
-    Accepted, CompressOptions, Cookies, Cors, FilterOptions, HeaderEdits, NamePattern, Origins, Redirect,
-    Rewrite, Secure, Spelling, TrailingSlash, Types, When, Www,
+    Accepted, CompressOptions, Cookies, Cors, FilterOptions, HeaderEdits, JsonEdits, NamePattern, Operation,
+    Origins, Redirect, Replace, Rewrite, Secure, Spelling, TrailingSlash, Types, When, Www,
 };
 use crate::message::{FieldName, Template};
 
@@ -35,6 +35,14 @@ pub fn told(text: &mut Text, filters: &FilterOptions, head: &RequestHead) {
     if let Some(cookies) = &filters.cookies {
         text.line("cookies", &cookies_told(cookies));
     }
+    for (side, edits) in [("request", &filters.request_json), ("answer", &filters.response_json)] {
+        if let Some(edits) = edits {
+            json_edits(text, side, edits);
+        }
+    }
+    if let Some(replace) = &filters.replace {
+        replaced(text, replace);
+    }
     header_edits(text, "answer", &filters.response_headers);
     if filters.decompress {
         text.line("decompress", "what the client does not take: gzip, deflate, br and zstd");
@@ -57,6 +65,35 @@ fn compression(options: &CompressOptions, head: &RequestHead) -> String {
     };
     let (coding, level) = (coding.token(), options.levels.of(coding));
     format!("{coding} at level {level}, when it is {types} of {} or more", size(options.min_size))
+}
+
+fn json_edits(text: &mut Text, side: &str, edits: &JsonEdits) {
+    for operation in &edits.operations {
+        let told = match operation {
+            Operation::Remove(pointer) => format!("JSON without {pointer}"),
+            Operation::Rename(from, to) => format!("JSON with {from} at {to}"),
+            Operation::Set(pointer, _) => format!("JSON with a value at {pointer}"),
+            Operation::Wrap(pointer) => format!("JSON as a whole at {pointer}"),
+            Operation::Unwrap(pointer) => format!("of JSON what is at {pointer}"),
+            Operation::Keep(pointers) => {
+                let pointers: Vec<String> = pointers.iter().map(ToString::to_string).collect();
+                format!("of JSON only {}", pointers.join(" and "))
+            }
+        };
+        text.line(side, &told);
+    }
+}
+
+fn replaced(text: &mut Text, Replace(rules): &Replace) {
+    let types: Vec<String> = rules.types.iter().map(ToString::to_string).collect();
+    let (types, once) = (types.join(" or "), if rules.once { ", once" } else { "" });
+    for (from, to) in rules.literals.texts().zip(&rules.to) {
+        let from = String::from_utf8_lossy(from);
+        text.line("answer", &format!("`{from}` becomes `{to}` in {types}{once}"));
+    }
+    for rule in rules.regexes.iter() {
+        text.line("answer", &format!("regex `{}` becomes `{}` in {types}{once}", rule.regex, rule.to));
+    }
 }
 
 fn cors_told(cors: &Cors) -> String {

@@ -4,9 +4,11 @@ mod compress;
 mod cookies;
 mod cors;
 mod headers;
+mod json_edits;
 mod location;
 mod maintenance;
 mod redirects;
+mod replace;
 mod rewrite;
 mod security;
 
@@ -16,7 +18,11 @@ pub use rewrite::{check_strip_prefix, covers};
 
 use super::fields::Fields;
 use super::tree::Value;
-use crate::filter::{Cookies, Cors, FilterOptions, HeaderEdits, Maintenance, RedirectRule, Spelling};
+use std::sync::Arc;
+
+use crate::filter::{
+    Cookies, Cors, FilterOptions, HeaderEdits, JsonEdits, Maintenance, RedirectRule, Replace, Spelling,
+};
 use crate::route::PathPattern;
 
 /// As written in one place; what is absent comes from `[defaults]`, then from us.
@@ -33,6 +39,9 @@ pub struct Written {
     cookies: Option<Switched<Cookies>>,
     rewrite: rewrite::Written,
     location: Option<location::Scope>,
+    replace: Option<Switched<Replace>>,
+    request_json: Option<Switched<Arc<JsonEdits>>>,
+    response_json: Option<Switched<Arc<JsonEdits>>>,
     grpc_web: Option<bool>,
     compress: compress::Written,
     decompress: Option<bool>,
@@ -54,6 +63,9 @@ pub fn lower(fields: &Fields<'_>) -> Written {
         cookies: cookies::lower(fields),
         rewrite: rewrite::lower(fields),
         location: location::lower(fields),
+        replace: replace::lower(fields),
+        request_json: json_edits::lower(fields, "request_json"),
+        response_json: json_edits::lower(fields, "response_json"),
         grpc_web: fields.boolean("grpc_web"),
         compress: compress::lower(fields),
         decompress: fields.boolean("decompress"),
@@ -89,6 +101,9 @@ impl Written {
             location: scope.rewrite(upstream_host, rewrite.strip_prefix.as_deref()),
             rewrite,
             request_headers: headers::merge(&defaults.request_headers, self.request_headers),
+            replace: self.replace.or_else(|| defaults.replace.clone()).flatten(),
+            request_json: self.request_json.or_else(|| defaults.request_json.clone()).flatten(),
+            response_json: self.response_json.or_else(|| defaults.response_json.clone()).flatten(),
             grpc_web: self.grpc_web.or(defaults.grpc_web).unwrap_or(false),
         }
     }

@@ -1,5 +1,6 @@
 //! The keys of `[routes.NAME]` and `[defaults]`.
 
+use super::bodies::{MERGE, REPLACE, REQUEST_JSON, RESPONSE_JSON};
 use super::filters::*;
 use super::tls::{
     CLIENT_AUTH, CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_CRL, CLIENT_CRL_UNKNOWN, MIN_TLS_VERSION,
@@ -92,6 +93,7 @@ pub const ROUTE: &[Key] = &[
         doc: "A request can ask for one of them: with `{ header = \"X-Canary\", upstream = \"canary\" }`, \
               `X-Canary: always` goes there and `X-Canary: never` does not.",
     },
+    MERGE,
     Key {
         name: "mirror",
         kind: Kind::Either(&[Kind::Text("upstream"), Kind::Table(MIRROR)]),
@@ -125,6 +127,9 @@ pub const ROUTE: &[Key] = &[
     REDIRECTS,
     STRIP_PREFIX,
     REWRITE,
+    REPLACE,
+    REQUEST_JSON,
+    RESPONSE_JSON,
     ADD_PREFIX,
     REQUEST_HEADERS,
     RESPONSE_HEADERS,
@@ -151,6 +156,9 @@ pub const DEFAULTS: &[Key] = &[
     REDIRECTS,
     STRIP_PREFIX,
     REWRITE,
+    REPLACE,
+    REQUEST_JSON,
+    RESPONSE_JSON,
     ADD_PREFIX,
     REQUEST_HEADERS,
     RESPONSE_HEADERS,

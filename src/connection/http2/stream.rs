@@ -202,10 +202,8 @@ impl Connection {
         record: &mut Record,
     ) {
         let id = RequestId::make();
-        let mut response = pages::explain(failure, head, &id);
+        let mut response = current.proxy.refuse(failure, head, &id, record);
         current.entrance.add_fields(&mut response);
-        record.failure = Some(failure);
-        record.status = pages::status(failure);
         if is_malformed(failure) {
             respond.send_reset(Reason::PROTOCOL_ERROR);
         } else if failure == Failure::HeadsTooLarge {

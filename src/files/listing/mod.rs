@@ -89,7 +89,7 @@ fn about(folder: impl AsFd, name: &[u8]) -> Option<(bool, u64, i64)> {
 pub fn answer(mut listing: Listing, name: &Below, head: &RequestHead) -> Response<'static> {
     let order = Order::of(head.query());
     order.sort(&mut listing.entries);
-    let mut response = match pages::preference(head) {
+    let mut response = match pages::named_first(head).unwrap_or(pages::Form::Html) {
         pages::Form::Json => {
             let text = json::text(&listing, name);
             Response::text(200, b"application/json", text.into())

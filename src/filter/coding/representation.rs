@@ -82,6 +82,12 @@ fn is_digest(name: &[u8]) -> bool {
         .any(|known| same_name(name, known))
 }
 
+/// Takes from a request what would make its answer a part, or a coded one, of which nothing can be changed.
+pub fn ask_for_all(request: &mut Fields) {
+    request.remove(Name::AcceptEncoding);
+    request.retain(|field| !same_name(field.name, b"range") && !same_name(field.name, b"if-range"));
+}
+
 /// What a client knows already, by its `If-None-Match`.
 #[derive(Debug, Default)]
 pub struct Known(Option<Box<[u8]>>);

@@ -1,4 +1,5 @@
-//! Text with variables that each request fills in: `https://{host}{path}`. Braces of the text itself are doubled.
+//! Text with variables that each request fills in: `https://{host}{path}`. Braces of the text itself are doubled; but
+//! in a page, which has many of its own, it is the variables that have two: `{{status}}`.
 //! What a variable has not got is empty. Nothing here makes a value safe for where it goes: a field checks it, a
 //! location and a page escape it.
 
@@ -40,6 +41,9 @@ pub enum TemplateError {
 impl Template {
     /// Reads a text whose variables are wanted at `moment`.
     pub fn compile(text: &str, moment: Moment) -> Result<Template, TemplateError> {
+        if moment == Moment::Page {
+            return Template::compile_page(text);
+        }
         Template::read(text, moment, &['{', '}'])
     }
 
@@ -74,6 +78,23 @@ impl Template {
                 return Err(TemplateError::LoneBrace(if rest.starts_with('{') { '{' } else { '}' }));
             };
             pieces.push(Piece::Variable(Variable::parse(name, moment)?));
+            rest = after;
+        }
+        push_text(&mut pieces, rest);
+        Ok(Template { written: text.into(), pieces })
+    }
+
+    /// A single brace is text, and so are two that close nothing: style sheets and JSON stay as they are.
+    fn compile_page(text: &str) -> Result<Template, TemplateError> {
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut rest = text;
+        while let Some(at) = rest.find("{{") {
+            // Of three the first one is text: `{{{status}}}` is a number in braces.
+            let at = at + rest[at..].bytes().take_while(|byte| *byte == b'{').count() - 2;
+            push_text(&mut pieces, &rest[..at]);
+            let inside = rest[at + 2..].split_once("}}").filter(|(name, _)| !name.contains(['{', '\n']));
+            let Some((name, after)) = inside else { return Err(TemplateError::LoneBrace('{')) };
+            pieces.push(Piece::Variable(Variable::parse(name.trim(), Moment::Page)?));
             rest = after;
         }
         push_text(&mut pieces, rest);

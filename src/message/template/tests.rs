@@ -9,7 +9,7 @@ fn filled(text: &str, moment: Moment) -> String {
     let template = Template::compile(text, moment).unwrap();
     let client = Client::new(Peer::Tcp("192.0.2.7:1234".parse().unwrap()));
     let name = EndpointName { upstream: "app".into(), label: "10.0.0.1:80".into(), log_member: Vec::new() };
-    let endpoint = (moment == Moment::Answer).then_some(&name);
+    let endpoint = (moment != Moment::Request).then_some(&name);
     let exchange = Exchange { client: &client, protocol: Protocol::Http1, route: "api", endpoint };
     let mut response = Response::empty(404);
     response.head.fields.push(http1::Name::Other, b"X-Kind", b"odd");
@@ -17,7 +17,7 @@ fn filled(text: &str, moment: Moment) -> String {
         let mut out = Vec::new();
         let values = match moment {
             Moment::Request => Values::of_request(exchange, request),
-            Moment::Answer => Values::of_answer(exchange, request, &response),
+            Moment::Answer | Moment::Page => Values::of_answer(exchange, request, &response),
         };
         template.write(&values, &mut out);
         String::from_utf8(out).unwrap()
@@ -56,6 +56,26 @@ fn answers_have_more_of_them() {
         let error = Template::compile(&format!("a{{{name}}}"), Moment::Request);
         assert_eq!(error, Err(TemplateError::NeedsAnswer(name.to_owned())));
     }
+}
+
+#[test]
+fn in_pages_variables_have_two_braces_and_others_are_text() {
+    for (text, expected) in [
+        ("p{color:red}", "p{color:red}"),
+        ("{{status}} {{ reason }}", "404 Not Found"),
+        ("{\"a\":{\"b\":{{status}}}}", "{\"a\":{\"b\":404}}"),
+        ("{{{status}}}{{{{method}}", "{404}{{GET"),
+        ("{status}}} }", "{status}}} }"),
+    ] {
+        assert_eq!(filled(text, Moment::Page), expected, "{text}");
+    }
+    let error = |text: &str| Template::compile(text, Moment::Page).unwrap_err();
+    for text in ["{{", "a{{b", "a{{b}c", "{{a\n}}"] {
+        assert_eq!(error(text), TemplateError::LoneBrace('{'), "{text}");
+    }
+    assert_eq!(error("{{statsu}}"), TemplateError::Unknown("statsu".to_owned()));
+    let elsewhere = Template::compile("{reason}", Moment::Answer);
+    assert_eq!(elsewhere, Err(TemplateError::Unknown("reason".to_owned())));
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub enum Moment {
     Request,
     /// The answer is known too.
     Answer,
+    /// The answer is a page that tells of a failure.
+    Page,
 }
 
 /// Something that each request has its own of.
@@ -55,6 +57,10 @@ pub enum Variable {
     Upstream,
     UpstreamName,
     ResponseHeader(FieldName),
+    /// What people call the status: `Not Found`.
+    Reason,
+    /// One sentence for whoever sees the page.
+    Message,
     /// What a group of the regex caught.
     Group(Group),
 }
@@ -108,9 +114,17 @@ const PLAIN: &[(&str, Variable)] = &[
     ("upstream.name", Variable::UpstreamName),
 ];
 
+/// Of pages.
+const OF_PAGES: &[(&str, Variable)] = &[("reason", Variable::Reason), ("message", Variable::Message)];
+
 impl Variable {
     /// Reads what stands between the braces.
     pub fn parse(name: &str, moment: Moment) -> Result<Variable, TemplateError> {
+        if moment == Moment::Page
+            && let Some((_, variable)) = OF_PAGES.iter().find(|(plain, _)| *plain == name)
+        {
+            return Ok(variable.clone());
+        }
         let variable = Variable::named(name)?;
         if moment == Moment::Request && variable.needs_answer() {
             return Err(TemplateError::NeedsAnswer(name.to_owned()));
@@ -148,7 +162,7 @@ impl Variable {
 
     /// Appends what it is for this request.
     pub fn write(&self, values: &Values<'_, '_>, out: &mut Vec<u8>) {
-        let Values { exchange, request, response, groups } = values;
+        let Values { exchange, request, response, groups, message } = values;
         let head = &request.head;
         let mut put = |bytes: &[u8]| out.extend_from_slice(bytes);
         match self {
@@ -198,6 +212,10 @@ impl Variable {
             }
             Variable::Upstream => put(exchange.endpoint.map_or("", |name| &name.label).as_bytes()),
             Variable::UpstreamName => put(exchange.endpoint.map_or("", |name| &name.upstream).as_bytes()),
+            Variable::Reason => {
+                put(response.map_or("", |head| http1::head::standard_reason(head.status)).as_bytes());
+            }
+            Variable::Message => put(message.as_bytes()),
             Variable::Group(group) => {
                 let caught = groups.and_then(|groups| match group {
                     Group::Number(number) => groups.get(*number),

@@ -209,7 +209,7 @@ impl<'c> Exchange<'c> {
         }
         let far = Far::Stream(answered.stream, self.upload.into_stream());
         let body = Body::Upgraded(Box::new(Upgraded { far, held: Box::new(self.place) }));
-        Response { head, body, announced: None }
+        Response { head, body, announced: None, is_page: false }
     }
 
     fn into_response(self, answered: Answered) -> Response<'c> {
@@ -221,6 +221,6 @@ impl<'c> Exchange<'c> {
             let Exchange { upload, watchdog, timeouts, place, .. } = self;
             Body::Stream(Box::new(AnswerBody::new(stream, upload, place, length, watchdog, timeouts)))
         };
-        Response { head, body, announced }
+        Response { head, body, announced, is_page: false }
     }
 }

@@ -1,0 +1,68 @@
+//! `merge` of a route: one answer of several upstreams.
+
+use std::collections::BTreeSet;
+
+use super::diagnostic::Diagnostic;
+use super::fields::{Fields, Text};
+use super::targets::known_upstream;
+use super::template;
+use super::values::shown;
+use crate::merge::MemberOptions;
+use crate::message::{Moment, Template, Variable};
+
+const MOST_MEMBERS: usize = 16;
+const EXAMPLE: &str = "write { user = { upstream = \"users\", path = \"/users/{query.id}\" } }";
+
+/// `None` when one of them is wrong, which was reported.
+pub fn lower(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<Vec<MemberOptions>> {
+    let entries = fields.entries("merge");
+    let place = fields.key("merge").unwrap_or(fields.place);
+    if entries.is_empty() {
+        fields.problems.add(Diagnostic::error(place, "this has no members").hint(EXAMPLE));
+        return None;
+    }
+    if let Some(entry) = entries.get(MOST_MEMBERS) {
+        let message = format!("`merge` has more than {MOST_MEMBERS} members");
+        let hint = "each of them is a request for every request";
+        fields.problems.add(Diagnostic::error(&entry.place, message).hint(hint));
+        return None;
+    }
+    let members: Vec<MemberOptions> = entries
+        .iter()
+        .filter_map(|entry| member(&entry.key, &fields.table_in("merge", &entry.node)?, upstreams))
+        .collect();
+    (members.len() == entries.len()).then_some(members)
+}
+
+fn member(name: &str, table: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<MemberOptions> {
+    for key in ["upstream", "path"] {
+        if table.key(key).is_none() {
+            table.missing(&[key], &format!("`{key}`"), EXAMPLE);
+        }
+    }
+    let upstream = table.text("upstream").and_then(|text| known_upstream(table, text, upstreams));
+    let path = table.text("path").and_then(|text| path(table, text));
+    let optional = table.boolean("optional").unwrap_or(false);
+    Some(MemberOptions { name: name.to_owned(), upstream: upstream?, path: path?, optional })
+}
+
+fn path(table: &Fields<'_>, text: Text<'_>) -> Option<Template> {
+    let refuse = |message: String, hint: &str| {
+        table.problems.add(Diagnostic::error(text.place, message).hint(hint));
+        None
+    };
+    if !text.value.starts_with('/') {
+        return refuse(format!("{} is not a path", shown(text.value)), "a path begins with a slash");
+    }
+    if text.value.contains('#') || text.value.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
+        return refuse("this cannot stand in a path".to_owned(), "write it percent-encoded: %20 is a space");
+    }
+    let template = template::lower(table, text, Moment::Request)?;
+    let whole = |variable: &Variable| matches!(variable, Variable::Path | Variable::Query | Variable::Target);
+    if template.variables().any(whole) {
+        let hint =
+            "what a variable has is percent-encoded, a slash and a `?` too: name parameters, {query.NAME}";
+        return refuse("a path or query as a whole cannot be put into a path".to_owned(), hint);
+    }
+    Some(template)
+}
