@@ -516,10 +516,12 @@ impl Socket {
 
     /// Sends what the session has to send, as far as that goes, and receives more records.
     fn poll_more(&self, cx: &mut Context<'_>, session: &mut Session) -> Poll<io::Result<()>> {
-        if let Poll::Ready(Err(error)) = self.poll_send(cx, session) {
-            return Poll::Ready(Err(error));
+        match (self.poll_send(cx, session), self.poll_receive(cx, session)) {
+            // A peer that takes no more may have said why: an alert, or a whole answer.
+            (_, Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+            (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error)),
+            (_, received) => received,
         }
-        self.poll_receive(cx, session)
     }
 
     fn poll_receive(&self, cx: &mut Context<'_>, session: &mut Session) -> Poll<io::Result<()>> {

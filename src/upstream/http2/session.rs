@@ -57,8 +57,9 @@ pub async fn greet(socket: Socket) -> Result<Greeted, Failure> {
     pings.send_ping(Ping::opaque()).map_err(broken)?;
     let mut pinging = true;
     poll_fn(|cx| {
-        if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
-            return Poll::Ready(ended.map_err(broken).and(Err(Failure::NoHttp2)));
+        if Pin::new(&mut connection).poll(cx).is_ready() {
+            // To the engine some of the ways to end are no errors.
+            return Poll::Ready(Err(alert.get().unwrap_or(Failure::NoHttp2)));
         }
         if connection.max_concurrent_send_streams() > 0 {
             return Poll::Ready(Ok(()));
