@@ -153,12 +153,13 @@ impl Proxy {
         if record.route.is_none() && !self.unrouted.is_empty() {
             steps.push(ResponseStep::Headers(&self.unrouted));
         }
+        if steps.is_empty() {
+            return response;
+        }
         if steps.iter().any(ResponseStep::waits) {
             return Box::pin(self.finish_slowly(client, request, response, steps, record)).await;
         }
-        if !steps.is_empty() {
-            self.finish(client, request, &mut response, steps, record);
-        }
+        self.finish(client, request, &mut response, steps, record);
         response
     }
 
