@@ -51,7 +51,10 @@ impl LocationRewrite {
             changed.extend_from_slice(if secure { b"https://" } else { b"http://" });
             changed.extend_from_slice(authority);
         }
-        let path = if path.starts_with(b"/") { path.to_vec() } else { [b"/", path].concat() };
+        // `//evil.test` alone would be a host (RFC 3986 section 4.2).
+        let slashes = path.iter().take_while(|byte| **byte == b'/').count();
+        let slashes = if authority.is_empty() { slashes } else { slashes.min(1) };
+        let path = [b"/", path.get(slashes..).unwrap_or_default()].concat();
         changed.extend_from_slice(&self.with_prefix(&path).unwrap_or(path));
         Some(changed)
     }
@@ -113,6 +116,8 @@ mod tests {
         }
         let no_host = rewrite.changed(b"http://app.internal/a", "", b"", false);
         assert_eq!(no_host.as_deref(), Some(&b"/a"[..]));
+        let no_host = rewrite.changed(b"http://app.internal//evil.test/a", "", b"", false);
+        assert_eq!(no_host.as_deref(), Some(&b"/evil.test/a"[..]), "not another host");
     }
 
     #[test]

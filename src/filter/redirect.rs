@@ -58,13 +58,19 @@ impl Redirect {
     }
 
     /// Appends the location. Bytes that cannot stand in one are percent-encoded, wherever they come from: no CR,
-    /// LF or NUL gets into the field.
+    /// LF or NUL gets into the field. No value makes another host of the one that the template names.
     pub fn write_location(&self, values: &Values<'_, '_>, out: &mut Vec<u8>) {
         let start = out.len();
-        self.to.write_escaped(values, out, |_, value, out| push_safe(value, out));
-        // `/$1` with a `/evil.test` caught would be another host (RFC 3986 section 4.2).
-        let is_path = |text: &[u8]| text.first() == Some(&b'/') && text.get(1) != Some(&b'/');
-        if is_path(self.to.to_string().as_bytes()) {
+        self.to.write_escaped(values, out, |_, value, out| {
+            if is_in_authority(out.get(start..).unwrap_or_default()) {
+                push_in_authority(value, out);
+            } else {
+                push_safe(value, out);
+            }
+        });
+        // `/$1` with a `/evil.test` caught would be another host (RFC 3986 section 4.2), and so would a target that
+        // begins with two slashes.
+        if !self.to.to_string().starts_with("//") {
             let slashes = out[start..].iter().take_while(|byte| **byte == b'/').count();
             out.drain(start..start + slashes.saturating_sub(1));
         }
@@ -79,6 +85,31 @@ fn answer(status: u16, location: &[u8], request: &Request<'_>) -> Response<'stat
     let mut response = pages::page(status, &request.head, &request.id);
     response.head.fields.push(Name::Location, b"Location", location);
     response
+}
+
+/// Whether what comes behind this text would still name the host.
+fn is_in_authority(text: &[u8]) -> bool {
+    let scheme = memchr::memmem::find(text, b"://");
+    let behind = scheme.and_then(|at| text.get(at + 3..));
+    behind.is_some_and(|behind| !behind.iter().any(|byte| matches!(byte, b'/' | b'?' | b'#')))
+}
+
+/// `https://docs.example.com$1` means a path: with `.evil.test` or `@evil.test` caught it would be another host. A
+/// value may be a label (`https://$1.example.com`), but go on with one only by letters, digits and hyphens.
+fn push_in_authority(value: &[u8], out: &mut Vec<u8>) {
+    let is_of_label = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    let begins_path = matches!(value.first(), Some(b'/' | b'?' | b'#'));
+    if !begins_path && out.last().is_some_and(is_of_label) && !value.iter().all(is_of_label) {
+        out.push(b'/');
+        return push_safe(value, out);
+    }
+    // What stands before an `@` is no host (RFC 3986 section 3.2.1).
+    let end = value.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(value.len());
+    let (host, rest) = value.split_at(end);
+    for &byte in host {
+        if byte == b'@' { push_escape(byte, out) } else { push_safe(&[byte], out) }
+    }
+    push_safe(rest, out);
 }
 
 fn push_safe(text: &[u8], out: &mut Vec<u8>) {

@@ -40,6 +40,51 @@ fn paths_that_are_elsewhere_are_redirected_and_others_go_on() {
     assert_eq!(stage.arrived().target, "/docsy");
 }
 
+/// Whatever a client writes, the host of a redirect is the one that the rule names.
+#[test]
+fn no_value_leads_to_a_host_of_its_own() {
+    let stage = Stage::new(
+        Origin::echo(),
+        r#"
+        [routes.target]
+        path = "/t"
+        redirect = "{target}"
+        [routes.path]
+        path = "/p"
+        redirect = "{path}/x"
+        [routes.rules]
+        upstream = "origin"
+        redirects = [
+          { regex = "^/docs(.*)$", to = "https://docs.test$1" },
+          { regex = "^/tenant/([^/]*)/(.*)$", to = "https://$1.test/$2" },
+          { regex = "^/after$", to = "https://docs.test{query.to}" },
+          { regex = "^/port(.*)$", to = "https://docs.test:8443$1" },
+        ]
+        "#,
+    );
+    for (target, to) in [
+        ("//t", "/t"),
+        ("///t?x", "/t?x"),
+        ("/t", "/t"),
+        ("//p", "/p/x"),
+        ("/docs/a?b", "https://docs.test/a"),
+        ("/docs", "https://docs.test"),
+        ("/docs.evil.test/a", "https://docs.test/.evil.test/a"),
+        ("/docs@evil.test/a", "https://docs.test/@evil.test/a"),
+        ("/docs:80@evil.test", "https://docs.test/:80@evil.test"),
+        ("/docsx/a", "https://docs.test/x/a"),
+        ("/tenant/acme/a/b", "https://acme.test/a/b"),
+        ("/tenant/a@evil/b", "https://a%40evil.test/b"),
+        ("/after?to=@evil.test", "https://docs.test/@evil.test"),
+        ("/after?to=%2F.evil", "https://docs.test/%2F.evil"),
+        ("/port@evil.test", "https://docs.test:8443/@evil.test"),
+        ("/port/a", "https://docs.test:8443/a"),
+    ] {
+        let (status, location) = sent_to(&stage, "shop.test", target);
+        assert_eq!((status, location.as_deref()), (308, Some(to)), "{target}");
+    }
+}
+
 #[test]
 fn an_address_has_one_spelling() {
     let stage = Stage::new(
