@@ -1,7 +1,7 @@
 //! Changes to the fields of a request on its way to the target, and of the answer on its way back. First fields
 //! are removed, then values rewritten, then fields set, then those that are missing, then added.
 
-use http1::{Fields, Name};
+use http1::Fields;
 use regex::bytes::Regex;
 
 use super::when::When;
@@ -126,17 +126,13 @@ impl Filled {
     }
 }
 
+/// What an origin gets from the proxy itself, unless a route says otherwise.
+const WRITTEN_ANEW: [&str; 6] =
+    ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "X-Request-ID", "Forwarded"];
+
 /// An origin would get some fields from the proxy itself: not these.
 fn leave_out(name: &FieldName, fields: &mut Fields, side: Side) {
-    let is_written_anew = matches!(
-        name.known,
-        Name::XForwardedFor
-            | Name::XForwardedHost
-            | Name::XForwardedProto
-            | Name::XRealIp
-            | Name::XRequestId
-            | Name::Forwarded
-    );
+    let is_written_anew = WRITTEN_ANEW.iter().any(|known| known.eq_ignore_ascii_case(name.lower()));
     if side == Side::Request && is_written_anew {
         name.push(fields, b"");
     }
@@ -149,10 +145,15 @@ impl NamePattern {
                 name.remove(fields);
                 leave_out(name, fields, side);
             }
-            NamePattern::Prefix(prefix) => fields.retain(|field| {
-                let start = field.name.get(..prefix.len());
-                !start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
-            }),
+            NamePattern::Prefix(prefix) => {
+                let begins = |name: &[u8]| {
+                    name.get(..prefix.len())
+                        .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+                };
+                fields.retain(|field| !begins(field.name));
+                let ours = WRITTEN_ANEW.iter().filter(|name| begins(name.as_bytes()));
+                ours.filter_map(|name| FieldName::new(name)).for_each(|name| leave_out(&name, fields, side));
+            }
         }
     }
 }

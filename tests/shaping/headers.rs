@@ -51,6 +51,38 @@ fn the_origin_gets_what_the_route_sets_adds_and_leaves() {
     }
 }
 
+/// By its beginning a field is taken off as by its name.
+#[test]
+fn a_beginning_takes_off_what_the_proxy_would_say() {
+    let stage = Stage::new(
+        Origin::echo(),
+        r#"
+        [routes.all]
+        upstream = "origin"
+        request_headers = { remove = ["X-Forwarded-*", "forw*"] }
+        [routes.most]
+        path = "/most"
+        upstream = "origin"
+        request_headers = { remove = ["X-*"], set = { X-Real-IP = "{client_ip}" } }
+        "#,
+    );
+    let told = |target: &str| {
+        stage.get(target, &[("Host", "shop.test"), ("X-Forwarded-For", "6.6.6.6"), ("X-Any", "x")]);
+        let headers = stage.arrived().headers;
+        let names = [
+            "X-Forwarded-For",
+            "X-Forwarded-Host",
+            "X-Forwarded-Proto",
+            "X-Real-IP",
+            "X-Request-ID",
+            "X-Any",
+        ];
+        names.map(|name| headers.all(name).len())
+    };
+    assert_eq!(told("/"), [0, 0, 0, 1, 1, 1]);
+    assert_eq!(told("/most"), [0, 0, 0, 1, 0, 0]);
+}
+
 /// What only a proxy may say is the route's to say, and nobody else's.
 #[test]
 fn a_route_may_say_itself_who_asks() {

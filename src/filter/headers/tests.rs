@@ -1,3 +1,5 @@
+use http1::Name;
+
 use super::*;
 use crate::message::{Client, Moment, Protocol, StatusSet, staged};
 use crate::wire::Peer;
