@@ -11,7 +11,7 @@ mod multipart;
 mod open;
 mod options;
 mod path;
-mod ranges;
+pub mod ranges;
 mod reply;
 mod types;
 mod visible;
@@ -19,14 +19,17 @@ mod walk;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use http1::{Method, Name, RequestHead, TargetForm};
 use rustix::io::Errno;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use self::found::{Found, FoundFile, Search};
+use self::listing::Wish;
 use self::open::{Patience, Root};
 use self::path::Below;
 use self::reply::Chosen;
@@ -45,6 +48,8 @@ pub use visible::Visible;
 pub struct Files {
     /// By which a worker's cache knows it.
     number: u64,
+    /// Of the root that any worker opened last: what another one knows of an earlier root is not believed then.
+    latest: AtomicU64,
     options: Arc<FilesOptions>,
     /// A prefix is taken off the path: what is left may have a slash that the client did not write.
     strips_prefix: bool,
@@ -71,7 +76,8 @@ impl Files {
     /// `strips_prefix` says that the route does.
     pub fn new(options: FilesOptions, strips_prefix: bool) -> Files {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Files { number: NEXT.fetch_add(1, Relaxed), options: Arc::new(options), strips_prefix }
+        let number = NEXT.fetch_add(1, Relaxed);
+        Files { number, latest: AtomicU64::new(0), options: Arc::new(options), strips_prefix }
     }
 
     /// `now` is when the request came; its path is canonical.
@@ -82,16 +88,13 @@ impl Files {
             Method::Options => return Ok(allowed()),
             _ => return Err(Failure::FileMethod),
         }
-        let as_folder = self.is_folder(head);
-        let outcome = match self.find(head.path(), as_folder, now).await {
+        let mut found = self.current(request, head.path(), self.is_folder(head), now).await;
+        if found.as_ref().is_ok_and(|found| **found == Found::FolderWithoutSlash) && asks_for_folder(head) {
+            found = self.current(request, head.path(), true, now).await;
+        }
+        let outcome = match found {
             Ok(found) => match &*found {
-                Found::File(file) => {
-                    let chosen = Chosen::of(file, request);
-                    if chosen.form.is_current() {
-                        return Ok(chosen.reply(request, &self.options, ""));
-                    }
-                    return self.answer_anew(request, as_folder, now).await;
-                }
+                Found::File(file) => return Ok(Chosen::of(file, request).reply(request, &self.options, "")),
                 Found::FolderWithoutSlash => return Ok(with_slash(request)),
                 Found::Folder if self.options.browse => return self.list(request, now).await,
                 Found::Folder => Err(Failure::NoFile),
@@ -106,23 +109,6 @@ impl Files {
         }
     }
 
-    /// What was believed is not true any more.
-    #[cold]
-    async fn answer_anew(
-        &self,
-        request: &Request<'_>,
-        as_folder: bool,
-        now: Instant,
-    ) -> Result<Response<'static>, Failure> {
-        cache::forget(&self.key(request.head.path(), as_folder));
-        let found = self.find(request.head.path(), as_folder, now).await?;
-        match &*found {
-            Found::File(file) => Ok(Chosen::of(file, request).reply(request, &self.options, "")),
-            Found::FolderWithoutSlash => Ok(with_slash(request)),
-            Found::Folder => Err(Failure::NoFile),
-        }
-    }
-
     /// The page of an application that knows the path itself.
     async fn fall_back(
         &self,
@@ -130,23 +116,44 @@ impl Files {
         fallback: &str,
         now: Instant,
     ) -> Result<Response<'static>, Failure> {
-        let found = self.find(fallback.as_bytes(), false, now).await?;
+        let found = self.current(request, fallback.as_bytes(), false, now).await?;
         match &*found {
             Found::File(file) => Ok(Chosen::of(file, request).reply(request, &self.options, "Accept")),
             Found::Folder | Found::FolderWithoutSlash => Err(Failure::NoFile),
         }
     }
 
+    /// What lies at a canonical path; looked for once more when the form that would be sent has changed since it was
+    /// found.
+    #[inline]
+    async fn current(
+        &self,
+        request: &Request<'_>,
+        path: &[u8],
+        as_folder: bool,
+        now: Instant,
+    ) -> Result<Rc<Found>, Failure> {
+        let found = self.find(path, as_folder, now).await?;
+        match &*found {
+            Found::File(file) if !Chosen::of(file, request).form.is_current() => {
+                cache::forget(&self.key(path, as_folder));
+                self.find(path, as_folder, now).await
+            }
+            _ => Ok(found),
+        }
+    }
+
     async fn list(&self, request: &Request<'_>, now: Instant) -> Result<Response<'static>, Failure> {
         let root = self.root(now).await?;
         let name = Below::decode(request.head.path())?;
-        let (options, folder) = (self.options.clone(), name.clone());
-        let listing = spawn_blocking(move || {
+        let (options, wish) = (self.options.clone(), Wish::of(&request.head));
+        // Each takes memory and a thread while it is made.
+        let _turn = LISTS.acquire().await.map_err(|_| ENDED)?;
+        let text = spawn_blocking(move || {
             let search = Search { root: &root, options: &options, patience: Patience::Any };
-            listing::read(search, &folder)
+            listing::read(search, &name).map(|listing| listing.write(&name, wish))
         });
-        let listing = listing.await.map_err(|_| ENDED)?.map_err(failure_of)?;
-        Ok(listing::answer(listing, &name, &request.head))
+        listing::answer(text.await.map_err(|_| ENDED)?.map_err(failure_of)?, wish)
     }
 
     /// What lies at a canonical path: as it was found lately, or looked for now.
@@ -179,7 +186,9 @@ impl Files {
     }
 
     async fn root(&self, now: Instant) -> Result<Arc<Root>, Failure> {
-        if let Some(root) = cache::root(self.number, now) {
+        if let Some(root) = cache::root(self.number, now)
+            && root.mark() == self.latest.load(Acquire)
+        {
             return Ok(root);
         }
         let opened = match Root::open(&self.options.root, Patience::None) {
@@ -191,7 +200,10 @@ impl Files {
             opened => opened,
         };
         match opened {
-            Ok(root) => Ok(cache::keep_root(self.number, root, now)),
+            Ok(root) => {
+                self.latest.store(root.mark(), Release);
+                Ok(cache::keep_root(self.number, root, now))
+            }
             Err(Errno::MFILE | Errno::NFILE) => Err(Failure::OutOfFiles),
             Err(_) => Err(Failure::FileError("the root cannot be opened")),
         }
@@ -208,8 +220,8 @@ impl Files {
     /// Whether the client's own path ends in a slash, so that names in a page are relative to the folder.
     fn is_folder(&self, head: &RequestHead) -> bool {
         let slash = head.path().ends_with(b"/");
-        // The prefix alone, as the client wrote it: `/static` or `/static/`, or with dots that end in one.
-        slash && (!self.strips_prefix || matches!(last_segment(asked_path(head)), b"" | b"." | b".."))
+        // The prefix alone may have been asked for: `/static` or `/static/`.
+        slash && (!self.strips_prefix || asks_for_folder(head))
     }
 
     /// What would be served, found out without a worker.
@@ -219,8 +231,13 @@ impl Files {
             Err(_) => return Explained::Failure(Failure::FileError("the root cannot be opened")),
         };
         let search = Search { root: &root, options: &self.options, patience: Patience::Any };
-        let looked = Below::decode(head.path())
-            .and_then(|name| search.look(&name, self.is_folder(head)).map_err(failure_of));
+        let look = |as_folder| {
+            Below::decode(head.path()).and_then(|name| search.look(&name, as_folder).map_err(failure_of))
+        };
+        let looked = match look(self.is_folder(head)) {
+            Ok(Found::FolderWithoutSlash) if asks_for_folder(head) => look(true),
+            looked => looked,
+        };
         match looked {
             Ok(Found::File(file)) => explained(&file),
             Ok(Found::FolderWithoutSlash) => Explained::Redirect,
@@ -233,6 +250,9 @@ impl Files {
         }
     }
 }
+
+/// So many lists are made at the same time, of all workers.
+static LISTS: Semaphore = Semaphore::const_new(8);
 
 /// The thread that looked is gone: the process ends.
 const ENDED: Failure = Failure::FileError("the thread that looks for it has ended");
@@ -293,6 +313,12 @@ fn asked_path(head: &RequestHead) -> &[u8] {
     &path[slash..]
 }
 
+/// Whether the path ends in a slash as the client wrote it, or with dots that end in one: where a rewrite has taken
+/// that off, a redirect to it would lead here again.
+fn asks_for_folder(head: &RequestHead) -> bool {
+    matches!(last_segment(asked_path(head)), b"" | b"." | b"..")
+}
+
 fn last_segment(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
@@ -304,4 +330,58 @@ fn wants_page(head: &RequestHead) -> bool {
         let media = range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         media.eq_ignore_ascii_case(b"text/html")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Two workers, the clocks of whose caches are half a second apart: once one of them has answered from the new
+    /// folder, the other does not answer from the old one.
+    #[test]
+    fn what_one_worker_saw_of_the_root_all_see() {
+        let dir = testkit::temp_dir();
+        for release in ["one", "two"] {
+            fs::create_dir(dir.join(release)).unwrap();
+            fs::write(dir.join(release).join("a.txt"), release.repeat(2)).unwrap();
+        }
+        let current = dir.join("current");
+        symlink("one", &current).unwrap();
+        let files = Files::new(FilesOptions { root: current.clone(), ..FilesOptions::default() }, false);
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let size = |now| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let found = tokio::task::LocalSet::new().block_on(&runtime, files.find(b"/a.txt", false, now));
+            match &*found.unwrap() {
+                Found::File(file) => String::from_utf8(file.plain.file.bytes().unwrap().to_vec()).unwrap(),
+                other => panic!("{other:?}"),
+            }
+        };
+        std::thread::scope(|scope| {
+            let (ask, asked) = mpsc::channel();
+            let (tell, told) = mpsc::channel();
+            scope.spawn(move || {
+                for now in asked {
+                    tell.send(size(now)).unwrap();
+                }
+            });
+            let other = |now| {
+                ask.send(now).unwrap();
+                told.recv().unwrap()
+            };
+            assert_eq!((size(at(0)), other(at(500))), ("oneone".to_owned(), "oneone".to_owned()));
+            fs::remove_file(&current).unwrap();
+            symlink("two", &current).unwrap();
+            assert_eq!(other(at(501)), "oneone", "nobody has looked");
+            assert_eq!(size(at(1000)), "twotwo");
+            assert_eq!(other(at(1001)), "twotwo");
+            drop(ask);
+        });
+    }
 }

@@ -52,6 +52,12 @@ impl Root {
         Ok(Root { folder, identity: (stat.st_dev, stat.st_ino) })
     }
 
+    /// Differs between folders.
+    pub fn mark(&self) -> u64 {
+        let (device, inode) = self.identity;
+        inode ^ device.rotate_left(40)
+    }
+
     pub fn is_same(&self, other: &Root) -> bool {
         self.identity == other.identity
     }

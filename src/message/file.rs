@@ -57,6 +57,14 @@ impl StoredFile {
         }
     }
 
+    /// All of it, when it is in memory.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Memory(bytes) => Some(bytes),
+            Content::Disk(_) => None,
+        }
+    }
+
     /// What was in memory a while ago may be so no more.
     pub fn forget_warmth(&self) {
         self.warm.store(0, Relaxed);
@@ -99,6 +107,12 @@ pub struct Piece<'f> {
 }
 
 impl FileBody {
+    /// All of what is in memory.
+    pub fn whole(file: Arc<StoredFile>) -> FileBody {
+        let len = file.memory() as u64;
+        FileBody::new(file, 0, len)
+    }
+
     /// `len` bytes from `offset` on.
     pub fn new(file: Arc<StoredFile>, offset: u64, len: u64) -> FileBody {
         FileBody {
@@ -119,7 +133,7 @@ impl FileBody {
 
     /// All of it, when it is in memory.
     pub fn bytes(&self) -> Option<&[u8]> {
-        let Content::Memory(bytes) = &self.file.content else { return None };
+        let bytes = self.file.bytes()?;
         let start = usize::try_from(self.offset).ok()?;
         let end = usize::try_from(self.offset + self.left).ok()?;
         bytes.get(start..end)

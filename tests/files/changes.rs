@@ -40,6 +40,63 @@ fn a_large_file_that_changed_is_current_at_once() {
     }
 }
 
+/// So is the page of an application, which answers for paths of its own.
+#[test]
+fn a_large_fallback_that_changed_is_current_at_once() {
+    let stage =
+        Stage::with("spa_fallback = \"/app.html\"", "", |www| write(www, "app.html", pattern(200_000)));
+    let mut client = stage.client();
+    for len in [200_000, 100_000, 300_000] {
+        write(&stage.www(), "app.html", pattern(len));
+        let answer = client.request("GET", "/users/17", &[("Host", "a"), ("Accept", "text/html")], b"");
+        assert!(answer.status == 200 && answer.body == pattern(len), "{len}");
+    }
+}
+
+/// What was believed of a path does not outlive what the path has become: a link is judged like any other.
+#[test]
+fn a_folder_that_becomes_a_link_leads_nowhere_else() {
+    for (symlinks, inside) in [("inside", Some("elsewhere")), ("never", None), ("follow", Some("elsewhere"))]
+    {
+        let stage = Stage::with(&format!("symlinks = \"{symlinks}\""), "", |www| {
+            for (folder, text) in
+                [("one", "small"), ("two", "small"), ("other", "elsewhere"), ("../out", "secret")]
+            {
+                write(www, &format!("{folder}/a.txt"), text);
+                write(www, &format!("{folder}/large.txt"), text.repeat(10_000));
+            }
+        });
+        let mut client = stage.client();
+        for folder in ["one", "two"] {
+            assert_eq!(client.get(&format!("/{folder}/a.txt")).text(), "small");
+            assert_eq!(client.get(&format!("/{folder}/large.txt")).body.len(), 50_000);
+        }
+        let swap = |folder: &str, target: &str| {
+            fs::rename(stage.www().join(folder), stage.www().join(format!("{folder}.old"))).unwrap();
+            symlink(target, stage.www().join(folder)).unwrap();
+        };
+        swap("one", "../out");
+        swap("two", "other");
+        for (folder, text) in [("one", Some("secret").filter(|_| symlinks == "follow")), ("two", inside)] {
+            for (name, times) in [("a.txt", 1), ("large.txt", 10_000)] {
+                poll_until(SOON, "the link to be seen", || {
+                    let answer = client.get(&format!("/{folder}/{name}"));
+                    if answer.status == 200 && answer.text() == "small".repeat(times) {
+                        return false;
+                    }
+                    match text {
+                        Some(text) => {
+                            assert!(answer.text() == text.repeat(times), "{symlinks} {folder}/{name}")
+                        }
+                        None => assert_eq!(answer.status, 404, "{symlinks} {folder}/{name}"),
+                    }
+                    true
+                });
+            }
+        }
+    }
+}
+
 #[test]
 fn a_link_that_is_swapped_is_followed() {
     let dir = temp_dir();

@@ -76,6 +76,8 @@ fn a_prefix_is_taken_off_and_the_client_hears_nothing_of_it() {
         routes.static = {{ path = "/static", strip_prefix = true, files = "{0}" }}
         routes.moved = {{ path = "/moved", strip_prefix = true, add_prefix = "/docs", files = "{0}" }}
         routes.users = {{ path = "/u", rewrite = {{ regex = "^/u/([0-9]+)", to = "/users/$1" }}, files = "{0}" }}
+        routes.front = {{ path_exact = "/", rewrite = {{ regex = "^/$", to = "/docs" }}, files = "{0}" }}
+        routes.deep = {{ path = "/deep", rewrite = {{ regex = "^/deep/?$", to = "/docs" }}, files = "{0}" }}
         routes.home = {{ path_exact = "/home", rewrite = {{ regex = "^/home$", to = "/" }}, files = "{0}" }}
         "#,
         dir.join("www").display()
@@ -94,6 +96,10 @@ fn a_prefix_is_taken_off_and_the_client_hears_nothing_of_it() {
         ("/u/17/", Ok("user")),
         ("/u/17", Err("./17/")),
         ("/home", Ok("root")),
+        // What the client asks for has a slash already: another one would be asked for again and again.
+        ("/", Ok("docs")),
+        ("/deep/", Ok("docs")),
+        ("/deep", Err("./deep/")),
     ] {
         let got = client.get(target);
         match answer {

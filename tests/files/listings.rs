@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use testkit::{SOON, poll_until};
+
 use crate::stage::{Stage, write};
 
 fn stage() -> Stage {
@@ -14,6 +16,10 @@ fn stage() -> Stage {
         write(www, "<b>&\"'.txt", "odd");
         write(www, ".hidden", "no");
         write(www, "x.bak", "no");
+        // No path leads to these: they would be links that lead nowhere.
+        for name in ["back\\slash", "line\nbreak", "..;x"] {
+            write(www, name, "no");
+        }
         symlink("b.txt", www.join("link.txt")).unwrap();
         symlink("/etc/passwd", www.join("out.txt")).unwrap();
     })
@@ -31,7 +37,9 @@ fn a_folder_is_a_page_of_links() {
     for link in ["./A.txt", "./b.txt", "./folder/", "./indexed/", "./link.txt"] {
         assert!(page.contains(&format!("href=\"{link}\"")), "{link}: {page}");
     }
-    for absent in [".hidden", "x.bak", "out.txt", "<b>", "http://", "https://", "<script"] {
+    for absent in
+        [".hidden", "x.bak", "slash", "break", "..;x", "out.txt", "<b>", "http://", "https://", "<script"]
+    {
         assert!(!page.contains(absent), "{absent}: {page}");
     }
     // Every link leads to what it names.
@@ -106,4 +114,31 @@ fn nothing_is_listed_unless_it_is_wanted() {
         assert_eq!(answer.status, 404, "{target}");
         assert!(!answer.text().contains("secret-name"));
     }
+}
+
+/// Many clients that take their time with a long list do not fill the memory: there is room for so many lists, and then
+/// for no more until one of them is gone.
+#[test]
+fn long_lists_have_a_limit_together() {
+    let stage = Stage::with("browse = true", "", |www| {
+        for number in 0..10_000 {
+            fs::write(www.join(format!("{number:05}{}", "\u{e4}".repeat(100))), "").unwrap();
+        }
+    });
+    let length = stage.get("/").body.len();
+    assert!(length > 7 << 20, "{length}");
+    let mut slow = Vec::new();
+    for _ in 0..(64 << 20) / length + 1 {
+        let mut client = stage.client();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        slow.push(client);
+    }
+    poll_until(SOON, "no room for another list", || {
+        let answer = stage.client().request("HEAD", "/", &[("Host", "a")], b"");
+        answer.status == 507
+    });
+    let line = stage.palisade.wait_access_log(1, |line| line.contains("507"));
+    assert!(line[0].contains("\"reason\":\"out_of_space\""), "{line:?}");
+    drop(slow);
+    poll_until(SOON, "room again", || stage.get("/").status == 200);
 }

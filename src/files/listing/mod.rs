@@ -4,6 +4,7 @@ mod html;
 mod json;
 mod order;
 
+use std::borrow::Cow;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
@@ -16,8 +17,9 @@ use sha2::{Digest, Sha256};
 use self::order::Order;
 use super::found::Search;
 use super::open::open;
-use super::path::Below;
-use crate::message::{Response, pages};
+use super::path::{Below, push_segment};
+use crate::message::path::canonicalise;
+use crate::message::{Collected, Failure, Response, pages};
 
 /// Names that are looked at; what a folder has beyond is left out, and the page says so.
 const MOST_ENTRIES: usize = 10_000;
@@ -50,7 +52,7 @@ pub fn read(search: Search<'_>, name: &Below) -> Result<Listing, Errno> {
         let found = found?;
         let entry = found.file_name().to_bytes();
         let is_name = !matches!(entry, b"." | b"..");
-        if !is_name || !options.visible.shows_segment(in_root, entry) {
+        if !is_name || !options.visible.shows_segment(in_root, entry) || !has_path(entry) {
             continue;
         }
         if listing.entries.len() == MOST_ENTRIES {
@@ -85,33 +87,54 @@ fn about(folder: impl AsFd, name: &[u8]) -> Option<(bool, u64, i64)> {
     Some((is_folder, u64::try_from(stat.st_size).unwrap_or(0), stat.st_mtime))
 }
 
-/// A page, or JSON for whoever names that first in `Accept`.
-pub fn answer(mut listing: Listing, name: &Below, head: &RequestHead) -> Response<'static> {
-    let order = Order::of(head.query());
-    order.sort(&mut listing.entries);
-    let mut response = match pages::named_first(head).unwrap_or(pages::Form::Html) {
-        pages::Form::Json => {
-            let text = json::text(&listing, name);
-            Response::text(200, b"application/json", text.into())
-        }
-        pages::Form::Html | pages::Form::Text => {
-            let page = html::page(&listing, name, order);
-            let mut response = Response::text(200, b"text/html; charset=utf-8", page.into_bytes().into());
-            // The names come from whoever may write files: nothing of them can run, load or send anything.
-            let policy = format!(
-                "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; \
-                 frame-ancestors 'none'",
-                BASE64.encode(&Sha256::digest(html::STYLE))
-            );
-            response.head.fields.push(Name::Other, b"Content-Security-Policy", policy.as_bytes());
-            response
-        }
-    };
+/// How a list is to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish {
+    as_json: bool,
+    order: Order,
+}
+
+impl Wish {
+    /// A page, or JSON for whoever names that first in `Accept`.
+    pub fn of(head: &RequestHead) -> Wish {
+        Wish { as_json: pages::named_first(head) == Some(pages::Form::Json), order: Order::of(head.query()) }
+    }
+}
+
+impl Listing {
+    /// The text of the list of this folder. For a large one that takes a while too.
+    pub fn write(mut self, name: &Below, wish: Wish) -> Vec<u8> {
+        wish.order.sort(&mut self.entries);
+        if wish.as_json { json::text(&self, name) } else { html::page(&self, name, wish.order).into_bytes() }
+    }
+}
+
+/// The answer with such a text. Names can be long and clients slow, so all texts of a worker have a limit together.
+pub fn answer(text: Vec<u8>, wish: Wish) -> Result<Response<'static>, Failure> {
+    let content_type: &[u8] = if wish.as_json { b"application/json" } else { b"text/html; charset=utf-8" };
+    let mut response = Response::text(200, content_type, Cow::default());
+    response.body = Collected::made(text)?.into_body();
     let fields = &mut response.head.fields;
+    if !wish.as_json {
+        // The names come from whoever may write files: nothing of them can run, load or send anything.
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; \
+             frame-ancestors 'none'",
+            BASE64.encode(&Sha256::digest(html::STYLE))
+        );
+        fields.push(Name::Other, b"Content-Security-Policy", policy.as_bytes());
+    }
     fields.push(Name::CacheControl, b"Cache-Control", b"no-cache");
     fields.push(Name::Other, b"Vary", b"Accept");
     fields.push(Name::Other, b"X-Content-Type-Options", b"nosniff");
-    response
+    Ok(response)
+}
+
+/// Whether a client could ask for it: not when its path would be refused, as one with a backslash is.
+fn has_path(name: &[u8]) -> bool {
+    let mut path = String::from("/");
+    push_segment(name, &mut path);
+    canonicalise(path.as_bytes(), &mut Vec::new()).is_ok()
 }
 
 /// `2024-11-26 06:09:00`, in UTC; the days by the calendar that repeats every 400 years.

@@ -47,8 +47,11 @@ impl Order {
     pub fn sort(self, entries: &mut [Entry]) {
         entries.sort_by(|one, other| {
             let by_name = || {
-                let folded = |entry: &Entry| entry.name.to_ascii_lowercase();
-                folded(one).cmp(&folded(other)).then_with(|| one.name.cmp(&other.name))
+                let folded = |name: &[u8], other: &[u8]| {
+                    let lower = |name| <[u8]>::iter(name).map(u8::to_ascii_lowercase);
+                    lower(name).cmp(lower(other))
+                };
+                folded(&one.name, &other.name).then_with(|| one.name.cmp(&other.name))
             };
             let ordered = match self.by {
                 By::Name => by_name(),
