@@ -148,7 +148,7 @@ impl Proxy {
         #[cfg(debug_assertions)]
         fault::within(&request.head, &mut response);
         if self.error_pages.concern(&response) {
-            response = self.with_page(client, request, response, record);
+            response = Box::pin(self.in_place_of(client, request, response, record)).await;
         }
         if record.route.is_none() && !self.unrouted.is_empty() {
             steps.push(ResponseStep::Headers(&self.unrouted));

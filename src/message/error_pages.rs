@@ -2,11 +2,13 @@
 //! upstreams answer. A call of gRPC gets none (`grpc`), nor does a client that asks for JSON first and would get
 //! something else.
 
+use std::sync::Arc;
+
 use http1::{Name, RequestHead};
 
 use super::pages::{Form, advice, named_first};
 use super::template::Template;
-use super::{Body, Escape, MediaRange, Response, StatusSet, Values, grpc};
+use super::{Body, Escape, FileBody, MediaRange, Response, StatusSet, StoredFile, Values, grpc};
 
 /// One `[error_pages.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +36,20 @@ pub struct PageHost {
 /// All pages of a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct ErrorPages {
-    pages: Vec<ErrorPage>,
+    pages: Vec<ReadyPage>,
     intercepts: bool,
 }
+
+/// A page, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct ReadyPage {
+    pub page: ErrorPage,
+    /// A long text without variables, which all answers have together.
+    shared: Option<Arc<StoredFile>>,
+}
+
+/// Shorter texts are copied into the buffer that the head stands in, however they are kept. In bytes.
+const SHARED_FROM: usize = 4 << 10;
 
 /// How well a page fits; the greater, the better.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,7 +63,8 @@ struct Fit {
 
 impl ErrorPages {
     pub fn new(pages: Vec<ErrorPage>) -> ErrorPages {
-        ErrorPages { intercepts: pages.iter().any(|page| page.intercept), pages }
+        let intercepts = pages.iter().any(|page| page.intercept);
+        ErrorPages { intercepts, pages: pages.into_iter().map(ReadyPage::new).collect() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -64,25 +78,26 @@ impl ErrorPages {
     }
 
     /// The page for a request whose answer has this status; one that intercepts, unless the answer is the proxy's own.
-    pub fn find(&self, head: &RequestHead, status: u16, is_own: bool) -> Option<&ErrorPage> {
+    pub fn find(&self, head: &RequestHead, status: u16, is_own: bool) -> Option<&ReadyPage> {
         if grpc::Framing::of_call(head).is_some() {
             return None;
         }
         let first = named_first(head);
-        let fits = self.pages.iter().filter(|page| is_own || page.intercept).filter_map(|page| {
+        let fits = self.pages.iter().filter(|ready| is_own || ready.page.intercept).filter_map(|ready| {
+            let page = &ready.page;
             let host = page.host_fit(head.host())?;
             let narrowness = page.narrowness(status)?;
             let is_named_first = first.is_some_and(|first| page.form() == Some(first));
             let suits = page.is_accepted(head) && (is_named_first || first != Some(Form::Json));
-            suits.then_some((Fit { host, narrowness, is_named_first }, page))
+            suits.then_some((Fit { host, narrowness, is_named_first }, ready))
         });
         // Of equals the first one.
-        fits.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, page)| page)
+        fits.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, ready)| ready)
     }
 
     /// Those that may be shown for a host, for people.
     pub fn of_host<'p>(&'p self, host: &'p [u8]) -> impl Iterator<Item = &'p ErrorPage> {
-        self.pages.iter().filter(move |page| page.host_fit(host).is_some())
+        self.pages.iter().map(|ready| &ready.page).filter(move |page| page.host_fit(host).is_some())
     }
 }
 
@@ -103,6 +118,7 @@ impl ErrorPage {
         match Escape::of(&self.content_type) {
             Escape::Json => Some(Form::Json),
             Escape::Plain => Some(Form::Text),
+            Escape::Script => None,
             Escape::Markup => self.content_type.contains("html").then_some(Form::Html),
         }
     }
@@ -125,9 +141,37 @@ impl ErrorPage {
         }
         named_first(head).is_none()
     }
+}
+
+impl ReadyPage {
+    fn new(page: ErrorPage) -> ReadyPage {
+        let text = page.body.as_text().filter(|text| text.len() >= SHARED_FROM);
+        let shared = text.map(|text| Arc::new(StoredFile::in_memory(text.as_bytes().into())));
+        ReadyPage { page, shared }
+    }
 
     /// The text of the page for an answer.
-    pub fn fill(&self, values: &Values<'_, '_>) -> Vec<u8> {
+    pub fn body(&self, values: &Values<'_, '_>) -> Body<'static> {
+        match &self.shared {
+            Some(text) => Body::File(Box::new(FileBody::whole(text.clone()))),
+            None => Body::Text(self.page.fill(values).into()),
+        }
+    }
+
+    /// Puts the text in place of an answer's body. Of its fields those stay that are not about the body.
+    pub fn put(&self, body: Body<'static>, response: &mut Response<'_>) {
+        let fields = &mut response.head.fields;
+        fields.retain(|field| !is_about_body(field.name));
+        fields.push(Name::ContentType, b"Content-Type", self.page.content_type.as_bytes());
+        fields.push(Name::CacheControl, b"Cache-Control", b"no-store");
+        response.announced = None;
+        response.is_page = true;
+        response.body = body;
+    }
+}
+
+impl ErrorPage {
+    fn fill(&self, values: &Values<'_, '_>) -> Vec<u8> {
         let mut text = Vec::new();
         let escape = Escape::of(&self.content_type);
         let said = if values.message.is_empty() {
@@ -138,17 +182,6 @@ impl ErrorPage {
         let values = Values { message: said, ..*values };
         self.body.write_escaped(&values, &mut text, |_, value, out| escape.write(value, out));
         text
-    }
-
-    /// Puts the text in place of an answer's body. Of its fields those stay that are not about the body.
-    pub fn put(&self, text: Vec<u8>, response: &mut Response<'_>) {
-        let fields = &mut response.head.fields;
-        fields.retain(|field| !is_about_body(field.name));
-        fields.push(Name::ContentType, b"Content-Type", self.content_type.as_bytes());
-        fields.push(Name::CacheControl, b"Cache-Control", b"no-store");
-        response.announced = None;
-        response.is_page = true;
-        response.body = Body::Text(text.into());
     }
 }
 
@@ -203,7 +236,7 @@ mod tests {
     fn found(pages: &ErrorPages, host: &str, accept: &str, status: u16, is_own: bool) -> String {
         let accept = if accept.is_empty() { String::new() } else { format!("Accept: {accept}\r\n") };
         staged::request(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n{accept}\r\n"), |request| {
-            pages.find(&request.head, status, is_own).map_or(String::new(), |page| page.name.clone())
+            pages.find(&request.head, status, is_own).map_or(String::new(), |ready| ready.page.name.clone())
         })
     }
 
@@ -260,7 +293,7 @@ mod tests {
             assert_eq!(found(&both, "a", accept, 404, true), of_both, "{accept}");
         }
         staged::request("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\n\r\n", |request| {
-            assert_eq!(html.find(&request.head, 404, true), None);
+            assert!(html.find(&request.head, 404, true).is_none());
         });
     }
 }

@@ -2,8 +2,11 @@
 //! be done.
 
 use std::cell::Cell;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use http1::RequestHead;
+use http1::{BodyLength, RequestHead};
+use tokio::time::Instant;
 
 use super::Proxy;
 use crate::filter::ResponseStep;
@@ -93,6 +96,23 @@ impl Proxy {
         self.with_page(&client, &request, response, record)
     }
 
+    /// The same for the answer of a target. What is left of that is read first, lest its connection be lost.
+    #[cold]
+    pub(super) async fn in_place_of<'c>(
+        &self,
+        client: &Client,
+        request: &Request<'_>,
+        mut response: Response<'c>,
+        record: &mut Record,
+    ) -> Response<'c> {
+        let found = self.error_pages.find(&request.head, response.head.status, response.is_page);
+        if found.is_some() {
+            let body = std::mem::take(&mut response.body);
+            read_rest(body, request.watchdog).await;
+        }
+        self.with_page(client, request, response, record)
+    }
+
     /// The answer as the operator's page for it has it, if there is one.
     #[cold]
     pub(super) fn with_page<'c>(
@@ -106,12 +126,37 @@ impl Proxy {
         let Some(page) = found else { return response };
         let message = record.failure.filter(|_| response.is_page).map_or("", pages::sentence);
         let exchange = self.exchange(client, record);
-        let text = page.fill(&Values { message, ..Values::of_answer(exchange, request, &response) });
-        page.put(text, &mut response);
-        if let Some(status) = page.status {
+        let body = page.body(&Values { message, ..Values::of_answer(exchange, request, &response) });
+        page.put(body, &mut response);
+        if let Some(status) = page.page.status {
             response.head.set_status(status);
             record.status = status;
         }
         response
     }
+}
+
+/// A body that nobody wants is read up to here, in bytes: less than a new connection costs.
+const REST: u64 = 64 << 10;
+/// And for so long.
+const REST_TIME: Duration = Duration::from_millis(250);
+
+/// Reads what is left of a body, when that is little and comes at once: then its connection can be used again.
+async fn read_rest(body: Body<'_>, watchdog: &Watchdog) {
+    let Body::Stream(mut stream) = body else { return };
+    if matches!(stream.length(), BodyLength::Exact(REST..) | BodyLength::UntilClose) {
+        return;
+    }
+    let mut left = REST;
+    let read = |cx: &mut Context<'_>| {
+        loop {
+            let count = ready!(stream.poll_data(cx)).map_or(0, |data| data.len());
+            left = left.saturating_sub(count as u64);
+            if count == 0 || left == 0 {
+                return Poll::Ready(());
+            }
+            stream.consume(count);
+        }
+    };
+    let _ = watchdog.limit(Instant::now() + REST_TIME, read).await;
 }

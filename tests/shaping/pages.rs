@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use testkit::{H2Client, Origin, Script};
+use testkit::{H2Client, Origin, Script, Step};
 
 use super::stage::Stage;
 
@@ -197,4 +197,80 @@ fn http2_clients_get_pages() {
     let mut client = H2Client::connect(stage.palisade.address("h2"));
     assert_eq!(client.get("/x").text(), "404 HTTP/2");
     assert_eq!(client.get("/a").text(), "503 HTTP/2");
+}
+
+/// What the origin said in place of which there is a page is read to its end, when that is near: its connection
+/// serves the next request.
+#[test]
+fn a_page_does_not_cost_the_connection_to_the_origin() {
+    let origin = Origin::scripted(|request, _| match request.target.as_str() {
+        "/whole" => Script::answer(503, "of the origin"),
+        "/long" => Script::answer(503, "x".repeat(60_000)),
+        "/chunked" => Script::new().send(
+            "HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ),
+        "/endless" => Script::new()
+            .send("HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            .then(Step::HoldOpen),
+        "/huge" => Script::answer(503, "x".repeat(1 << 20)),
+        _ => Script::answer(200, "well"),
+    });
+    let stage = Stage::new(
+        origin,
+        r#"
+        [error_pages.a]
+        statuses = ["503"]
+        body = "page"
+        intercept = true
+        [routes.a]
+        upstream = "origin"
+        "#,
+    );
+    let mut client = stage.client();
+    let mut connections = |target: &str| {
+        for _ in 0..3 {
+            let page = client.get(target);
+            assert_eq!((page.status, page.text()), (503, "page"), "{target}");
+            assert_eq!(client.get("/well").text(), "well");
+        }
+        let metrics = stage.palisade.metrics();
+        metrics.sum("upstream_events_total", &["event=\"connect\""])
+    };
+    assert_eq!(connections("/whole"), 1.0);
+    assert_eq!(connections("/long"), 1.0);
+    assert_eq!(connections("/chunked"), 1.0);
+    // Nobody waits for what may never come, or reads very much for nothing.
+    assert_eq!(connections("/endless"), 4.0);
+    assert_eq!(connections("/huge"), 7.0);
+}
+
+/// A page without variables is the same for all; it comes whole all the same, in any form.
+#[test]
+fn a_large_page_comes_whole() {
+    let dir = testkit::temp_dir();
+    let text = "0123456789abcdef".repeat(50_000);
+    fs::write(dir.join("404.html"), &text).expect("the page");
+    let config = format!(
+        "[listeners.h2]\naddress = \"127.0.0.1:0\"\nhttp2 = true\n\
+         [error_pages.a]\nstatuses = [\"404\"]\nfile = \"{}/404.html\"\n\
+         [routes.a]\npath = \"/a\"\nfiles = \"{0}\"\ncompress = true",
+        dir.display()
+    );
+    let stage = Stage::new(Origin::echo(), &config);
+    let length = text.len().to_string();
+    for _ in 0..3 {
+        let page = stage.get("/x", &[("Host", "a")]);
+        assert_eq!((page.status, page.header("Content-Length")), (404, Some(length.as_str())));
+        assert_eq!(page.header("Content-Type"), Some("text/html; charset=utf-8"));
+        assert!(page.text() == text);
+        let head = stage.client().request("HEAD", "/x", &[("Host", "a")], b"");
+        assert_eq!(
+            (head.status, head.header("Content-Length"), head.text()),
+            (404, Some(length.as_str()), "")
+        );
+        let packed = stage.get("/a/x", &[("Host", "a"), ("Accept-Encoding", "gzip")]);
+        assert_eq!((packed.status, packed.header("Content-Encoding")), (404, Some("gzip")));
+        assert!(packed.body.len() < text.len() / 2);
+        assert!(H2Client::connect(stage.palisade.address("h2")).get("/x").text() == text);
+    }
 }
