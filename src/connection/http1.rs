@@ -254,7 +254,7 @@ impl Connection {
         let refused = record.failure.is_some_and(|failure| failure.blame() == Blame::Client);
         let keep = wishes.keep_alive && !refused && !self.serving.is_draining();
         let close = !keep || !state.is_drainable(DRAIN_BYTES);
-        let form = answer::form(asked, &response, close);
+        let mut form = answer::form(asked, &response, close);
         let upgraded = take_upgraded(&mut response);
         record.answered(response.head.status);
         let mut broken = matches!(record.failure, Some(Failure::ClientClosed | Failure::ClientGone));
@@ -263,9 +263,15 @@ impl Connection {
             let outcome = self.write(&mut answer, &current.limits).await;
             record.sent = answer.written();
             if let Err(failure) = outcome {
-                record.failure = Some(failure);
-                broken = true;
-                self.cut(form);
+                if record.sent == 0 && failure.blame() != Blame::Client {
+                    drop(answer);
+                    self.answer_instead(current, failure, asked, (&head, &id), record).await;
+                    form.close = true;
+                } else {
+                    record.failure = Some(failure);
+                    broken = true;
+                    self.cut(form);
+                }
             }
         } else {
             drop(response);
@@ -290,6 +296,25 @@ impl Connection {
             *buffer = body.into_buffer();
         }
         if buffer.is_empty() { Next::Idle(ended) } else { Next::Again }
+    }
+
+    /// The body of an answer broke off before its head was sent: the client may still hear of that.
+    #[cold]
+    async fn answer_instead(
+        &self,
+        current: &Current,
+        failure: Failure,
+        asked: Asked,
+        (head, id): (&RequestHead, &RequestId),
+        record: &mut Record,
+    ) {
+        let mut response = current.proxy.refuse(failure, head, id, record);
+        current.entrance.add_fields(&mut response);
+        let form = answer::form(asked, &response, true);
+        let mut answer = Answer::new(Scratch::take(), asked, form, response);
+        // Why there is no good answer is known already.
+        let _ = self.write(&mut answer, &current.limits).await;
+        record.sent = answer.written();
     }
 
     async fn write(&self, answer: &mut Answer<'_>, limits: &ClientLimits) -> Result<(), Failure> {

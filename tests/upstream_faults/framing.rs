@@ -66,6 +66,22 @@ fn bad_chunks_are_no_clean_end() {
     }
 }
 
+/// As long as nothing was sent of an answer, the client hears of what is wrong with it.
+#[test]
+fn a_body_that_is_wrong_from_the_start_is_a_502() {
+    let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
+    let origin = canaries_and(move |_| Script::new().send(answer));
+    let palisade = proxy_for(&origin, ONE_WORKER);
+    let mut client = palisade.client();
+    client.send("GET /bad HTTP/1.1\r\nHost: a\r\n\r\n");
+    let response = client.read_response();
+    assert_eq!((response.status, response.header("Connection")), (502, Some("close")));
+    assert!(response.text().contains("502"), "{}", response.text());
+    expect_reason(&palisade, "/bad", "upstream_bad_body");
+    assert!(palisade.stdout().contains("\"status\":502"), "{}", palisade.stdout());
+    canary(palisade.address("http"), &origin);
+}
+
 #[test]
 fn with_a_length_and_a_coding_the_coding_counts_and_the_connection_ends() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n\
