@@ -15,6 +15,7 @@ mod json;
 mod location;
 mod maintenance;
 mod redirect;
+mod remade;
 mod replace;
 mod rewrite;
 mod vary;

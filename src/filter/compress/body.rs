@@ -2,14 +2,15 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use http1::{BodyLength, Fields};
+use http1::Fields;
 
 use super::encoder::{Broken, Step};
 use super::pool::Lease;
 use crate::filter::coding::Coding;
 use crate::filter::coding::representation;
+use crate::filter::remade::{Maker, Piece};
 use crate::message::{BodyStream, Failure};
 use crate::observe::compression;
 
@@ -18,13 +19,11 @@ const PIECE: usize = 32 << 10;
 /// After so many bytes without a pause the other tasks of the worker get their turn.
 const RUN: usize = 256 << 10;
 
-pub struct Compressed<'c> {
+pub struct Compressing<'c> {
     stream: Box<dyn BodyStream + 'c>,
     coding: Coding,
     /// `None` behind the end.
     encoder: Option<Lease>,
-    out: Vec<u8>,
-    at: usize,
     held: Held,
     /// Bytes since the last pause.
     run: usize,
@@ -42,26 +41,15 @@ enum Held {
     Overdue,
 }
 
-impl<'c> Compressed<'c> {
-    pub fn new(stream: Box<dyn BodyStream + 'c>, coding: Coding, encoder: Lease) -> Compressed<'c> {
-        Compressed {
-            stream,
-            coding,
-            encoder: Some(encoder),
-            out: Vec::new(),
-            at: 0,
-            held: Held::Nothing,
-            run: 0,
-            taken: 0,
-            made: 0,
-        }
+impl<'c> Compressing<'c> {
+    pub fn new(stream: Box<dyn BodyStream + 'c>, coding: Coding, encoder: Lease) -> Compressing<'c> {
+        let encoder = Some(encoder);
+        Compressing { stream, coding, encoder, held: Held::Nothing, run: 0, taken: 0, made: 0 }
     }
 
-    /// Makes output of the next piece. When nothing more is there, what the encoder holds goes out, after one turn
-    /// of the other tasks: what is on its way in the same moment comes along, and an event waits for nothing else.
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        self.out.clear();
-        self.at = 0;
+    /// Has the encoder make output of the next piece. When nothing more is there, what it holds goes out, after one
+    /// turn of the other tasks: what is on its way in the same moment comes along, and an event waits for nothing else.
+    fn poll_step(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<Piece, Failure>> {
         if self.run >= RUN {
             self.run = 0;
             cx.waker().wake_by_ref();
@@ -79,25 +67,26 @@ impl<'c> Compressed<'c> {
                 }
                 Held::Overdue => {
                     self.held = Held::Nothing;
-                    Poll::Ready(encode(&mut self.encoder, b"", Step::Flush, &mut self.out))
+                    encode(&mut self.encoder, b"", Step::Flush, out)?;
+                    Poll::Ready(Ok(Piece::More))
                 }
             },
             Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
             Poll::Ready(Ok(b"")) => {
-                let ended = encode(&mut self.encoder, b"", Step::Finish, &mut self.out);
+                encode(&mut self.encoder, b"", Step::Finish, out)?;
                 // Somebody else can have it while the client takes the rest.
                 self.encoder = None;
-                Poll::Ready(ended)
+                Poll::Ready(Ok(Piece::Last))
             }
             Poll::Ready(Ok(data)) => {
                 let piece = data.get(..PIECE).unwrap_or(data);
-                let encoded = encode(&mut self.encoder, piece, Step::More, &mut self.out);
+                encode(&mut self.encoder, piece, Step::More, out)?;
                 let count = piece.len();
                 self.stream.consume(count);
                 self.held = Held::Some;
                 self.run += count;
                 self.taken += count as u64;
-                Poll::Ready(encoded)
+                Poll::Ready(Ok(Piece::More))
             }
         }
     }
@@ -108,24 +97,12 @@ fn encode(encoder: &mut Option<Lease>, input: &[u8], step: Step, out: &mut Vec<u
     encoder.encode(input, step, out).map_err(|Broken| Failure::CompressionFailed)
 }
 
-impl BodyStream for Compressed<'_> {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], Failure>> {
-        while self.at >= self.out.len() && self.encoder.is_some() {
-            match self.poll_more(cx) {
-                Poll::Ready(Ok(())) => self.made += self.out.len() as u64,
-                Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(Ok(self.out.get(self.at..).unwrap_or_default()))
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.at += count;
-    }
-
-    fn length(&self) -> BodyLength {
-        BodyLength::Chunked
+impl Maker for Compressing<'_> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<Piece, Failure>> {
+        out.clear();
+        let piece = ready!(self.poll_step(cx, out))?;
+        self.made += out.len() as u64;
+        Poll::Ready(Ok(piece))
     }
 
     fn trailers(&mut self) -> Option<Fields> {
@@ -133,7 +110,7 @@ impl BodyStream for Compressed<'_> {
     }
 }
 
-impl Drop for Compressed<'_> {
+impl Drop for Compressing<'_> {
     fn drop(&mut self) {
         compression::count_bytes(self.coding.token(), self.taken, self.made);
     }

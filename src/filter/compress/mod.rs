@@ -13,13 +13,14 @@ use http1::{BodyLength, Method, Name, RequestHead};
 pub use self::options::{CompressOptions, CompressionLimits, Levels};
 pub use self::types::Types;
 
-use self::body::Compressed;
+use self::body::Compressing;
 use self::encoder::Step;
 use self::guard::Effort;
 use self::pool::{Lease, NoEncoder};
 use super::coding::representation::{self, Coded, Known};
 use super::coding::whole;
 use super::coding::{Accepted, Coding};
+use super::remade::Remade;
 use super::vary::add_vary;
 use crate::message::{Body, Response};
 use crate::observe::compression::{self, Skipped};
@@ -141,6 +142,7 @@ impl Compress {
         let whole = match &response.body {
             Body::Text(text) if text.len() <= AT_ONCE => Some(&text[..]),
             Body::Received(buffer) if buffer.len() <= AT_ONCE => Some(buffer.data()),
+            Body::File(file) => file.bytes().filter(|bytes| bytes.len() <= AT_ONCE),
             _ => None,
         };
         if let Some(whole) = whole {
@@ -152,7 +154,8 @@ impl Compress {
         } else {
             match whole::stream(std::mem::take(&mut response.body)) {
                 Ok(stream) => {
-                    response.body = Body::Stream(Box::new(Compressed::new(stream, coding, encoder)))
+                    let maker = Compressing::new(stream, coding, encoder);
+                    response.body = Body::Stream(Box::new(Remade::new(maker)));
                 }
                 Err(body) => {
                     response.body = body;

@@ -2,11 +2,12 @@
 
 use std::task::{Context, Poll};
 
-use http1::{BodyLength, Fields};
+use http1::Fields;
 
 use super::decoder::{Decoder, TOO_MUCH, TRUNCATED};
 use crate::filter::coding::memory::Share;
 use crate::filter::coding::representation;
+use crate::filter::remade::{Maker, Piece};
 use crate::message::{BodyStream, Failure};
 
 /// Bytes that are made at a time.
@@ -18,48 +19,44 @@ const FREE: u64 = 1 << 20;
 /// Bytes that one byte may become. Text becomes 3 to 10 of them, and a bomb a thousand and more.
 const MOST: u64 = 100;
 
-pub struct Decompressed<'c> {
+pub struct Decompressing<'c> {
     stream: Box<dyn BodyStream + 'c>,
     decoder: Decoder,
     _share: Share,
-    out: Vec<u8>,
-    /// What is to be sent of `out`.
-    at: usize,
-    end: usize,
     /// The decoder filled its room, and may have more without reading more.
     more: bool,
-    ended: bool,
     run: usize,
     taken: u64,
     made: u64,
 }
 
-impl<'c> Decompressed<'c> {
-    pub fn new(stream: Box<dyn BodyStream + 'c>, decoder: Decoder, share: Share) -> Decompressed<'c> {
-        Decompressed {
-            stream,
-            decoder,
-            _share: share,
-            out: vec![0; ROOM],
-            at: 0,
-            end: 0,
-            more: false,
-            ended: false,
-            run: 0,
-            taken: 0,
-            made: 0,
-        }
+impl<'c> Decompressing<'c> {
+    pub fn new(stream: Box<dyn BodyStream + 'c>, decoder: Decoder, share: Share) -> Decompressing<'c> {
+        Decompressing { stream, decoder, _share: share, more: false, run: 0, taken: 0, made: 0 }
     }
 
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    fn step(&mut self, taken: usize, made: usize, out: &mut Vec<u8>) -> Result<Piece, Failure> {
+        self.more = made == out.len();
+        out.truncate(made);
+        self.run += made;
+        self.taken += taken as u64;
+        self.made += made as u64;
+        if exceeds(self.taken, self.made) { Err(Failure::BadCoding(TOO_MUCH)) } else { Ok(Piece::More) }
+    }
+}
+
+impl Maker for Decompressing<'_> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<Piece, Failure>> {
         if self.run >= RUN {
             self.run = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        // Where the room was filled before, nothing is written here.
+        out.resize(ROOM, 0);
         if self.more {
-            let (_, made) = self.decoder.decode(b"", &mut self.out).map_err(Failure::BadCoding)?;
-            return Poll::Ready(self.step(0, made));
+            let (_, made) = self.decoder.decode(b"", out).map_err(Failure::BadCoding)?;
+            return Poll::Ready(self.step(0, made, out));
         }
         let data = match self.stream.poll_data(cx) {
             Poll::Ready(data) => data?,
@@ -69,53 +66,23 @@ impl<'c> Decompressed<'c> {
             }
         };
         if data.is_empty() {
-            self.ended = true;
+            out.clear();
             let whole = self.decoder.is_whole();
-            return Poll::Ready(if whole { Ok(()) } else { Err(Failure::BadCoding(TRUNCATED)) });
+            return Poll::Ready(if whole { Ok(Piece::Last) } else { Err(Failure::BadCoding(TRUNCATED)) });
         }
-        let (taken, made) = self.decoder.decode(data, &mut self.out).map_err(Failure::BadCoding)?;
+        let (taken, made) = self.decoder.decode(data, out).map_err(Failure::BadCoding)?;
         self.stream.consume(taken);
-        Poll::Ready(self.step(taken, made))
+        Poll::Ready(self.step(taken, made, out))
     }
 
-    fn step(&mut self, taken: usize, made: usize) -> Result<(), Failure> {
-        self.more = made == self.out.len();
-        (self.at, self.end) = (0, made);
-        self.run += made;
-        self.taken += taken as u64;
-        self.made += made as u64;
-        if exceeds(self.taken, self.made) { Err(Failure::BadCoding(TOO_MUCH)) } else { Ok(()) }
+    fn trailers(&mut self) -> Option<Fields> {
+        representation::without_digests(self.stream.trailers())
     }
 }
 
 /// Whether so much cannot be what somebody meant to send.
 fn exceeds(taken: u64, made: u64) -> bool {
     made > FREE.saturating_add(taken.saturating_mul(MOST))
-}
-
-impl BodyStream for Decompressed<'_> {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], Failure>> {
-        while self.at >= self.end && !self.ended {
-            match self.poll_more(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(Ok(self.out.get(self.at..self.end).unwrap_or_default()))
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.at += count;
-    }
-
-    fn length(&self) -> BodyLength {
-        BodyLength::Chunked
-    }
-
-    fn trailers(&mut self) -> Option<Fields> {
-        representation::without_digests(self.stream.trailers())
-    }
 }
 
 #[cfg(test)]
@@ -126,12 +93,14 @@ mod tests {
     use crate::filter::coding::Coding;
     use crate::filter::coding::whole::Whole;
     use crate::filter::compress::coded;
+    use crate::filter::remade::Remade;
     use crate::message::Body;
 
     fn read(coding: Coding, bytes: Vec<u8>) -> Result<usize, Failure> {
         let share = Share::take(1, u64::MAX).unwrap();
         let whole = Whole::of(Body::Text(bytes.into())).unwrap();
-        let mut body = Decompressed::new(Box::new(whole), Decoder::new(coding).unwrap(), share);
+        let maker = Decompressing::new(Box::new(whole), Decoder::new(coding).unwrap(), share);
+        let mut body = Remade::new(maker);
         let mut cx = Context::from_waker(Waker::noop());
         let mut length = 0;
         loop {

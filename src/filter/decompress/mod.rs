@@ -5,12 +5,13 @@ mod decoder;
 
 use http1::{Name, RequestHead};
 
-use self::body::Decompressed;
+use self::body::Decompressing;
 use self::decoder::Decoder;
 use super::coding::memory::Share;
 use super::coding::representation::{self, Coded, Known};
 use super::coding::whole;
 use super::coding::{Accepted, Coding};
+use super::remade::Remade;
 use super::vary::add_vary;
 use crate::message::{Body, Response};
 use crate::observe::compression::{self, Skipped};
@@ -52,7 +53,7 @@ impl Decompress {
             };
             let Some(decoder) = Decoder::new(coding) else { return };
             response.body = match whole::stream(std::mem::take(&mut response.body)) {
-                Ok(stream) => Body::Stream(Box::new(Decompressed::new(stream, decoder, share))),
+                Ok(stream) => Body::Stream(Box::new(Remade::new(Decompressing::new(stream, decoder, share)))),
                 Err(body) => body,
             };
             compression::count_decompressed(coding.token());

@@ -2,9 +2,10 @@
 
 use std::task::{Context, Poll};
 
-use http1::{BodyLength, Fields};
+use http1::Fields;
 
 use super::text::{self, PIECE};
+use crate::filter::remade::{Maker, Piece};
 use crate::message::grpc::Framing;
 use crate::message::{BodyStream, Failure};
 
@@ -38,74 +39,44 @@ pub struct Framed<'c> {
     framing: Framing,
     /// The last one or two bytes, which make no whole group of base64.
     begun: Vec<u8>,
-    /// What is to be sent and is not the stream's own.
-    out: Vec<u8>,
-    at: usize,
-    ended: bool,
 }
 
 impl<'c> Framed<'c> {
     pub fn new(stream: Box<dyn BodyStream + 'c>, framing: Framing) -> Framed<'c> {
-        Framed { stream, framing, begun: Vec::new(), out: Vec::new(), at: 0, ended: false }
+        Framed { stream, framing, begun: Vec::new() }
     }
 
-    /// Makes the next piece of what comes. Text is padded when nothing more is there: a message must not wait for
-    /// the next one.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    fn write(&mut self, bytes: &[u8], whole: bool, out: &mut Vec<u8>) {
+        self.begun.extend_from_slice(bytes);
+        let groups = if whole { self.begun.len() } else { self.begun.len() / 3 * 3 };
+        let rest = self.begun.split_off(groups);
+        let made = std::mem::replace(&mut self.begun, rest);
+        *out = if self.framing == Framing::WebText { text::encode(&made) } else { made };
+    }
+}
+
+impl Maker for Framed<'_> {
+    /// Text is padded when nothing more is there: a message must not wait for the next one.
+    fn poll_piece(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<Piece, Failure>> {
         match self.stream.poll_data(cx) {
             Poll::Pending if self.begun.is_empty() => return Poll::Pending,
-            Poll::Pending => self.write(&[], true),
+            Poll::Pending => self.write(&[], true, out),
             Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
             Poll::Ready(Ok(b"")) => {
-                let frame = self.last_frame();
-                self.write(&frame, true);
+                let frame = self.stream.trailers().map(|trailers| trailer_frame(&trailers));
+                self.write(&frame.unwrap_or_default(), true, out);
+                return Poll::Ready(Ok(Piece::Last));
             }
             Poll::Ready(Ok(data)) => {
                 let piece = data.get(..PIECE).unwrap_or(data).to_vec();
                 self.stream.consume(piece.len());
-                self.write(&piece, self.framing == Framing::Web);
+                self.write(&piece, self.framing == Framing::Web, out);
             }
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(Piece::More))
     }
 
-    fn write(&mut self, bytes: &[u8], whole: bool) {
-        self.begun.extend_from_slice(bytes);
-        let groups = if whole { self.begun.len() } else { self.begun.len() / 3 * 3 };
-        let rest = self.begun.split_off(groups);
-        let out = std::mem::replace(&mut self.begun, rest);
-        self.out = if self.framing == Framing::WebText { text::encode(&out) } else { out };
-        self.at = 0;
-    }
-
-    /// After the end of the stream.
-    fn last_frame(&mut self) -> Vec<u8> {
-        self.ended = true;
-        self.stream.trailers().map(|trailers| trailer_frame(&trailers)).unwrap_or_default()
-    }
-}
-
-impl BodyStream for Framed<'_> {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], Failure>> {
-        while self.at >= self.out.len() && !self.ended {
-            match self.poll_piece(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(Ok(self.out.get(self.at..).unwrap_or_default()))
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.at += count;
-    }
-
-    /// The last frame makes it longer than the stream.
-    fn length(&self) -> BodyLength {
-        BodyLength::Chunked
-    }
-
+    /// They are in the last frame.
     fn trailers(&mut self) -> Option<Fields> {
         None
     }
@@ -116,13 +87,14 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use http1::Name;
+    use crate::filter::remade::Remade;
+    use http1::{BodyLength, Name};
 
     /// Bytes, or a pause.
-    type Piece = Option<&'static [u8]>;
+    type Said = Option<&'static [u8]>;
 
     /// A stream of these.
-    struct Scripted(Vec<Piece>, Option<Fields>);
+    struct Scripted(Vec<Said>, Option<Fields>);
 
     impl BodyStream for Scripted {
         fn poll_data(&mut self, _: &mut Context<'_>) -> Poll<Result<&[u8], Failure>> {
@@ -162,8 +134,8 @@ mod tests {
     const FRAME: &[u8] = b"\x80\x00\x00\x00\x23grpc-status: 0\r\nx-bytes-bin: AAE=\r\n";
 
     /// All of it, with `|` where it was waited for.
-    fn read(framing: Framing, pieces: &[Piece], end: Option<Fields>) -> Vec<u8> {
-        let mut body = Framed::new(Box::new(Scripted(pieces.to_vec(), end)), framing);
+    fn read(framing: Framing, pieces: &[Said], end: Option<Fields>) -> Vec<u8> {
+        let mut body = Remade::new(Framed::new(Box::new(Scripted(pieces.to_vec(), end)), framing));
         let mut cx = Context::from_waker(Waker::noop());
         let mut all = Vec::new();
         loop {
@@ -191,7 +163,7 @@ mod tests {
 
     #[test]
     fn text_is_padded_only_where_nothing_more_is_there() {
-        let cases: [(&[Piece], &str); 5] = [
+        let cases: [(&[Said], &str); 5] = [
             (&[Some(b"hello")], "aGVsbG8="),
             (&[Some(b"he"), Some(b"llo")], "aGVsbG8="),
             (&[Some(b"hello"), None, None, Some(b"hello")], "aGVsbG8=|aGVsbG8="),

@@ -8,6 +8,7 @@ use http1::{Fields, Name, RequestHead};
 
 use self::answer::Framed;
 use self::text::Decoded;
+use super::remade::Remade;
 use crate::message::grpc::{self, Framing};
 use crate::message::{Body, Request, Response};
 
@@ -26,7 +27,7 @@ pub fn translate(request: &mut Request<'_>) -> Option<Wanted> {
     if asked == Framing::WebText {
         fields.remove(Name::ContentLength);
         request.body = match std::mem::take(&mut request.body) {
-            Body::Stream(stream) => Body::Stream(Box::new(Decoded::new(stream))),
+            Body::Stream(stream) => Body::Stream(Box::new(Remade::new(Decoded::new(stream)))),
             body => body,
         };
     }
@@ -59,8 +60,8 @@ impl Wanted {
         rename(&mut response.head.fields, self.0);
         response.announced = None;
         response.body = match std::mem::take(&mut response.body) {
-            Body::Stream(stream) => Body::Stream(Box::new(Framed::new(stream, self.0))),
-            Body::File(file) => Body::Stream(Box::new(Framed::new(file, self.0))),
+            Body::Stream(stream) => Body::Stream(Box::new(Remade::new(Framed::new(stream, self.0)))),
+            Body::File(file) => Body::Stream(Box::new(Remade::new(Framed::new(file, self.0)))),
             Body::Empty => self.whole(answer::trailer_frame(&take_status(&mut response.head.fields))),
             Body::Text(text) => self.whole(text.into_owned()),
             Body::Received(buffer) if self.0 == Framing::WebText => self.whole(buffer.data().to_vec()),

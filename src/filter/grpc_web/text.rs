@@ -1,11 +1,12 @@
 //! The base64 of gRPC-Web text. A stream of it may consist of pieces with their own padding, as each side sends
 //! what it has.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use data_encoding::BASE64;
-use http1::{BodyLength, Fields};
+use http1::Fields;
 
+use crate::filter::remade::{Maker, Piece};
 use crate::message::{BodyStream, Failure};
 
 /// Encoded or decoded at a time; whole groups, either way.
@@ -20,61 +21,29 @@ pub struct Decoded<'c> {
     stream: Box<dyn BodyStream + 'c>,
     /// The beginning of a group of four.
     begun: Vec<u8>,
-    out: Vec<u8>,
-    at: usize,
 }
 
 impl<'c> Decoded<'c> {
     pub fn new(stream: Box<dyn BodyStream + 'c>) -> Decoded<'c> {
-        Decoded { stream, begun: Vec::new(), out: Vec::new(), at: 0 }
+        Decoded { stream, begun: Vec::new() }
     }
+}
 
-    /// Takes the next text; false at the end.
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Failure>> {
-        let data = match self.stream.poll_data(cx) {
-            Poll::Ready(data) => data?,
-            Poll::Pending => return Poll::Pending,
-        };
+impl Maker for Decoded<'_> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<Piece, Failure>> {
+        let data = ready!(self.stream.poll_data(cx))?;
         if data.is_empty() {
+            out.clear();
             let whole = self.begun.is_empty();
-            return Poll::Ready(if whole { Ok(false) } else { Err(Failure::BadBase64) });
+            return Poll::Ready(if whole { Ok(Piece::Last) } else { Err(Failure::BadBase64) });
         }
         let taken = data.len().min(PIECE);
         self.begun.extend(data.iter().take(taken));
         self.stream.consume(taken);
         let rest = self.begun.split_off(self.begun.len() / 4 * 4);
         let groups = std::mem::replace(&mut self.begun, rest);
-        self.at = 0;
-        match BASE64.decode(&groups) {
-            Ok(out) => {
-                self.out = out;
-                Poll::Ready(Ok(true))
-            }
-            Err(_) => Poll::Ready(Err(Failure::BadBase64)),
-        }
-    }
-}
-
-impl BodyStream for Decoded<'_> {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<&[u8], Failure>> {
-        while self.at >= self.out.len() {
-            match self.poll_more(cx) {
-                Poll::Ready(Ok(true)) => {}
-                Poll::Ready(Ok(false)) => break,
-                Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(Ok(self.out.get(self.at..).unwrap_or_default()))
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.at += count;
-    }
-
-    /// Padding within it makes it shorter than the text tells.
-    fn length(&self) -> BodyLength {
-        BodyLength::Chunked
+        *out = BASE64.decode(&groups).map_err(|_| Failure::BadBase64)?;
+        Poll::Ready(Ok(Piece::More))
     }
 
     fn trailers(&mut self) -> Option<Fields> {
@@ -87,7 +56,10 @@ mod tests {
     use std::collections::VecDeque;
     use std::task::Waker;
 
+    use http1::BodyLength;
+
     use super::*;
+    use crate::filter::remade::Remade;
 
     /// A body in these pieces.
     pub struct Pieces(pub VecDeque<Vec<u8>>);
@@ -117,7 +89,7 @@ mod tests {
 
     fn decoded(text: &[u8], cut: usize, taken: usize) -> Result<Vec<u8>, Failure> {
         let pieces = text.chunks(cut).map(<[u8]>::to_vec).collect();
-        let mut body = Decoded::new(Box::new(Pieces(pieces)));
+        let mut body = Remade::new(Decoded::new(Box::new(Pieces(pieces))));
         let mut cx = Context::from_waker(Waker::noop());
         let mut all = Vec::new();
         loop {

@@ -1,10 +1,11 @@
 use std::io::Read;
 use std::task::Waker;
 
-use http1::Name;
+use http1::{BodyLength, Name};
 use proptest::prelude::*;
 
 use super::*;
+use crate::filter::remade::Remade;
 
 /// What a stream does next.
 #[derive(Debug, Clone)]
@@ -50,13 +51,13 @@ impl BodyStream for Scripted {
     }
 }
 
-fn compressed(coding: Coding, level: u32, events: &[Event]) -> Compressed<'static> {
+fn compressed(coding: Coding, level: u32, events: &[Event]) -> Remade<Compressing<'static>> {
     let encoder = Lease::take(coding, level, None, 1 << 30).unwrap();
-    Compressed::new(Box::new(Scripted(events.to_vec())), coding, encoder)
+    Remade::new(Compressing::new(Box::new(Scripted(events.to_vec())), coding, encoder))
 }
 
 /// Reads at most `taken` bytes at a time until the body pauses twice in a row, ends or fails.
-fn read(body: &mut Compressed<'_>, taken: usize, out: &mut Vec<u8>) -> Option<Result<(), Failure>> {
+fn read(body: &mut Remade<Compressing<'_>>, taken: usize, out: &mut Vec<u8>) -> Option<Result<(), Failure>> {
     let mut cx = Context::from_waker(Waker::noop());
     let mut pauses = 0;
     while pauses < 2 {
@@ -182,7 +183,7 @@ proptest! {
             _ => Vec::new(),
         }).collect();
         prop_assert!(decoded(coding, &out) == whole);
-        prop_assert_eq!(body.taken, whole.len() as u64);
-        prop_assert_eq!(body.made, out.len() as u64);
+        prop_assert_eq!(body.maker.taken, whole.len() as u64);
+        prop_assert_eq!(body.maker.made, out.len() as u64);
     }
 }
