@@ -127,6 +127,8 @@ impl Merge {
             return Err(failure);
         }
         let mut response = Response::text(200, b"application/json", Cow::default());
+        // Each of the answers may be one of those that nobody may keep.
+        response.head.fields.push(Name::CacheControl, b"Cache-Control", b"no-store");
         response.body = Collected::made(self.joined(&found))?.into_body();
         Ok(response)
     }

@@ -8,7 +8,8 @@ const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 /// An origin that answers JSON with what a test asks for in the path.
 fn origin(answer: &'static str) -> Origin {
-    Origin::scripted(move |request, _| match request.target.as_str() {
+    Origin::scripted(move |request, _| {
+        match request.target.as_str() {
         "/html" => Script::answer_with(200, &[("Content-Type", "text/html")], "{\"secret\":1}"),
         "/coded" => Script::answer_with(200, &[JSON, ("Content-Encoding", "gzip")], "{\"secret\":1}"),
         "/part" => Script::answer_with(206, &[JSON, ("Content-Range", "bytes 0-11/99")], "{\"secret\":1}"),
@@ -20,11 +21,17 @@ fn origin(answer: &'static str) -> Origin {
              8\r\n{\"secret\r\n9\r\n\":1,\"b\":2\r\n1\r\n}\r\n0\r\n\r\n",
         ),
         "/none" => Script::answer_with(204, &[], ""),
+        "/empty" => Script::answer_with(200, &[JSON], ""),
+        "/empty-chunked" => Script::new().send(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        "/known" => Script::new().send("HTTP/1.1 304 Not Modified\r\nETag: \"one\"\r\n\r\n"),
         _ => Script::answer_with(
             200,
             &[("Content-Type", "application/problem+json"), ("ETag", "\"one\""), ("Digest", "x")],
             answer,
         ),
+    }
     })
 }
 
@@ -43,6 +50,30 @@ const ANSWERS: &str = r#"
     ]
     max_size = 1000
 "#;
+
+/// Nothing is no JSON, and there is nothing in it that could slip through.
+#[test]
+fn an_empty_body_stays_empty_however_it_is_framed() {
+    let stage = Stage::new(origin(""), ANSWERS);
+    for target in ["/empty", "/empty-chunked"] {
+        let answer = stage.get(target, &[("Host", "a")]);
+        assert_eq!((answer.status, answer.text()), (200, ""), "{target}");
+    }
+}
+
+/// A 304 names the tag by which the client knows its answer, also of answers that were left as they are.
+#[test]
+fn a_304_names_the_tag_that_the_client_has() {
+    let replaced = "[routes.replaced]\npath = \"/replaced\"\nupstream = \"origin\"\nstrip_prefix = true\n\
+                    replace = { rules = [{ from = \"a\", to = \"b\" }] }";
+    let stage = Stage::new(origin(""), &format!("{ANSWERS}{replaced}"));
+    for target in ["/known", "/replaced/known"] {
+        for tag in ["\"one\"", "W/\"one\""] {
+            let answer = stage.get(target, &[("Host", "a"), ("If-None-Match", tag)]);
+            assert_eq!((answer.status, answer.header("ETag")), (304, Some(tag)), "{target}");
+        }
+    }
+}
 
 #[test]
 fn answers_are_changed_and_numbers_stay_as_they_are() {

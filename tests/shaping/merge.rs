@@ -68,6 +68,7 @@ fn several_answers_become_one_object() {
     assert_eq!((answer.status, answer.text()), (200, expected));
     assert_eq!(answer.header("Content-Type"), Some("application/json"));
     assert_eq!(answer.header("Set-Cookie"), None);
+    assert_eq!(answer.header("Cache-Control"), Some("no-store"), "what the origins say of it is not known");
     let (user, order) =
         (users.requests().pop().expect("a request"), orders.requests().pop().expect("a request"));
     assert_eq!((user.method.as_str(), user.target.as_str()), ("GET", "/users/7"));

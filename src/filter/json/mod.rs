@@ -11,7 +11,7 @@ use self::edit::edit;
 pub use self::edit::{MOST_STEPS, Operation};
 pub use self::pointer::{EACH, Pointer};
 use self::rejoined::Rejoined;
-use super::coding::representation::{Coded, ask_for_all, changed, content_coding, is_part};
+use super::coding::representation::{Coded, Known, ask_for_all, changed, content_coding, is_part};
 use super::coding::whole::stream;
 use crate::message::json::{is_type, write_string};
 use crate::message::{
@@ -105,6 +105,8 @@ impl JsonEdits {
         }
         let Ok(mut body) = stream(std::mem::take(&mut request.body)) else { return Ok(()) };
         request.body = match Collected::read(body.as_mut(), self.max_size).await? {
+            // As if it had been announced to be empty.
+            Reading::Whole(whole) if whole.bytes().is_empty() => whole.into_body(),
             Reading::Whole(whole) => {
                 let values = Values::of_request(exchange, request);
                 match self.edit(whole.bytes(), &values) {
@@ -138,6 +140,10 @@ impl JsonEdits {
         if !is_meant || response.is_page {
             return Ok(());
         }
+        if status == 304 {
+            Known::of(&request.head.fields).name_again(&mut response.head.fields);
+            return Ok(());
+        }
         let passes = self.on_error == OnError::Pass;
         let why = if content_coding(fields) != Coded::Plain {
             Some("content-encoding")
@@ -151,7 +157,7 @@ impl JsonEdits {
             Some(why) => return Err(Failure::UnfitAnswer(why)),
             None => {}
         }
-        let has_body = request.head.method != Method::Head && !matches!(status, 204 | 304);
+        let has_body = request.head.method != Method::Head && status != 204;
         if has_body {
             let body = std::mem::take(&mut response.body);
             let (body, is_edited) = self.edit_body(exchange, request, response, body).await?;
@@ -179,6 +185,7 @@ impl JsonEdits {
         };
         let passes = self.on_error == OnError::Pass;
         match Collected::read(body.as_mut(), self.max_size).await? {
+            Reading::Whole(whole) if whole.bytes().is_empty() => Ok((whole.into_body(), false)),
             Reading::Whole(whole) => {
                 match self.edit(whole.bytes(), &Values::of_answer(exchange, request, response)) {
                     Ok(text) => {

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use http1::Name;
 
-use self::body::Replaced;
+use self::body::Replacing;
 use self::lines::Lines;
 pub use self::lines::{LONGEST_LINE, LineRule};
 pub use self::literals::Literals;
 use self::literals::Search;
-use super::coding::representation::{Coded, ask_for_all, changed, content_coding, is_part};
+use super::coding::representation::{Coded, Known, ask_for_all, changed, content_coding, is_part};
 use super::coding::whole;
+use super::remade::Remade;
 use crate::message::{Body, Escape, Exchange, MediaRange, Request, Response, Template, Values};
 
 /// `replace` of a route.
@@ -50,13 +51,14 @@ impl Replace {
 
     /// Changes an answer of the target. Pages of the proxy stay as they are.
     pub fn answer(&self, exchange: Exchange<'_>, request: &Request<'_>, response: &mut Response<'_>) {
+        if response.head.status == 304 {
+            // It need not tell its type; its validator is that of the answer that it stands for.
+            Known::of(&request.head.fields).name_again(&mut response.head.fields);
+            return;
+        }
         let fields = &response.head.fields;
         let content_type = fields.get(Name::ContentType);
-        // A 304 need not tell its type, and its validator is that of the answer that it stands for.
-        let is_meant = match content_type {
-            Some(content_type) => self.0.types.iter().any(|range| range.covers(content_type)),
-            None => response.head.status == 304,
-        };
+        let is_meant = content_type.is_some_and(|given| self.0.types.iter().any(|range| range.covers(given)));
         if !is_meant
             || response.is_page
             || content_coding(fields) != Coded::Plain
@@ -68,7 +70,7 @@ impl Replace {
         let values = Values::of_answer(exchange, request, response);
         let editor = self.0.editor(&values, escape);
         response.body = match whole::stream(std::mem::take(&mut response.body)) {
-            Ok(stream) => Body::Stream(Box::new(Replaced::new(stream, editor))),
+            Ok(stream) => Body::Stream(Box::new(Remade::new(Replacing { stream, editor }))),
             Err(body) => body,
         };
         response.announced = None;
