@@ -97,6 +97,10 @@ fn explain(config: &Config, args: &Args) -> Result<String, String> {
             return Ok(text.0);
         }
     }
+    if head.method == Method::Trace {
+        text.line("answer", "405, TRACE is never served");
+        return Ok(text.0);
+    }
     let certificate = args.client_certificate.as_deref().map(read_certificate).transpose()?;
     if let Some(certificate) = &certificate {
         text.line("shows", &certificate.subject);

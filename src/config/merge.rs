@@ -8,6 +8,7 @@ use super::targets::known_upstream;
 use super::template;
 use super::values::shown;
 use crate::merge::MemberOptions;
+use crate::message::path::{Canonical, canonicalise};
 use crate::message::{Moment, Template, Variable};
 
 const MOST_MEMBERS: usize = 16;
@@ -58,6 +59,19 @@ fn path(table: &Fields<'_>, text: Text<'_>) -> Option<Template> {
         return refuse("this cannot stand in a path".to_owned(), "write it percent-encoded: %20 is a space");
     }
     let template = template::lower(table, text, Moment::Request)?;
+    // As with a plain word in the place of each value: no request could have another path.
+    let example = template.with_each("x");
+    let path = example.split('?').next().unwrap_or_default();
+    match canonicalise(path.as_bytes(), &mut Vec::new()) {
+        Ok(Canonical::Same) => {}
+        Ok(Canonical::Changed) => {
+            let message = format!("{} is not a path as requests have it", shown(text.value));
+            return refuse(message, "write it without `//`, `/./` and `/../`, and letters as they are");
+        }
+        Err(error) => {
+            return refuse(format!("{} is not a path: {error}", shown(text.value)), "write \"/users\"");
+        }
+    }
     let whole = |variable: &Variable| matches!(variable, Variable::Path | Variable::Query | Variable::Target);
     if template.variables().any(whole) {
         let hint =

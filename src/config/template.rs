@@ -38,12 +38,9 @@ pub fn lower_with_groups(fields: &Fields<'_>, text: Text<'_>) -> Option<Template
 pub fn page(text: &str) -> Result<Template, (usize, String, String)> {
     Template::compile(text, Moment::Page).map_err(|error| {
         let (message, hint) = of_page(&error);
-        let part = match &error {
-            TemplateError::Unknown(name) | TemplateError::BadFieldName(name) => name.as_str(),
-            _ => "{{",
-        };
-        let before = text.split(part).next().unwrap_or_default();
-        (before.matches('\n').count() + 1, message, hint)
+        // No variable goes on in the next line.
+        let is_wrong = |line: &str| Template::compile(line, Moment::Page).is_err();
+        (text.lines().take_while(|line| !is_wrong(line)).count() + 1, message, hint)
     })
 }
 
@@ -183,6 +180,18 @@ mod tests {
             assert_eq!(hint(name), expected);
         }
         assert!(hint("nothing_like_it").starts_with("there are {request_id}"));
+    }
+
+    #[test]
+    fn the_line_of_a_mistake_in_a_page_is_told() {
+        for (text, line) in [
+            ("{{status}}\nstatsu\n{{statsu}}", 3),
+            ("{{status}}\n\n{{ reason }}\n{{status}\n}}", 4),
+            ("a\r\n{{header.a b}}", 2),
+            ("{{", 1),
+        ] {
+            assert_eq!(page(text).map_err(|(line, ..)| line), Err(line), "{text:?}");
+        }
     }
 
     #[test]

@@ -43,6 +43,13 @@ fn changes_of_header_fields_are_told() {
 }
 
 #[test]
+fn a_method_that_is_never_served_is_told() {
+    let config = "listeners.http.address = \"127.0.0.1:80\"\nroutes.all.respond = { status = 200 }";
+    let told = explain(config, &["TRACE", "http://shop.test/"]);
+    assert!(told.contains("answer     405, TRACE is never served"), "{told}");
+}
+
+#[test]
 fn changes_of_bodies_and_pages_are_told() {
     let told = explain(
         r#"

@@ -51,9 +51,20 @@ fn cors(table: &Fields<'_>) -> Option<Cors> {
         credentials: table.boolean("credentials").unwrap_or(false),
         max_age: table.duration("max_age", Zero::Allowed).unwrap_or(known.max_age),
     };
-    if cors.credentials && cors.origins == Origins::Any {
+    // A page of any site can be one without an origin: in a frame that is sandboxed.
+    let nobody = OriginPattern::Exact("null".to_owned());
+    let is_any = match &cors.origins {
+        Origins::Any => true,
+        Origins::These(patterns) => patterns.contains(&nobody),
+    };
+    if cors.credentials && is_any {
         let place = table.key("credentials").unwrap_or(table.place);
-        let message = "with `credentials` every site could act in the name of your users";
+        let message = match cors.origins {
+            Origins::Any => "with `credentials` every site could act in the name of your users",
+            Origins::These(_) => {
+                "every site can be `null`, and with `credentials` could act in the name of your users"
+            }
+        };
         let hint = "name the origins: origins = [\"https://app.example.com\"]";
         table.problems.add(Diagnostic::error(place, message).hint(hint));
     }

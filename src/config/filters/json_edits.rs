@@ -108,6 +108,11 @@ fn operation(table: &Fields<'_>, moment: Moment) -> Option<Operation<JsonValue>>
         "unwrap" => one_place(table, place, at("unwrap")?).map(Operation::Unwrap),
         _ => {
             let texts = table.texts("keep");
+            if texts.is_empty() {
+                let diagnostic = Diagnostic::error(place, "`keep` is empty: nothing would be left");
+                table.problems.add(diagnostic.hint("name what stays: keep = [\"/id\"]"));
+                return None;
+            }
             let pointers: Vec<Pointer> = texts.iter().filter_map(|text| pointer(table, *text)).collect();
             (pointers.len() == texts.len()).then_some(Operation::Keep(pointers))
         }

@@ -131,6 +131,15 @@ impl Template {
         }
     }
 
+    /// The text with a word in the place of each variable: an example.
+    pub fn with_each(&self, word: &str) -> String {
+        let text = |piece: &'_ Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Variable(_) => word.to_owned(),
+        };
+        self.pieces.iter().map(text).collect()
+    }
+
     /// The whole text, when it has no variable.
     pub fn as_text(&self) -> Option<&str> {
         match self.pieces.as_slice() {
