@@ -8,6 +8,8 @@ pub enum Escape {
     /// HTML, XML, and whatever a browser may take for one of them.
     Markup,
     Json,
+    /// JavaScript: a value is meant to stand in quotes.
+    Script,
     Plain,
 }
 
@@ -19,6 +21,8 @@ impl Escape {
             Escape::Plain
         } else if media.ends_with("/json") || media.ends_with("+json") {
             Escape::Json
+        } else if SCRIPTS.contains(&media.as_str()) {
+            Escape::Script
         } else {
             Escape::Markup
         }
@@ -33,6 +37,19 @@ impl Escape {
             return;
         }
         let text = String::from_utf8_lossy(value);
+        if self == Escape::Script {
+            let is_plain = |c: &char| c.is_alphanumeric() || " -._~:/?@,+*".contains(*c);
+            for character in text.chars() {
+                if is_plain(&character) {
+                    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                } else {
+                    for unit in character.encode_utf16(&mut [0; 2]) {
+                        out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+                    }
+                }
+            }
+            return;
+        }
         for character in text.chars().filter(|character| !character.is_control()) {
             match character {
                 '<' if self == Escape::Markup => out.extend_from_slice(b"&lt;"),
@@ -45,6 +62,10 @@ impl Escape {
         }
     }
 }
+
+/// Those that browsers run, without the old names that nobody sends.
+const SCRIPTS: [&str; 4] =
+    ["text/javascript", "application/javascript", "application/x-javascript", "application/ecmascript"];
 
 #[cfg(test)]
 mod tests {
@@ -62,6 +83,10 @@ mod tests {
             ("text/html; charset=utf-8", "&lt;b a=&quot;&#39;&quot;&gt;&amp;\\\u{fffd}"),
             ("image/svg+xml", "&lt;b a=&quot;&#39;&quot;&gt;&amp;\\\u{fffd}"),
             ("Application/Problem+JSON", "<b a=\\\"'\\\">&\\n\\\\\\u0000\u{fffd}"),
+            (
+                "text/javascript; charset=utf-8",
+                "\\u003cb a\\u003d\\u0022\\u0027\\u0022\\u003e\\u0026\\u000a\\u005c\\u0000\\ufffd",
+            ),
             ("text/plain", "<b a=\"'\">&\\\u{fffd}"),
         ] {
             assert_eq!(written(content_type, hostile), expected, "{content_type}");
