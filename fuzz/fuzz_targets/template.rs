@@ -1,0 +1,15 @@
+//! Templates: see `laws` for what must hold. The first byte says what one is for.
+//!
+//! ```text
+//! cargo test --test fuzzed -- --ignored                  writes seeds
+//! RUSTC_BOOTSTRAP=1 cargo fuzz run template -- -max_len=1024 -max_total_time=600
+//! ```
+#![no_main]
+
+#[path = "../../tests/fuzzed/laws.rs"]
+#[allow(dead_code, reason = "one of them is used")]
+mod laws;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| laws::template(data));
