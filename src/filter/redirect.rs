@@ -89,8 +89,11 @@ fn answer(status: u16, location: &[u8], request: &Request<'_>) -> Response<'stat
 
 /// Whether what comes behind this text would still name the host.
 fn is_in_authority(text: &[u8]) -> bool {
-    let scheme = memchr::memmem::find(text, b"://");
-    let behind = scheme.and_then(|at| text.get(at + 3..));
+    let is_of_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let scheme = text.iter().take_while(|byte| is_of_scheme(byte)).count();
+    let rest = text.get(scheme..).unwrap_or_default();
+    // With a scheme, or with that of the request.
+    let behind = rest.strip_prefix(if scheme > 0 { &b"://"[..] } else { &b"//"[..] });
     behind.is_some_and(|behind| !behind.iter().any(|byte| matches!(byte, b'/' | b'?' | b'#')))
 }
 

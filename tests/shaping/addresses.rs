@@ -58,6 +58,8 @@ fn no_value_leads_to_a_host_of_its_own() {
           { regex = "^/docs(.*)$", to = "https://docs.test$1" },
           { regex = "^/tenant/([^/]*)/(.*)$", to = "https://$1.test/$2" },
           { regex = "^/after$", to = "https://docs.test{query.to}" },
+          { regex = "^/same(.*)$", to = "//docs.test$1" },
+          { regex = "^/login(.*)$", to = "/in?next=https://docs.test$1" },
           { regex = "^/port(.*)$", to = "https://docs.test:8443$1" },
         ]
         "#,
@@ -77,6 +79,10 @@ fn no_value_leads_to_a_host_of_its_own() {
         ("/tenant/a@evil/b", "https://a%40evil.test/b"),
         ("/after?to=@evil.test", "https://docs.test/@evil.test"),
         ("/after?to=%2F.evil", "https://docs.test/%2F.evil"),
+        ("/same.evil.test", "//docs.test/.evil.test"),
+        ("/same/a", "//docs.test/a"),
+        // Not its own host: what is done with a parameter is for the other side to say.
+        ("/login.evil.test", "/in?next=https://docs.test.evil.test"),
         ("/port@evil.test", "https://docs.test:8443/@evil.test"),
         ("/port/a", "https://docs.test:8443/a"),
     ] {
