@@ -42,6 +42,9 @@ pub fn template(input: &[u8]) {
     let Ok(input) = std::str::from_utf8(input) else { return };
     let Some(kind) = input.chars().next() else { return };
     let text = &input[kind.len_utf8()..];
+    if text.contains(MARK) {
+        return;
+    }
     let (compiled, expected) = match kind {
         'p' => (Template::compile(text, Moment::Page), page_by_hand(text)),
         'g' => (Template::compile_with_groups(text, Moment::Answer), by_hand(text, true)),
@@ -51,7 +54,7 @@ pub fn template(input: &[u8]) {
         (Ok(template), Some(expected)) => {
             assert_eq!(template.to_string(), text);
             assert_eq!(filled(template), *expected);
-            assert_eq!(template.as_text().is_some(), !expected.contains(MARK) || text.contains(MARK));
+            assert_eq!(template.as_text().is_some(), !expected.contains(MARK));
         }
         (Err(TemplateError::LoneBrace(_)), None) => {}
         // Which names there are is for a table test to say.
@@ -183,7 +186,8 @@ fn ranges_by_hand(value: &[u8], size: u64) -> Wanted {
                 return Some(None);
             }
             let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-            is_number.then(|| Some(text.parse().unwrap_or(u128::MAX)))
+            // Larger than any file is larger than any file.
+            is_number.then(|| Some(text.parse().unwrap_or(u128::MAX).min(u64::MAX.into())))
         };
         let (Some(first), Some(last)) = (number(&first), number(&last)) else { return Wanted::Whole };
         let size = u128::from(size);
