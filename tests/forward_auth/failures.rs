@@ -168,6 +168,20 @@ fn nobody_there_to_ask_is_no_yes() {
 }
 
 #[test]
+fn another_server_is_asked_when_one_is_gone() {
+    let mut gone = Origin::echo();
+    gone.stop();
+    let auth = Origin::scripted(|request, _| alice(&request.target));
+    let two = format!("upstreams.two.endpoints = [\"{}\", \"{}\"]", gone.address(), auth.address());
+    let routes = APP.replace("upstream = \"auth\"", "upstream = \"two\"");
+    let stage = Stage::with(auth, Origin::echo(), &format!("{two}\n{routes}"));
+    for _ in 0..4 {
+        assert_eq!(stage.client().get("/app").status, 200);
+    }
+    stage.ends_well();
+}
+
+#[test]
 fn an_auth_upstream_without_a_healthy_endpoint_is_no_yes() {
     let down = r#"upstreams.auth.health = { path = "/", interval = "1h", start = "down" }"#;
     let auth = Origin::scripted(|_, _| Script::answer(500, ""));

@@ -94,6 +94,26 @@ fn what_concerns_everybody_comes_before_the_question() {
 }
 
 #[test]
+fn a_service_behind_its_own_question_is_found_out() {
+    let routes =
+        APP.replace("upstream = \"auth\"", "upstream = \"itself\"").replace("/verify", "/app/verify");
+    let loops = r#"
+        listeners.inside.address = "unix:{dir}/inside.sock"
+        upstreams.itself.endpoints = ["unix:{dir}/inside.sock"]
+    "#;
+    let stage = Stage::new(&format!("{loops}{routes}"), alice);
+    assert_eq!(stage.client().get("/app/x").status, 502);
+    let log = stage.palisade.wait_access_log(2, |_| true);
+    assert!(
+        log[0].contains("\"target\":\"/app/verify\"") && log[0].contains("\"reason\":\"loop\""),
+        "{log:?}"
+    );
+    assert!(log[1].contains("\"reason\":\"auth_failed\",\"detail\":\"status\""), "{log:?}");
+    stage.origin_is_untouched("nobody said yes");
+    stage.ends_well();
+}
+
+#[test]
 fn explain_says_who_is_asked() {
     let stage = Stage::new(
         &format!("{APP}request_headers = [\"Cookie\"]\nresponse_headers = [\"Set-Cookie\"]\n"),
