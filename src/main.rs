@@ -1,11 +1,13 @@
 use std::process::ExitCode;
 
+use allocator::Mimalloc;
 use clap::Parser;
 use palisade::cli::Cli;
 
-/// The system's allocator gives memory back late and locks between threads.
+mod allocator;
+
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Mimalloc = Mimalloc;
 
 fn main() -> ExitCode {
     Cli::parse().run()

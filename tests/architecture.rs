@@ -32,7 +32,7 @@ fn every_folder_is_a_declared_room() {
     let order = rooms_in_order();
     for entry in fs::read_dir(source()).expect("src").flatten() {
         let name = entry.path().file_stem().expect("a name").to_string_lossy().into_owned();
-        if name != "lib" && name != "main" {
+        if !OF_THE_BINARY.contains(&name.as_str()) && name != "lib" {
             assert!(order.contains(&name), "src/lib.rs does not declare {name}");
         }
     }
@@ -58,6 +58,9 @@ fn unsafe_code_is_announced_in_the_header() {
     }
 }
 
+/// What is not part of the library.
+const OF_THE_BINARY: &[&str] = &["main", "allocator"];
+
 /// The rooms as `src/lib.rs` declares them.
 fn rooms_in_order() -> Vec<String> {
     let lib = fs::read_to_string(source().join("lib.rs")).expect("src/lib.rs");
@@ -71,7 +74,7 @@ fn uses() -> Vec<(String, String, String, String)> {
     for file in rust_files(&source()) {
         let relative = file.strip_prefix(source()).expect("below src").to_path_buf();
         let room = relative.iter().next().expect("a first part").to_string_lossy().replace(".rs", "");
-        if ["lib", "main"].contains(&room.as_str()) || relative.ends_with("tests.rs") {
+        if OF_THE_BINARY.contains(&room.as_str()) || room == "lib" || relative.ends_with("tests.rs") {
             continue;
         }
         let text = fs::read_to_string(&file).expect("a source file");

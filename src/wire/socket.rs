@@ -276,11 +276,30 @@ impl Socket {
         offset: u64,
         len: usize,
     ) -> Poll<io::Result<usize>> {
-        // That less was sent than asked for may lie in the file too: only an error tells that the socket is full.
-        self.poll_output(cx, 0, |fd| {
+        loop {
+            let mut ready = ready!(self.fd.poll_write_ready(cx))?;
             let mut offset = offset;
-            rustix::fs::sendfile(fd, file, Some(&mut offset), len)
-        })
+            match rustix::fs::sendfile(self.fd.get_ref(), file, Some(&mut offset), len) {
+                Ok(count) => {
+                    // Less than was asked for: the socket is full, unless the file has become shorter. A full one is
+                    // left alone until it has much room again. The peer reads meanwhile, and to fill each gap that
+                    // it makes would be a call for every few pages.
+                    if count < len && !self.takes_much() {
+                        ready.clear_ready();
+                    }
+                    return Poll::Ready(Ok(count));
+                }
+                Err(Errno::AGAIN) => ready.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Whether a good part of the socket's buffer is free. Asked so, the system also tells when it is again.
+    fn takes_much(&self) -> bool {
+        let mut asked = [PollFd::new(self.fd.get_ref(), PollFlags::OUT)];
+        !matches!(poll(&mut asked, Some(&Timespec::default())), Ok(0))
     }
 
     /// Whether what is written goes through a TLS session.

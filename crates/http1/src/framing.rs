@@ -76,6 +76,9 @@ pub fn response_length(head: &ResponseHead, method: Method) -> Result<ResponseLe
 
 /// True for exactly one `Transfer-Encoding: chunked`.
 fn transfer_coding(fields: &Fields) -> Result<bool, HeadError> {
+    if !fields.may_have(Name::TransferEncoding) {
+        return Ok(false);
+    }
     let mut values = fields.all(Name::TransferEncoding);
     let Some(value) = values.next() else { return Ok(false) };
     if values.next().is_some() {
@@ -98,6 +101,9 @@ fn transfer_coding(fields: &Fields) -> Result<bool, HeadError> {
 
 /// One line of digits, at most 2^63 - 1 (RFC 9110 section 8.6).
 fn content_length(fields: &Fields) -> Result<Option<u64>, HeadError> {
+    if !fields.may_have(Name::ContentLength) {
+        return Ok(None);
+    }
     let mut values = fields.all(Name::ContentLength);
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {

@@ -302,6 +302,9 @@ impl RequestHead {
 
     /// The client waits for a 100 before it sends the body. Ignored in HTTP/1.0 (RFC 9110 section 10.1.1).
     pub fn expects_continue(&self) -> Result<bool, HeadError> {
+        if !self.fields.may_have(Name::Expect) {
+            return Ok(false);
+        }
         let mut values = self.fields.all(Name::Expect);
         match (self.version, values.next(), values.next()) {
             (Version::Http10, ..) | (_, None, _) => Ok(false),

@@ -109,7 +109,8 @@ fn palisade_cases(lab: &Lab) -> Vec<Case> {
             .find_map(|level| size(Codec::Gzip, level).filter(|case| is_comparable(case.size, nginx.size))),
         None => size(Codec::Gzip, USUAL_GZIP),
     };
-    gzip.into_iter().chain(size(Codec::Brotli, 4)).chain(size(Codec::Zstd, 3)).collect()
+    let others = [(Codec::Brotli, 4), (Codec::Brotli, 5), (Codec::Zstd, 3)];
+    gzip.into_iter().chain(others.into_iter().filter_map(|(codec, level)| size(codec, level))).collect()
 }
 
 fn is_comparable(size: f64, other: f64) -> bool {
