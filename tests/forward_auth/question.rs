@@ -1,6 +1,6 @@
 //! What the auth service is asked: about the same request as the origin gets, and nothing of its body.
 
-use testkit::Origin;
+use testkit::{H2Origin, H2OriginOptions, H2Script, Origin};
 
 use crate::stage::{APP, Stage, alice};
 
@@ -74,6 +74,52 @@ fn upgrades_are_asked_about_too() {
     assert_eq!(question.header("Sec-WebSocket-Protocol"), Some("token"), "some browsers have no other place");
     assert_eq!(stage.arrived().header("X-Auth-User"), Some("alice"));
     drop(client);
+    stage.ends_well();
+}
+
+#[test]
+fn a_websocket_over_http2_is_a_get_like_any() {
+    let stage = Stage::new(APP, |_| testkit::Script::answer(403, "no"));
+    let mut client = stage.http2();
+    let fields = [
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":authority", "shop.test"),
+        (":path", "/app/socket?x=1"),
+        ("sec-websocket-version", "13"),
+        ("origin", "http://shop.test"),
+    ];
+    let stream = client.open_with(&fields, false);
+    assert_eq!(client.response(stream).status, 403);
+    let question = stage.question();
+    assert_eq!(question.headers.all("X-Forwarded-Method"), ["GET"], "as the origin would get it");
+    assert_eq!(question.headers.all("X-Forwarded-Uri"), ["/app/socket?x=1"]);
+    assert_eq!((question.method.as_str(), question.header("Sec-WebSocket-Key")), ("GET", None));
+    stage.origin_is_untouched("it was refused");
+    stage.ends_well();
+}
+
+#[test]
+fn the_service_may_speak_http2() {
+    let auth = H2Origin::scripted(H2OriginOptions::new(), |request, _| match request.header("cookie") {
+        Some("session=1") => H2Script::answer_with(200, &[("x-auth-user", "alice")], "fine"),
+        _ => H2Script::answer_with(302, &[("location", "/login")], "go there"),
+    });
+    let upstream = format!("upstreams.h2 = {{ endpoints = [\"{}\"], protocol = \"http2\" }}", auth.address());
+    let routes = APP.replace("upstream = \"auth\"", "upstream = \"h2\"");
+    let stage = Stage::new(&format!("{upstream}\n{routes}"), alice);
+    let refused = stage.client().request("POST", "/app/x", &[], b"the body");
+    assert_eq!((refused.status, refused.text(), refused.header("Location")), (302, "go there", Some("/login")));
+    stage.origin_is_untouched("it was refused");
+    let answer = stage.http2().request("POST", "/app/x", &[("cookie", "session=1")], b"the body");
+    assert_eq!(answer.status, 200);
+    assert_eq!((stage.arrived().header("X-Auth-User"), stage.arrived().body.len()), (Some("alice"), 8));
+    let question = auth.requests().pop().expect("a question");
+    assert_eq!((question.method(), question.path(), question.body.len()), ("GET", "/verify", 0));
+    assert_eq!(question.header("x-forwarded-uri"), Some("/app/x"));
+    assert_eq!(question.header("x-forwarded-method"), Some("POST"));
+    assert_eq!(auth.violations(), [""; 0]);
     stage.ends_well();
 }
 
