@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use testkit::http2::{error, setting};
+use testkit::http2::{Frame, H2Step, error, setting};
 use testkit::{
     Authority, Behaviour, Client, H2Origin, H2OriginOptions, H2Script, Leaf, Origin, OriginConnection,
     Palisade, SOON, TlsServer, pattern, poll_until, temp_dir,
@@ -178,6 +178,26 @@ fn interim_answers_pass_and_are_counted() {
     assert_eq!((response.text(), response.interim.len()), ("x", 15));
     assert_eq!(palisade.client().get("/many").status, 502);
     palisade.wait_access_log(1, |line| line.contains("upstream_too_many_interim"));
+}
+
+/// However many come in one piece, before anybody can count them.
+#[test]
+fn a_flood_of_interim_answers_is_no_heap() {
+    let origin = H2Origin::scripted(H2OriginOptions::new(), |request, _| {
+        if request.path() != "/flood" {
+            return H2Script::answer(200, "x");
+        }
+        // `:status: 103` as a literal that no table keeps.
+        let interim = Frame::headers(request.stream, b"\x08\x03103".as_slice(), false);
+        H2Script::new().then(H2Step::Raw(interim.to_bytes().repeat(1_000_000)))
+    });
+    let palisade = proxy(&origin.address(), HTTP2);
+    assert_eq!(palisade.client().get("/").text(), "x");
+    let before = palisade.resident_bytes();
+    assert_eq!(palisade.client().get("/flood").status, 502);
+    let grown = palisade.resident_bytes().saturating_sub(before);
+    assert!(grown < 3 << 20, "{} KiB for interim answers", grown >> 10);
+    assert_eq!(palisade.client().get("/").text(), "x");
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub const FOR_BENCH: &[Package] = &[
 pub const FOR_JUDGES: &[Package] = &[
     Package { name: "python3", binary: "python3", why: "runs judges" },
     Package { name: "python3-pip", binary: "pip3", why: "fetches judges" },
+    Package { name: "golang-go", binary: "go", why: "makes a judge" },
     Package { name: "testssl.sh", binary: "testssl", why: "a judge" },
     Package { name: "chromium", binary: "chromium", why: "a judge" },
 ];

@@ -158,8 +158,9 @@ impl<'c> Exchange<'c> {
         self.limit.map_or(deadline, |limit| deadline.min(limit))
     }
 
-    /// Interim answers are handed to the client's side.
+    /// Interim answers are handed to the client's side, all that are here: too many show at once.
     fn poll_final_head(&mut self, method: Method, cx: &mut Context<'_>) -> Poll<Result<Answered, Failure>> {
+        let mut handed_on = false;
         while let Poll::Ready(Some(interim)) = self.answer.poll_informational(cx) {
             let interim = interim.map_err(|error| before_answer(&error))?;
             self.interim_count += 1;
@@ -174,11 +175,14 @@ impl<'c> Exchange<'c> {
                 _ => {
                     let head = head::response(interim.status(), interim.headers());
                     self.interim.push(head.map_err(Failure::BadAnswer)?);
-                    // Let the connection write it before the final answer is looked at.
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
+                    handed_on = true;
                 }
             }
+        }
+        if handed_on {
+            // Let the connection write them before the final answer is looked at.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let answer = ready!(Pin::new(&mut self.answer).poll(cx)).map_err(|error| before_answer(&error))?;
         let (parts, stream) = answer.into_parts();

@@ -1,5 +1,7 @@
 //! The socket of a shared connection as the engine sees it. The engine keeps the text of an error only, so what a
 //! server says of our certificate (an alert, which in TLS 1.3 comes behind the handshake) is noted where it passes.
+//! And the engine reads for as long as there is something, while whoever counts interim answers waits for its turn:
+//! a turn of reading has an end here.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -16,16 +18,21 @@ use crate::wire::{Buffer, Duplex, Socket};
 /// The alert that came, shared with whoever wants to know.
 pub type Alert = Rc<Cell<Option<Failure>>>;
 
+/// Bytes that are read before those are polled who wait for them.
+const TURN: usize = 32 << 10;
+
 pub struct Wire {
     duplex: Duplex<Box<Socket>>,
     alert: Alert,
+    /// Bytes that were read in this turn.
+    read: usize,
     /// Writing has failed.
     is_broken: bool,
 }
 
 impl Wire {
     pub fn new(socket: Socket, alert: Alert) -> Wire {
-        Wire { duplex: Duplex::new(Box::new(socket), Buffer::new()), alert, is_broken: false }
+        Wire { duplex: Duplex::new(Box::new(socket), Buffer::new()), alert, read: 0, is_broken: false }
     }
 
     #[cold]
@@ -52,9 +59,17 @@ impl Wire {
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let own = self.get_mut();
+        if own.read >= TURN {
+            own.read = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = into.filled().len();
         let polled = Pin::new(&mut own.duplex).poll_read(cx, into);
-        if let Poll::Ready(Err(error)) = &polled {
-            own.note(error);
+        match &polled {
+            Poll::Ready(Ok(())) => own.read += into.filled().len() - before,
+            Poll::Ready(Err(error)) => own.note(error),
+            Poll::Pending => own.read = 0,
         }
         polled
     }

@@ -42,12 +42,13 @@ impl Court {
         }
     }
 
-    /// Palisade that speaks HTTP/2 without TLS on the listener `plain`, and HTTP/1.1 and HTTP/2 with TLS on
-    /// `https`, before one upstream; `upstream` is the rest of that.
+    /// Palisade that speaks HTTP/2 without TLS on the listener `plain`, beside HTTP/1.1, and alone on `only`, and both
+    /// with TLS on `https`, before one upstream; `upstream` is the rest of that.
     pub fn start_secure(&self, endpoint: &str, upstream: &str) -> Result<Palisade> {
         self.start(&format!(
             r#"
             listeners.plain = {{ address = "127.0.0.1:0", http2 = true }}
+            listeners.only = {{ address = "127.0.0.1:0", http2 = "only" }}
             listeners.https = {{ address = "127.0.0.1:0", tls = true }}
             certificates.main = {{ certificate = "{}", key = "{}" }}
             upstreams.origin = {{ endpoints = ["{endpoint}"], {upstream} }}

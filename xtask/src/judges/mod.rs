@@ -7,6 +7,7 @@ mod browser;
 mod conformance;
 mod court;
 mod grpc;
+mod h2spec;
 mod known;
 mod python;
 mod sslyze;
@@ -59,6 +60,7 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judge {
     Conformance,
+    H2spec,
     Sslyze,
     Testssl,
     Websocket,
@@ -67,12 +69,20 @@ pub enum Judge {
 }
 
 impl Judge {
-    const ALL: [Judge; 6] =
-        [Judge::Conformance, Judge::Sslyze, Judge::Testssl, Judge::Websocket, Judge::Grpc, Judge::Browser];
+    const ALL: [Judge; 7] = [
+        Judge::Conformance,
+        Judge::H2spec,
+        Judge::Sslyze,
+        Judge::Testssl,
+        Judge::Websocket,
+        Judge::Grpc,
+        Judge::Browser,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Judge::Conformance => "conformance",
+            Judge::H2spec => "h2spec",
             Judge::Sslyze => "sslyze",
             Judge::Testssl => "testssl",
             Judge::Websocket => "websocket",
@@ -84,6 +94,7 @@ impl Judge {
     fn asks(self) -> &'static str {
         match self {
             Judge::Conformance => "HTTP/2 and HPACK by section, without and with TLS; our own cases",
+            Judge::H2spec => "HTTP/2 and HPACK by section, without and with TLS; the cases of others",
             Judge::Sslyze => "TLS as Mozilla's intermediate profile wants it",
             Judge::Testssl => "TLS and its known weaknesses",
             Judge::Websocket => "the Autobahn suite through the proxy",
@@ -95,6 +106,7 @@ impl Judge {
     fn try_out(self, court: &Court) -> Result<Report> {
         match self {
             Judge::Conformance => conformance::judge(court),
+            Judge::H2spec => h2spec::judge(court),
             Judge::Sslyze => sslyze::judge(court),
             Judge::Testssl => testssl::judge(court),
             Judge::Websocket => websocket::judge(court),
