@@ -10,7 +10,9 @@ use super::origin_tls::{self, SystemRoots};
 use super::tree::{Node, Value};
 use super::{balance, health};
 use crate::upstream::health::{BACKUP, PlanRules};
-use crate::upstream::{EndpointAddress, EndpointOptions, PoolOptions, Protocol, UpstreamOptions};
+use crate::upstream::{
+    BreakerOptions, EndpointAddress, EndpointOptions, PoolOptions, Protocol, UpstreamOptions,
+};
 
 pub fn lower(
     name: &str,
@@ -48,7 +50,7 @@ pub fn lower(
         pool,
         health,
         outlier,
-        breaker: fields.table("breaker").map(|table| health::lower_breaker(&table)),
+        breaker: fields.table("breaker").map(|table| lower_breaker(&table, shares, workers)),
     })
 }
 
@@ -154,6 +156,21 @@ fn lower_pool(fields: &Fields<'_>, shares: bool, workers: usize) -> PoolOptions 
         warn_few_connections(fields, pool.max_connections, shares, workers);
     }
     pool
+}
+
+fn lower_breaker(fields: &Fields<'_>, shares: bool, workers: usize) -> BreakerOptions {
+    let breaker = health::lower_breaker(fields);
+    if let Some(most) = breaker.max_connections
+        && shares
+        && (most as usize) < workers
+        && let Some(entry) = fields.entry("max_connections")
+    {
+        let message = format!("`max_connections` of the breaker is {most}, with {workers} workers");
+        let hint =
+            "a connection that requests share belongs to a worker: one that gets none answers with 503";
+        fields.problems.add(Diagnostic::warning(&entry.node.place, message).hint(hint));
+    }
+    breaker
 }
 
 fn warn_few_connections(fields: &Fields<'_>, connections: u32, shares: bool, workers: usize) {

@@ -33,6 +33,10 @@ pub fn request(head: &RequestHead, facts: &Facts<'_>, secure: bool) -> Result<Re
         write_line(&mut lines, b"te", b"trailers");
     }
     *request.headers_mut() = header_map(&lines);
+    if let Some(id) = request.headers_mut().get_mut("x-request-id") {
+        // It never comes again: in the table of the connection it would only take the place of what does.
+        id.set_sensitive(true);
+    }
     if facts.upgrade.is_some() {
         // What a GET asks for that changes the protocol of a connection (RFC 8441 section 5).
         *request.method_mut() = Method::CONNECT;
