@@ -110,7 +110,10 @@ fn the_service_may_speak_http2() {
     let routes = APP.replace("upstream = \"auth\"", "upstream = \"h2\"");
     let stage = Stage::new(&format!("{upstream}\n{routes}"), alice);
     let refused = stage.client().request("POST", "/app/x", &[], b"the body");
-    assert_eq!((refused.status, refused.text(), refused.header("Location")), (302, "go there", Some("/login")));
+    assert_eq!(
+        (refused.status, refused.text(), refused.header("Location")),
+        (302, "go there", Some("/login"))
+    );
     stage.origin_is_untouched("it was refused");
     let answer = stage.http2().request("POST", "/app/x", &[("cookie", "session=1")], b"the body");
     assert_eq!(answer.status, 200);
