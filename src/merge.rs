@@ -7,13 +7,11 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 
-use http1::name::same_name;
 use http1::{Method, Name, RequestHead};
 
-use crate::message::path::{Canonical, canonicalise, push_escape};
 use crate::message::{
-    Body, Collected, Exchange, Failure, Interim, Reading, Recycled, Request, Response, Stop, Template,
-    Values, Variable, json, pages,
+    AskedTarget, Body, Collected, Exchange, Failure, Interim, Reading, Recycled, Request, Response, Stop,
+    Template, Values, is_of_own_message, json, pages,
 };
 use crate::observe::Record;
 use crate::upstream::{Sending, Upstream};
@@ -50,12 +48,6 @@ struct Member {
     optional: bool,
 }
 
-/// What is asked of one member.
-struct Asked {
-    path: Vec<u8>,
-    query: Option<Vec<u8>>,
-}
-
 /// JSON of one member.
 type Outcome = Result<Collected, Failure>;
 
@@ -89,8 +81,8 @@ impl Merge {
             return Ok(refused);
         }
         let values = Values::of_request(exchange, request);
-        let asked: Vec<Asked> =
-            self.members.iter().map(|member| Asked::of(&member.path, &values)).collect::<Result<_, _>>()?;
+        let asked = self.members.iter().map(|member| AskedTarget::of(&member.path, &values));
+        let asked: Vec<AskedTarget> = asked.collect::<Result<_, _>>()?;
         let asked_at = record.asked;
         let call = |(member, asked)| {
             Some(Box::pin(async move {
@@ -149,14 +141,14 @@ impl Merge {
     async fn ask(
         &self,
         member: &Member,
-        asked: &Asked,
+        asked: &AskedTarget,
         exchange: Exchange<'_>,
         request: &Request<'_>,
         record: &mut Record,
     ) -> Outcome {
         let (interim, watchdog, is_call) = (Interim::default(), Watchdog::new(), Cell::new(false));
         let mut own = Request {
-            head: asked.head(&request.head),
+            head: head(asked, &request.head),
             body: Body::Empty,
             id: request.id.clone(),
             upgrade: None,
@@ -200,112 +192,12 @@ fn checked(member: Collected) -> Outcome {
     Ok(member)
 }
 
-impl Asked {
-    /// A value that would lead to another path than the one that was meant is refused.
-    fn of(template: &Template, values: &Values<'_, '_>) -> Result<Asked, Failure> {
-        let mut target = Vec::new();
-        template.write_escaped(values, &mut target, push_value);
-        // A `?` of a value is encoded: the first one is the template's.
-        let (path, query) = match memchr::memchr(b'?', &target) {
-            Some(at) => {
-                let query = target.split_off(at);
-                (target, query.get(1..).map(<[u8]>::to_vec))
-            }
-            None => (target, None),
-        };
-        match canonicalise(&path, &mut Vec::new()) {
-            // Nothing in place of a name is all that has one.
-            Ok(Canonical::Same) if path.ends_with(b"/") && !ends_in_slash(template) => {
-                Err(Failure::BadPath("path_merged"))
-            }
-            Ok(Canonical::Same) => Ok(Asked { path, query }),
-            Ok(Canonical::Changed) => Err(Failure::BadPath("path_merged")),
-            Err(error) => Err(Failure::BadPath(error.code())),
-        }
-    }
-
-    /// The client's head, for all of the answer and without what is about its own body.
-    fn head(&self, client: &RequestHead) -> Recycled<RequestHead> {
-        const CONDITIONS: [&[u8]; 8] = [
-            b"range",
-            b"if-range",
-            b"if-match",
-            b"if-none-match",
-            b"if-modified-since",
-            b"if-unmodified-since",
-            b"content-language",
-            b"content-location",
-        ];
-        let mut head = Recycled::<RequestHead>::take();
-        head.clone_from(client);
-        head.set_get();
-        head.set_path(&self.path);
-        head.set_query(self.query.as_deref());
-        head.fields.retain(|field| {
-            !matches!(
-                field.known,
-                Name::AcceptEncoding
-                    | Name::ContentEncoding
-                    | Name::ContentLength
-                    | Name::ContentType
-                    | Name::Te
-                    | Name::Expect
-            ) && !CONDITIONS.iter().any(|name| same_name(field.name, name))
-        });
-        head
-    }
-}
-
-fn ends_in_slash(template: &Template) -> bool {
-    template.to_string().split('?').next().is_some_and(|path| path.ends_with('/'))
-}
-
-/// What a value has that is no plain letter is percent-encoded; what was encoded already stays so.
-fn push_value(_: &Variable, value: &[u8], out: &mut Vec<u8>) {
-    for (index, byte) in value.iter().enumerate() {
-        let is_escape = *byte == b'%'
-            && value.get(index + 1..index + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let is_plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-        if is_plain || is_escape { out.push(*byte) } else { push_escape(*byte, out) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::message::{Client, Moment, Protocol, staged};
-    use crate::wire::Peer;
-
-    fn asked(template: &str, query: &str) -> Result<String, Failure> {
-        let template = Template::compile(template, Moment::Request).unwrap();
-        let client = Client::new(Peer::Unix);
-        let exchange = Exchange { client: &client, protocol: Protocol::Http1, route: "", endpoint: None };
-        staged::request(&format!("GET /?{query} HTTP/1.1\r\nHost: a\r\n\r\n"), |request| {
-            let asked = Asked::of(&template, &Values::of_request(exchange, request))?;
-            let query =
-                asked.query.map_or(String::new(), |query| format!("?{}", String::from_utf8(query).unwrap()));
-            Ok(String::from_utf8(asked.path).unwrap() + &query)
-        })
-    }
-
-    #[test]
-    fn a_value_stays_within_its_segment_or_parameter() {
-        for (template, query, expected) in [
-            ("/u/{query.id}", "id=7", "/u/7"),
-            ("/u/{query.id}", "id=a%20b", "/u/a%20b"),
-            ("/u/{query.id}", "id=a?b=c;d", "/u/a%3Fb%3Dc%3Bd"),
-            ("/u/{query.id}/x", "id=...", "/u/.../x"),
-            ("/u?id={query.id}&x=1", "id=1%26y=2", "/u?id=1%26y%3D2&x=1"),
-            ("/u?id={query.id}", "id=../../x?y", "/u?id=..%2F..%2Fx%3Fy"),
-            ("/u?id={query.none}", "", "/u?id="),
-        ] {
-            assert_eq!(asked(template, query).as_deref(), Ok(expected), "{template} {query}");
-        }
-        for query in ["id=..", "id=.", "id=%2e%2e", "id=", "id=a/../b", "id=a%2fb", "id=%00", "id=%5c"] {
-            let outcome = asked("/u/{query.id}/x", query);
-            assert!(matches!(outcome, Err(Failure::BadPath(_))), "{query} {outcome:?}");
-        }
-        assert!(asked("/u/{query.id}?a=1/", "id=").is_err());
-        assert_eq!(asked("/u/", "id=").as_deref(), Ok("/u/"));
-    }
+/// The client's head, for all of the answer and without what is about its own body.
+fn head(target: &AskedTarget, client: &RequestHead) -> Recycled<RequestHead> {
+    let mut head = Recycled::<RequestHead>::take();
+    head.clone_from(client);
+    head.set_get();
+    target.put(&mut head);
+    head.fields.retain(|field| field.known != Name::AcceptEncoding && !is_of_own_message(field));
+    head
 }

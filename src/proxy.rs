@@ -13,6 +13,7 @@ use ipnet::IpNet;
 
 use crate::admin::Admin;
 use crate::files::Files;
+use crate::filter::auth::ForwardAuth;
 use crate::filter::{
     Call, Decision, Filter, HeaderEdits, JsonEdits, LocationRewrite, Redirect, ResponseStep,
 };
@@ -47,6 +48,8 @@ pub struct Route {
     pub series: usize,
     /// In the order in which a request meets them.
     pub filters: Vec<Filter>,
+    /// Behind them.
+    pub gate: Option<Box<Gate>>,
     /// Of redirects of the upstream.
     pub location: Option<LocationRewrite>,
     /// What is changed in the body of a request.
@@ -58,18 +61,27 @@ pub struct Route {
     pub fallback: Option<FixedAnswer>,
 }
 
+/// Lets through what another server says may go on.
+#[derive(Debug)]
+pub struct Gate {
+    pub auth: ForwardAuth,
+    /// Behind it.
+    pub filters: Vec<Filter>,
+}
+
 impl Route {
     /// Lets the filters at a request; an answer when one of them has given it.
     #[cold]
     fn filter<'p>(
         &'p self,
+        filters: &'p [Filter],
         client: &Client,
         request: &mut Request<'_>,
         steps: &mut Vec<ResponseStep<'p>>,
         record: &Record,
     ) -> Result<Option<Response<'static>>, Failure> {
         let exchange = Exchange { client, protocol: record.protocol, route: &self.name, endpoint: None };
-        for filter in &self.filters {
+        for filter in filters {
             match filter.on_request(exchange, request) {
                 Decision::Pass => {}
                 Decision::PassThen(step) => steps.push(step),
@@ -78,6 +90,25 @@ impl Route {
             }
         }
         Ok(None)
+    }
+
+    /// Asks whether the request may go on, and lets the filters behind at one that may.
+    async fn pass<'p>(
+        &'p self,
+        gate: &'p Gate,
+        client: &Client,
+        request: &mut Request<'_>,
+        steps: &mut Vec<ResponseStep<'p>>,
+        record: &mut Record,
+    ) -> Result<Option<Response<'static>>, Failure> {
+        let exchange = Exchange { client, protocol: record.protocol, route: &self.name, endpoint: None };
+        match gate.auth.on_request(exchange, request, record).await {
+            Decision::Pass => {}
+            Decision::PassThen(step) => steps.push(step),
+            Decision::Answer(answer) => return Ok(Some(answer)),
+            Decision::Fail(failure) => return Err(failure),
+        }
+        self.filter(&gate.filters, client, request, steps, record)
     }
 }
 
@@ -183,7 +214,12 @@ impl Proxy {
             return Ok(answer);
         }
         if !route.filters.is_empty()
-            && let Some(answer) = route.filter(client, request, steps, record)?
+            && let Some(answer) = route.filter(&route.filters, client, request, steps, record)?
+        {
+            return Ok(answer);
+        }
+        if let Some(gate) = &route.gate
+            && let Some(answer) = Box::pin(route.pass(gate, client, request, steps, record)).await?
         {
             return Ok(answer);
         }

@@ -231,6 +231,10 @@ fn the_demo_does_what_it_says() {
     assert!(client.get("/events").text().contains("event 5 of 5"));
     assert_eq!(client.get("/old?x=1").header("Location"), Some("/api?x=1"));
     assert_eq!(client.get("/private").status, 403);
+    let stranger = client.get("/members");
+    assert_eq!((stranger.status, stranger.header("WWW-Authenticate")), (401, Some("Basic realm=\"demo\"")));
+    let alice = client.request("GET", "/members", &[("Authorization", "Basic YWxpY2U6b3Blbg==")], b"");
+    assert!(alice.text().contains("X-Auth-User: alice"), "{}", alice.text());
     let upload = client.request("POST", "/upload", &[], &[b'x'; 100_000]);
     assert!(upload.text().contains("received 100000 bytes"), "{}", upload.text());
     let mut admin = Client::connect(running.address("admin"));

@@ -444,7 +444,7 @@ const HOP_BY_HOP: &[(&str, &str)] = &[
 ];
 
 /// Fields that only a proxy may write.
-const OWNED: [&str; 11] = [
+const OWNED: [&str; 12] = [
     "X-Forwarded-For",
     "X-Forwarded-Host",
     "X-Forwarded-Proto",
@@ -455,6 +455,7 @@ const OWNED: [&str; 11] = [
     "Forwarded",
     "Client-Cert",
     "Client-Cert-Chain",
+    "X-Client-Cert-Subject",
     "Early-Data",
 ];
 

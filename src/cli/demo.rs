@@ -1,4 +1,4 @@
-//! `palisade demo`: two built-in origins and a proxy in front of them, with things to try.
+//! `palisade demo`: two built-in origins, one that says who may see them, and a proxy in front, with things to try.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,9 +16,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> ExitCode {
-    let origins = match [Origin::start("red"), Origin::start("blue")] {
-        [Ok(red), Ok(blue)] => [red, blue],
-        [Err(error), _] | [_, Err(error)] => {
+    let origins = match start_origins() {
+        Ok(origins) => origins,
+        Err(error) => {
             eprintln!("palisade demo: cannot start an origin: {error}");
             return ExitCode::FAILURE;
         }
@@ -49,6 +49,10 @@ pub fn run(args: &Args) -> ExitCode {
     code
 }
 
+fn start_origins() -> io::Result<[SocketAddr; 3]> {
+    Ok([Origin::start("red")?, Origin::start("blue")?, Origin::start("door")?])
+}
+
 /// Something to look around in.
 fn write_files(www: &std::path::Path) -> io::Result<()> {
     std::fs::create_dir_all(www.join("notes"))?;
@@ -57,7 +61,7 @@ fn write_files(www: &std::path::Path) -> io::Result<()> {
     std::fs::write(www.join(".hidden"), "Nobody gets this.\n")
 }
 
-fn configuration(listen: &str, [red, blue]: [SocketAddr; 2], socket: &std::path::Path) -> String {
+fn configuration(listen: &str, [red, blue, door]: [SocketAddr; 3], socket: &std::path::Path) -> String {
     format!(
         r#"# The configuration of `palisade demo`: change it, then try `palisade reload`.
 [listeners.http]
@@ -66,6 +70,9 @@ address = "{listen}"
 [upstreams.colours]
 endpoints = ["{red}", {{ address = "{blue}", weight = 2 }}]
 health = {{ path = "/health", interval = "2s" }}
+
+[upstreams.door]
+endpoints = ["{door}"]
 
 [defaults]
 security_headers = true
@@ -81,6 +88,11 @@ path = "/api"
 strip_prefix = true
 upstream = "colours"
 timeouts = {{ read = "2s" }}
+
+[routes.members]
+path = "/members"
+upstream = "colours"
+forward_auth = {{ upstream = "door", path = "/verify", identity = ["X-Auth-User"], require_identity = ["X-Auth-User"] }}
 
 [routes.old]
 path = "/old"
@@ -126,6 +138,8 @@ fn print_what_to_try(addresses: &[(String, String)], red: SocketAddr, file: &std
          \x20 curl -i http://{proxy}/api/slow -H 'Accept: text/html'   a 504 after two seconds\n\
          \x20 curl -i http://{proxy}/blog/first?x=1       sent on to /posts/first by a rule\n\
          \x20 curl -i http://{proxy}/private              answered by the proxy itself\n\
+         \x20 curl -i http://{proxy}/members              401: another server is asked first, and says no\n\
+         \x20 curl -i -u alice:open http://{proxy}/members    now it says yes, and the origin is told who it is\n\
          \x20 curl -i --compressed http://{proxy}/api     compressed on its way; /events too, event by event\n\
          \x20 curl -i http://{proxy}/files/hello.txt -H 'Range: bytes=0-4'   a part of a file; /files/ lists the folder\n\
          \x20 curl -s http://{admin}/metrics              what it counted\n\n\
@@ -196,6 +210,7 @@ fn answer(mut stream: &TcpStream, colour: &str, request: &Request) -> io::Result
             std::thread::sleep(Duration::from_secs(10));
             text(stream, colour, "slow, but here\n")
         }
+        "/verify" => verify(stream, &request.head),
         "/upload" => text(stream, colour, &format!("{colour} received {} bytes\n", request.body)),
         _ => {
             let page =
@@ -213,6 +228,15 @@ fn text(mut stream: &TcpStream, colour: &str, text: &str) -> io::Result<()> {
          Content-Length: {}\r\n\r\n{text}",
         text.len()
     )
+}
+
+/// Of alice with the password `open`, and of nobody else, requests may go on.
+fn verify(mut stream: &TcpStream, head: &str) -> io::Result<()> {
+    let answer = match head.contains("Authorization: Basic YWxpY2U6b3Blbg==\r\n") {
+        true => "204 No Content\r\nX-Auth-User: alice",
+        false => "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"demo\"\r\nContent-Length: 0",
+    };
+    write!(stream, "HTTP/1.1 {answer}\r\n\r\n")
 }
 
 fn events(mut stream: &TcpStream, colour: &str) -> io::Result<()> {

@@ -17,7 +17,7 @@ use super::check::print_report;
 use super::config_path;
 use crate::config::{self, Config};
 use crate::files::{Explained, Files, FilesOptions};
-use crate::filter::{Decision, chain};
+use crate::filter::{Chain, Decision, chain};
 use crate::listen::ListenAddress;
 use crate::merge::MemberOptions;
 use crate::message::error_pages::ErrorPages;
@@ -237,7 +237,8 @@ fn serve(text: &mut Text, config: &Config, route: &RouteOptions, asked: AskedBy<
     let exchange =
         Exchange { client: asked.client, protocol: Protocol::Http1, route: &route.name, endpoint: None };
     filters::told(text, &route.filters, &request.head);
-    for filter in chain(&route.filters, config.server.compression) {
+    let Chain { open, guarded } = chain(&route.filters, config.server.compression);
+    for filter in open.into_iter().chain(guarded) {
         match filter.on_request(exchange, &mut request) {
             Decision::Pass | Decision::PassThen(_) => {}
             Decision::Answer(response) => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Place, Problems, Severity};
 use super::fields::Fields;
 use super::file::ConfigFile;
+use super::filters;
 use super::keys::{self, Section};
 use super::listeners::{self, Listener};
 use super::origin_tls::SystemRoots;
@@ -41,6 +42,7 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
     let upstreams = lower_upstreams(root, server.workers, problems);
     let defaults = single(root, "defaults", problems).map_or_else(Settings::default, |f| settings::lower(&f));
     let routes = lower_routes(root, &defaults, &mut material, problems);
+    check_auth(root, problems);
     let pages = each(root, "error_pages", problems);
     let pages = pages.filter_map(|(entry, fields)| error_pages::lower(&entry.key, &entry.place, &fields));
     let error_pages = error_pages::without_twins(pages.collect(), problems);
@@ -164,6 +166,15 @@ fn lower_routes<'a>(
     lowered
 }
 
+/// Who is asked whether requests may go on.
+fn check_auth(root: &Table, problems: &Problems) {
+    let upstreams: BTreeSet<&str> = named(root, "upstreams").iter().map(|entry| entry.key.as_str()).collect();
+    let routes = each(root, "routes", problems).map(|(_, fields)| fields);
+    for fields in routes.chain(single(root, "defaults", problems)) {
+        filters::check_forward_auth(&fields, &upstreams);
+    }
+}
+
 fn check_tls(
     root: &Table,
     listeners: &[Listener<'_>],
@@ -183,7 +194,10 @@ fn warn_unused(root: &Table, problems: &Problems) {
         return;
     }
     let routes = each(root, "routes", problems);
-    let used: BTreeSet<String> = routes.flat_map(|(_, fields)| split::named(&fields)).collect();
+    let mut used: BTreeSet<String> = routes.flat_map(|(_, fields)| split::named(&fields)).collect();
+    let routes = each(root, "routes", problems).map(|(_, fields)| fields);
+    let asking = routes.chain(single(root, "defaults", problems));
+    used.extend(asking.filter_map(|fields| filters::asked_upstream(&fields)));
     for upstream in named(root, "upstreams").iter().filter(|upstream| !used.contains(&upstream.key)) {
         let message = format!("no route uses the upstream `{}`", upstream.key);
         let hint = format!("add a route with `upstream = \"{}\"`, or remove it", upstream.key);

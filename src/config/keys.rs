@@ -2,6 +2,7 @@
 //! Schema and the reference in docs/configuration.md. A key that is not read fails a test.
 //! One file per group of sections.
 
+mod auth;
 mod bodies;
 mod error_pages;
 mod filters;

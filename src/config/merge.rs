@@ -47,7 +47,8 @@ fn member(name: &str, table: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<
     Some(MemberOptions { name: name.to_owned(), upstream: upstream?, path: path?, optional })
 }
 
-fn path(table: &Fields<'_>, text: Text<'_>) -> Option<Template> {
+/// A template of a path, and maybe a query, that is asked of another server.
+pub fn path(table: &Fields<'_>, text: Text<'_>) -> Option<Template> {
     let refuse = |message: String, hint: &str| {
         table.problems.add(Diagnostic::error(text.place, message).hint(hint));
         None

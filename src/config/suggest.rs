@@ -318,6 +318,26 @@ const ALIASES: &[Alias] = &[
     ("pool", &["timeout", "keepalive_timeout", "idle"], "write `idle_timeout = \"60s\"`"),
     (
         "routes",
+        &["auth_request", "forwardauth", "ext_authz", "external_auth", "auth_url", "authz"],
+        "write `forward_auth = { upstream = \"auth\", path = \"/verify\" }`",
+    ),
+    (
+        "forward_auth",
+        &["address", "url", "uri", "auth_url", "endpoint", "server"],
+        "write `upstream = \"auth\"` and `path = \"/verify\"`; addresses belong in `[upstreams.NAME]`",
+    ),
+    (
+        "forward_auth",
+        &["copy_headers", "auth_response_headers", "authresponseheaders", "auth_request_set", "headers"],
+        "write `identity = [\"X-Auth-User\"]` for what the target gets",
+    ),
+    (
+        "forward_auth",
+        &["auth_request_headers", "authrequestheaders", "allowed_headers"],
+        "write `request_headers = [\"Cookie\"]`",
+    ),
+    (
+        "routes",
         &["retries", "retry_policy", "proxy_next_upstream", "num_retries", "retry_on"],
         "write `retry = { attempts = 1, on = [\"connect\", \"503\"] }`",
     ),

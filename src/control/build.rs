@@ -12,13 +12,14 @@ use crate::certificates::{Handshakes, HostPolicies, HostRule, HostTlsOptions, St
 use crate::config::Config;
 use crate::connection::{ClientLimits, Entrance};
 use crate::files::{Files, FilesOptions};
-use crate::filter::{FilterOptions, Redirect, chain};
+use crate::filter::auth::ForwardAuth;
+use crate::filter::{Chain, Filter, FilterOptions, Redirect, chain};
 use crate::listen::{ConnectionLimits, ListenAddress, Loads};
 use crate::merge::Merge;
 use crate::message::error_pages::ErrorPages;
 use crate::message::{Moment, StatusSet, Template};
 use crate::observe::{self, AccessLog, metrics};
-use crate::proxy::{Proxy, Route, Target};
+use crate::proxy::{Gate, Proxy, Route, Target};
 use crate::route::{FallbackOptions, HostPattern, RouteMatch, RouteOptions, Table, TargetOptions};
 use crate::upstream::mirror::Mirror;
 use crate::upstream::split::Split;
@@ -183,20 +184,37 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
         Some(FallbackOptions::Page(page)) => Some(page.clone()),
         Some(FallbackOptions::Upstream(_)) | None => None,
     };
+    let (filters, gate) = filters(options, grpc, config, upstreams);
     Route {
         name: options.name.clone(),
         log_member: observe::json::member("route", &options.name),
         series: metrics::series_of(&options.name),
-        filters: chain(
-            &FilterOptions { grpc_web: options.filters.grpc_web && grpc, ..options.filters.clone() },
-            config.server.compression,
-        ),
+        filters,
+        gate,
         request_json: options.filters.request_json.clone(),
         location: options.filters.location.clone(),
         calls: grpc.then_some(config.server.clients.tunnel_idle_timeout),
         target,
         fallback,
     }
+}
+
+/// Those that nobody is asked before, and the gate with the others behind it.
+fn filters(
+    options: &RouteOptions,
+    grpc: bool,
+    config: &Config,
+    upstreams: &[Arc<Upstream>],
+) -> (Vec<Filter>, Option<Box<Gate>>) {
+    let filters = FilterOptions { grpc_web: options.filters.grpc_web && grpc, ..options.filters.clone() };
+    let Chain { mut open, guarded } = chain(&filters, config.server.compression);
+    let Some(auth) = filters.forward_auth else {
+        open.extend(guarded);
+        return (open, None);
+    };
+    let sending = plain_sending(options, RetryOptions::default());
+    let auth = ForwardAuth::new(auth.clone(), named(upstreams, &auth.upstream), sending);
+    (open, Some(Box::new(Gate { auth, filters: guarded })))
 }
 
 fn named(upstreams: &[Arc<Upstream>], name: &str) -> Arc<Upstream> {
@@ -271,6 +289,7 @@ fn single(name: &str, target: Target) -> Arc<Proxy> {
         log_member: observe::json::member("route", &name),
         name,
         filters: Vec::new(),
+        gate: None,
         request_json: None,
         location: None,
         calls: None,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::auth::ForwardAuthOptions;
 use super::{
     Compress, CompressOptions, CompressionLimits, Cookies, Cors, Decompress, Filter, HeaderEdits, JsonEdits,
     LocationRewrite, Maintenance, RedirectRule, Replace, Rewrite, Spelling,
@@ -19,6 +20,8 @@ pub struct FilterOptions {
     pub maintenance: Option<Maintenance>,
     pub spelling: Spelling,
     pub redirects: Vec<RedirectRule>,
+    /// Not a filter: it waits for another server, between those before it and those behind.
+    pub forward_auth: Option<Arc<ForwardAuthOptions>>,
     pub cookies: Option<Cookies>,
     /// What happens to the path on its way to the target.
     pub rewrite: Rewrite,
@@ -34,12 +37,21 @@ pub struct FilterOptions {
     pub location: Option<LocationRewrite>,
 }
 
-/// The filters in their order. `limits` are those of `[server]`.
-pub fn chain(options: &FilterOptions, limits: CompressionLimits) -> Vec<Filter> {
+/// The filters of a route in their order.
+#[derive(Debug)]
+pub struct Chain {
+    /// Nobody is asked before these.
+    pub open: Vec<Filter>,
+    /// These see only requests that may go on.
+    pub guarded: Vec<Filter>,
+}
+
+/// `limits` are those of `[server]`.
+pub fn chain(options: &FilterOptions, limits: CompressionLimits) -> Chain {
     let compress = options.compress.clone().map(|options| Compress { options, limits });
     let edits = |edits: &[HeaderEdits]| (!edits.is_empty()).then(|| edits.to_vec());
     let FilterOptions { spelling, redirects, rewrite, .. } = options;
-    let filters = [
+    let open = [
         // What other filters answer, and what they make of an answer, is compressed too.
         compress.map(Filter::Compress),
         options.decompress.then_some(Filter::Decompress(Decompress { memory: limits.memory })),
@@ -49,6 +61,8 @@ pub fn chain(options: &FilterOptions, limits: CompressionLimits) -> Vec<Filter> 
         options.maintenance.clone().map(Filter::Maintenance),
         (*spelling != Spelling::default()).then_some(Filter::Spelling(*spelling)),
         (!redirects.is_empty()).then(|| Filter::Redirects(redirects.clone())),
+    ];
+    let guarded = [
         options.cookies.clone().map(Filter::Cookies),
         (!rewrite.is_nothing()).then(|| Filter::Rewrite(rewrite.clone())),
         edits(&options.request_headers).map(Filter::RequestHeaders),
@@ -56,5 +70,5 @@ pub fn chain(options: &FilterOptions, limits: CompressionLimits) -> Vec<Filter> 
         options.response_json.clone().map(Filter::ResponseJson),
         options.grpc_web.then_some(Filter::GrpcWeb),
     ];
-    filters.into_iter().flatten().collect()
+    Chain { open: open.into_iter().flatten().collect(), guarded: guarded.into_iter().flatten().collect() }
 }

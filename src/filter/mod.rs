@@ -2,6 +2,7 @@
 //! way back. The set is closed and its order fixed (`chain`); an answer meets the steps of those that met its
 //! request, the last first.
 
+pub mod auth;
 mod call;
 mod chain;
 mod coding;
@@ -22,7 +23,7 @@ mod vary;
 mod when;
 
 pub use call::Call;
-pub use chain::{FilterOptions, chain};
+pub use chain::{Chain, FilterOptions, chain};
 pub use coding::{Accepted, Coding};
 pub use compress::{Compress, CompressOptions, CompressionLimits, Levels, Types};
 pub use cookies::{Cookies, SameSite, Secure};
@@ -39,7 +40,9 @@ pub use when::When;
 
 use std::sync::Arc;
 
-use crate::message::{Exchange, Failure, Request, Response};
+use http1::ResponseHead;
+
+use crate::message::{Exchange, Failure, FieldName, Recycled, Request, Response};
 
 /// One of those that a route has.
 #[derive(Debug, Clone)]
@@ -82,6 +85,8 @@ pub enum ResponseStep<'p> {
     /// Reads the whole body: it is done by [`JsonEdits::edit_answer`].
     Json(&'p JsonEdits),
     GrpcWeb(grpc_web::Wanted),
+    /// Fields of the answer that let the request pass.
+    Auth(&'p [FieldName], Recycled<ResponseHead>),
 }
 
 impl Filter {
@@ -138,6 +143,7 @@ impl ResponseStep<'_> {
             ResponseStep::Replace(replace) => replace.answer(exchange, request, response),
             ResponseStep::Json(_) => {}
             ResponseStep::GrpcWeb(wanted) => wanted.translate(response),
+            ResponseStep::Auth(names, said) => auth::put(names, &said, response),
         }
     }
 }

@@ -88,6 +88,12 @@ pub enum Failure {
     BadCoding(&'static str),
     /// The answer is to be changed or made a part of another, and cannot be: for this.
     UnfitAnswer(&'static str),
+    /// The auth service gave no answer that says whether the request may go on; the code says why.
+    AuthFailed(&'static str),
+    /// There was nobody to ask whether the request may go on, for this.
+    AuthUnavailable(&'static str),
+    /// The auth service took too long.
+    AuthTimeout,
 
     // The proxy's.
     NoRoute,
@@ -130,7 +136,8 @@ impl Failure {
             ConnectRefused | ConnectTimeout | ConnectFailed | UpstreamTls(_) | NotResolved | SendTimeout
             | ReadTimeout | ClosedBeforeAnswer | StreamReset | BadAnswer(_) | BadAnswerBody(_)
             | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams
-            | BadHttp2(_) | BadCoding(_) | UnfitAnswer(_) => Blame::Upstream,
+            | BadHttp2(_) | BadCoding(_) | UnfitAnswer(_) | AuthFailed(_) | AuthUnavailable(_)
+            | AuthTimeout => Blame::Upstream,
             NoRoute | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
             | OutOfPorts | OutOfSpace | CompressionFailed | NoFile | FileForbidden | FileMethod
             | FileError(_) | FileShrank => Blame::Proxy,
@@ -205,6 +212,9 @@ impl Failure {
             BadHttp2(_) => "upstream_bad_http2",
             BadCoding(_) => "upstream_bad_coding",
             UnfitAnswer(_) => "upstream_unfit_answer",
+            AuthFailed(_) => "auth_failed",
+            AuthUnavailable(_) => "auth_unavailable",
+            AuthTimeout => "auth_timeout",
             NoRoute => "no_route",
             NoEndpoint => "no_endpoint",
             QueueFull => "queue_full",
@@ -228,7 +238,8 @@ impl Failure {
         match self {
             Failure::BodyTooLarge => Some("max_body_size"),
             Failure::JsonTooLarge => Some("request_json.max_size"),
-            Failure::UnfitAnswer(why) => Some(why),
+            Failure::UnfitAnswer(why) | Failure::AuthFailed(why) | Failure::AuthUnavailable(why) => Some(why),
+            Failure::AuthTimeout => Some("forward_auth.timeout"),
             Failure::BadAnswer(error) => Some(error.reason()),
             Failure::BadAnswerBody(error) => Some(error.reason()),
             Failure::HeadTimeout => Some("head_timeout"),

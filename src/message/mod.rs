@@ -1,6 +1,7 @@
 //! Messages without a protocol: who asks, what is asked, what is answered, and why there is no answer.
 
 pub mod accept_encoding;
+mod asked_target;
 mod body;
 mod client;
 pub mod client_certificate;
@@ -28,6 +29,7 @@ mod status_set;
 mod template;
 pub mod websocket;
 
+pub use asked_target::{AskedTarget, is_of_own_message};
 pub use body::{Body, BodyStream, Far, Upgraded};
 pub use client::{Client, Http2, Protocol, network};
 pub use client_certificate::ClientCertificate;

@@ -59,10 +59,12 @@ pub fn status(failure: Failure) -> u16 {
         Loop => 508,
         ConnectRefused | ConnectFailed | UpstreamTls(_) | ClosedBeforeAnswer | StreamReset | BadAnswer(_)
         | BadAnswerBody(_) | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused
-        | NoStreams | BadHttp2(_) | BadCoding(_) | UnfitAnswer(_) => 502,
+        | NoStreams | BadHttp2(_) | BadCoding(_) | UnfitAnswer(_) | AuthFailed(_) => 502,
         ConnectTimeout | SendTimeout | ReadTimeout | CallDeadline | CallSilent => 504,
         NotResolved | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
         | OutOfPorts => 503,
+        // Not 504, after which a client must take it that its request may have been acted on.
+        AuthUnavailable(_) | AuthTimeout => 503,
         NoRoute | NoFile => 404,
         FileForbidden => 403,
         FileError(_) | FileShrank => 500,
@@ -84,6 +86,9 @@ fn said_of(failure: Failure) -> Option<&'static str> {
         }
         Failure::BadJson(_) => Some("The request has no JSON that this server can read."),
         Failure::Misdirected => Some("This connection was made for another host: ask again on a new one."),
+        Failure::AuthFailed(_) | Failure::AuthUnavailable(_) | Failure::AuthTimeout => {
+            Some("It could not be found out whether this is for you. Please try again shortly.")
+        }
         _ => None,
     }
 }

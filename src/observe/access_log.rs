@@ -15,7 +15,7 @@ use http1::{Name, encode};
 use crate::message::Protocol;
 use crate::wire::calendar;
 
-use super::{AccessLogFormat, AccessLogOptions, Line, LogDestination, json};
+use super::{AccessLogFormat, AccessLogOptions, Authentication, Line, LogDestination, json};
 
 /// A worker hands its buffer to the writer when it holds so much, or when its first line is so old. Each time
 /// the writer is woken, which costs as much as to serve a request.
@@ -208,6 +208,16 @@ impl Local {
                 out.push(b'"');
             }
         }
+        match &record.authentication {
+            Authentication::NotAsked | Authentication::Passed(None) => {}
+            Authentication::Passed(Some(user)) => {
+                out.extend_from_slice(b",\"user\":");
+                json::string(out, user);
+            }
+            // What went wrong behind it is the reason then.
+            Authentication::Refused if record.failure.is_some() => {}
+            Authentication::Refused => out.extend_from_slice(b",\"reason\":\"auth_refused\""),
+        }
         for (key, name) in [(&b",\"user_agent\":"[..], Name::UserAgent), (b",\"referer\":", Name::Referer)] {
             if let Some(value) = head.fields.get(name) {
                 out.extend_from_slice(key);
@@ -228,7 +238,23 @@ impl Local {
         let Line { record, head, .. } = line;
         let out = &mut self.lines;
         record.client.write_address(out);
-        out.extend_from_slice(b" - - [");
+        out.extend_from_slice(b" - ");
+        match &record.authentication {
+            // A space would be the end of it.
+            Authentication::Passed(Some(user)) => {
+                for part in user.split_inclusive(|byte| *byte == b' ') {
+                    match part.split_last() {
+                        Some((b' ', word)) => {
+                            hex_escaped(out, word);
+                            out.extend_from_slice(b"\\x20");
+                        }
+                        _ => hex_escaped(out, part),
+                    }
+                }
+            }
+            _ => out.push(b'-'),
+        }
+        out.extend_from_slice(b" [");
         out.extend_from_slice(self.second.1.as_bytes());
         out.extend_from_slice(b"] \"");
         hex_escaped(out, head.method_name());

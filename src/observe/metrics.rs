@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::{Line, compression};
+use super::{Line, compression, forward_auth};
 
 /// Upper bounds of the duration histogram in microseconds; the last bucket has none.
 const BOUNDS: [u64; 14] = [
@@ -214,6 +214,7 @@ pub fn page(facts: &PageFacts) -> String {
     sources(&mut page, &facts.sources);
     certificates(&mut page, &facts.certificates);
     compression::page(&mut page);
+    forward_auth::page(&mut page);
     page
 }
 

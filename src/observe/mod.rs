@@ -2,6 +2,7 @@
 
 mod access_log;
 pub mod compression;
+pub mod forward_auth;
 pub mod json;
 pub mod metrics;
 mod options;
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 
 pub use access_log::{AccessLog, flush_worker};
 pub use options::{AccessLogFormat, AccessLogOptions, LogDestination};
-pub use record::Record;
+pub use record::{Authentication, Record};
 
 use crate::message::RequestId;
 use crate::wire::clock;

@@ -11,13 +11,14 @@ use crate::message::{Client, ClientCertificate, EndpointName, Failure, Protocol}
 pub struct Record {
     /// When the first byte of the head was there.
     pub started: Instant,
-    /// When the head was complete.
+    /// When the head was complete; behind an auth service, when that let it pass.
     pub asked: Instant,
     pub protocol: Protocol,
     /// The client as decisions were made on it.
     pub client: Client,
     /// What the client has shown.
     pub certificate: Option<Rc<ClientCertificate>>,
+    pub authentication: Authentication,
     /// Index of the route in the configuration that served it.
     pub route: Option<usize>,
     /// Which endpoint was asked last.
@@ -36,6 +37,17 @@ pub struct Record {
     pub sent: u64,
 }
 
+/// What an auth service said of the request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Authentication {
+    /// Nothing: none was asked, or it gave no answer.
+    #[default]
+    NotAsked,
+    Refused,
+    /// With the user, when it named one.
+    Passed(Option<Box<[u8]>>),
+}
+
 impl Record {
     pub fn new(started: Instant, client: Client) -> Record {
         Record {
@@ -44,6 +56,7 @@ impl Record {
             protocol: Protocol::Http1,
             client,
             certificate: None,
+            authentication: Authentication::NotAsked,
             route: None,
             endpoint: None,
             status: 0,

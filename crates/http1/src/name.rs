@@ -133,7 +133,7 @@ pub fn is_allowed_in_trailers(name: &[u8]) -> bool {
         && !FORBIDDEN_IN_TRAILERS.iter().any(|forbidden| same_name(name, forbidden))
 }
 
-const FORBIDDEN_PREFIXES: [&[u8]; 4] = [b"if-", b"proxy-", b"x-forwarded-", b"x-original-"];
+const FORBIDDEN_PREFIXES: [&[u8]; 5] = [b"if-", b"proxy-", b"x-client-cert", b"x-forwarded-", b"x-original-"];
 
 const FORBIDDEN_IN_TRAILERS: [&[u8]; 21] = [
     b"age",

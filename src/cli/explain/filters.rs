@@ -3,6 +3,7 @@
 use http1::RequestHead;
 
 use super::{Text, size};
+use crate::filter::auth::ForwardAuthOptions;
 use crate::filter::{
     Accepted, CompressOptions, Cookies, Cors, FilterOptions, HeaderEdits, JsonEdits, NamePattern, Operation,
     Origins, Redirect, Replace, Rewrite, Secure, Spelling, TrailingSlash, Types, When, Www,
@@ -22,6 +23,9 @@ pub fn told(text: &mut Text, filters: &FilterOptions, head: &RequestHead) {
     for rule in &filters.redirects {
         let Redirect { to, status } = &rule.redirect;
         text.line("redirects", &format!("{status} to {to}, where the path matches `{}`", rule.regex));
+    }
+    if let Some(auth) = &filters.forward_auth {
+        forward_auth(text, auth);
     }
     rewrite(text, &filters.rewrite);
     header_edits(text, "request", &filters.request_headers);
@@ -49,6 +53,29 @@ pub fn told(text: &mut Text, filters: &FilterOptions, head: &RequestHead) {
     }
     if let Some(options) = &filters.compress {
         text.line("compress", &compression(options, head));
+    }
+}
+
+fn forward_auth(text: &mut Text, auth: &ForwardAuthOptions) {
+    let listed = |names: &[FieldName]| names.iter().map(FieldName::to_string).collect::<Vec<_>>().join(", ");
+    let method = if auth.ask.same_method { "the same method for" } else { "GET" };
+    let fields = match &auth.ask.fields {
+        None => "the fields of the client".to_owned(),
+        Some(names) if names.is_empty() => "no field of the client".to_owned(),
+        Some(names) => listed(names),
+    };
+    let (path, upstream, timeout) = (&auth.ask.path, &auth.upstream, auth.timeout);
+    text.line("auth", &format!("asks {upstream}, {method} {path} with {fields}, within {timeout:?}"));
+    if !auth.identity.names.is_empty() {
+        let required = match auth.identity.required.as_slice() {
+            [] => String::new(),
+            names => format!("; no pass without {}", listed(names)),
+        };
+        let names = listed(&auth.identity.names);
+        text.line("identity", &format!("{names} of its answer, never of the client{required}"));
+    }
+    if !auth.response_fields.is_empty() {
+        text.line("answer", &format!("with {} of its answer", listed(&auth.response_fields)));
     }
 }
 

@@ -3,6 +3,7 @@
 mod compress;
 mod cookies;
 mod cors;
+mod forward_auth;
 mod headers;
 mod json_edits;
 mod location;
@@ -13,6 +14,7 @@ mod rewrite;
 mod security;
 
 pub use compress::lower_limits as compression_limits;
+pub use forward_auth::{asked as asked_upstream, check as check_forward_auth};
 pub use redirects::target as redirect_target;
 pub use rewrite::{check_strip_prefix, covers};
 
@@ -20,6 +22,7 @@ use super::fields::Fields;
 use super::tree::Value;
 use std::sync::Arc;
 
+use crate::filter::auth::ForwardAuthOptions;
 use crate::filter::{
     Cookies, Cors, FilterOptions, HeaderEdits, JsonEdits, Maintenance, RedirectRule, Replace, Spelling,
 };
@@ -36,6 +39,7 @@ pub struct Written {
     trailing_slash: Option<redirects::Slash>,
     www: Option<redirects::Prefix>,
     redirects: Option<Vec<RedirectRule>>,
+    forward_auth: Option<Switched<Arc<ForwardAuthOptions>>>,
     cookies: Option<Switched<Cookies>>,
     rewrite: rewrite::Written,
     location: Option<location::Scope>,
@@ -60,6 +64,7 @@ pub fn lower(fields: &Fields<'_>) -> Written {
         trailing_slash: redirects::trailing_slash(fields),
         www: redirects::www(fields),
         redirects: redirects::rules(fields),
+        forward_auth: forward_auth::lower(fields),
         cookies: cookies::lower(fields),
         rewrite: rewrite::lower(fields),
         location: location::lower(fields),
@@ -97,6 +102,7 @@ impl Written {
                 www: self.www.or(defaults.www).and_then(|www| www.0),
             },
             redirects: self.redirects.or_else(|| defaults.redirects.clone()).unwrap_or_default(),
+            forward_auth: self.forward_auth.or_else(|| defaults.forward_auth.clone()).flatten(),
             cookies: self.cookies.or_else(|| defaults.cookies.clone()).flatten(),
             location: scope.rewrite(upstream_host, rewrite.strip_prefix.as_deref()),
             rewrite,

@@ -1,5 +1,6 @@
 //! The keys of `[routes.NAME]` and `[defaults]`.
 
+use super::auth::FORWARD_AUTH;
 use super::bodies::{MERGE, REPLACE, REQUEST_JSON, RESPONSE_JSON};
 use super::filters::*;
 use super::tls::{
@@ -125,6 +126,7 @@ pub const ROUTE: &[Key] = &[
     TRAILING_SLASH,
     WWW,
     REDIRECTS,
+    FORWARD_AUTH,
     STRIP_PREFIX,
     REWRITE,
     REPLACE,
@@ -154,6 +156,7 @@ pub const DEFAULTS: &[Key] = &[
     TRAILING_SLASH,
     WWW,
     REDIRECTS,
+    FORWARD_AUTH,
     STRIP_PREFIX,
     REWRITE,
     REPLACE,

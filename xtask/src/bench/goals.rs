@@ -100,10 +100,13 @@ fn tls(to: &Comparison<'_>) -> Vec<Goal> {
 
 fn http2(to: &Comparison<'_>) -> Vec<Goal> {
     let cpu = |peer| to.share(|row| row.http2.with_tls.map(|load| load.cpu_micros), peer);
+    let plain = |peer| to.share(|row| row.http2.plain.map(|load| load.cpu_micros), peer);
     let (download, upload) = (mib(to.ours.http2.download_peak), mib(to.ours.http2.upload_peak));
     vec![
         goal("CPU per HTTP/2 request with TLS, of HAProxy", "x", cpu(Peer::Haproxy), 0.75, None),
         goal("CPU per HTTP/2 request with TLS, of nginx", "x", cpu(Peer::Nginx), 0.5, None),
+        goal("CPU per HTTP/2 request without TLS, of HAProxy", "x", plain(Peer::Haproxy), 0.75, None),
+        goal("CPU per HTTP/2 request without TLS, of nginx", "x", plain(Peer::Nginx), 0.5, None),
         goal("Peak memory, 1 GiB over HTTP/2 to the client", "MiB", download, 64.0, None),
         goal("Peak memory, 1 GiB over HTTP/2 to the server", "MiB", upload, 64.0, None),
     ]
