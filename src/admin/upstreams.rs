@@ -219,5 +219,6 @@ fn events(endpoint: &Endpoint) -> Vec<(&'static str, u64)> {
         ("check_pass", counters.check_passes.load(Relaxed)),
         ("check_failure", counters.check_failures.load(Relaxed)),
         ("ejection", counters.ejections.load(Relaxed)),
+        ("application_error", counters.complaints.load(Relaxed)),
     ]
 }

@@ -28,6 +28,7 @@ use crate::message::{
 };
 use crate::route::{Asker, RouteOptions, Table, TargetOptions};
 use crate::upstream::BodyMode;
+use crate::upstream::fastcgi::Application;
 use crate::wire::{Peer, Watchdog};
 
 /// Tell which route and upstream would serve a request, and why
@@ -325,7 +326,13 @@ fn upstream(text: &mut Text, config: &Config, route: &RouteOptions, request: Ask
     text.line("upstream", &format!("{name}, {}", balances::told(upstream)));
     balances::pick(text, upstream, head, client);
     let query = head.query().map_or(String::new(), |query| format!("?{}", lossy(query)));
-    text.line("sends", &format!("{} {}{query} HTTP/1.1", lossy(head.method_name()), lossy(head.path())));
+    match &upstream.application {
+        None => {
+            let (method, path) = (lossy(head.method_name()), lossy(head.path()));
+            text.line("sends", &format!("{method} {path}{query} HTTP/1.1"));
+        }
+        Some(application) => application_told(text, application, head, &query),
+    }
     let authority = lossy(head.authority());
     text.line("host", route.upstream_host.as_deref().unwrap_or(&authority));
     let address = lossy(head.fields.get(Name::XForwardedFor).unwrap_or_default());
@@ -343,6 +350,23 @@ fn upstream(text: &mut Text, config: &Config, route: &RouteOptions, request: Ask
     };
     text.line("body", &format!("{mode}, {}", most(route.max_body_size)));
     balances::beside(text, route);
+}
+
+/// What a FastCGI server gets to know of the path.
+fn application_told(text: &mut Text, application: &Application, head: &RequestHead, query: &str) {
+    let uri = format!("{}{query}", lossy(head.path()));
+    text.line("sends", &format!("{} {uri} over FastCGI", lossy(head.method_name())));
+    let Some(script) = application.script(head.path()) else {
+        let endings = application.split.join(" or ");
+        return text
+            .line("answer", &format!("404: no part of the path ends in {endings}, and there is no `front`"));
+    };
+    text.line("SCRIPT_FILENAME", &lossy(&script.file(&application.root)));
+    text.line("SCRIPT_NAME", &lossy(&script.name));
+    text.line(
+        "PATH_INFO",
+        if script.info.is_empty() { "(none)".to_owned() } else { lossy(&script.info) }.as_str(),
+    );
 }
 
 /// A limit, for people.

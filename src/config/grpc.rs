@@ -11,7 +11,7 @@ use crate::upstream::{Protocol, UpstreamOptions};
 pub fn reaches(target: &TargetOptions, upstreams: &[Arc<UpstreamOptions>]) -> bool {
     let speaks = |name: &str| {
         let mut named = upstreams.iter().filter(|upstream| upstream.name == name);
-        named.any(|upstream| upstream.protocol != Protocol::Http1)
+        named.any(|upstream| !matches!(upstream.protocol, Protocol::Http1 | Protocol::FastCgi))
     };
     match target {
         TargetOptions::Upstream(name) => speaks(name),

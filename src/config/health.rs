@@ -41,7 +41,7 @@ fn grpc(fields: &Fields<'_>, protocol: Protocol) -> Option<Probe> {
         let message = format!("the name of a service has at most {LONGEST} bytes");
         fields.problems.add(Diagnostic::error(place, message));
     }
-    if protocol == Protocol::Http1 {
+    if matches!(protocol, Protocol::Http1 | Protocol::FastCgi) {
         let message = "`grpc` needs HTTP/2";
         let hint = "add `protocol = \"http2\"` to the upstream";
         fields.problems.add(Diagnostic::error(place, message).hint(hint));

@@ -14,6 +14,7 @@ mod dns;
 mod endpoints_file;
 mod environment;
 mod error_pages;
+mod fastcgi;
 mod fields;
 mod file;
 mod files;

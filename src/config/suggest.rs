@@ -307,6 +307,43 @@ const ALIASES: &[Alias] = &[
         "it belongs to the route: `timeouts = { connect = \"5s\", read = \"60s\" }` in `[routes.NAME]`",
     ),
     (
+        "upstreams",
+        &["fcgi", "php", "php_fastcgi", "fastcgi_pass", "fastcgi_params"],
+        "write `protocol = \"fastcgi\"` and `fastcgi = { root = \"/srv/www\" }`",
+    ),
+    (
+        "upstreams",
+        &["root", "docroot", "document_root", "split", "front", "params"],
+        "it belongs in `fastcgi = { root = \"/srv/www\" }`",
+    ),
+    (
+        "fastcgi",
+        &["docroot", "document_root", "script_filename", "folder", "path"],
+        "write `root = \"/srv/www\"`",
+    ),
+    (
+        "fastcgi",
+        &["param", "fastcgi_param", "env", "environment", "set_param"],
+        "write `params = { APP_ENV = \"prod\" }`",
+    ),
+    ("fastcgi", &["fastcgi_index", "directory_index"], "write `index = \"index.php\"`"),
+    (
+        "fastcgi",
+        &["fastcgi_split_path_info", "split_path", "path_info", "extensions"],
+        "write `split = \".php\"`",
+    ),
+    ("fastcgi", &["try_files", "front_controller", "fallback_resource"], "write `front = \"/index.php\"`"),
+    (
+        "fastcgi",
+        &["keep_conn", "fastcgi_keep_conn", "keepalive", "keep_alive"],
+        "write `keep_connections = true`",
+    ),
+    (
+        "routes",
+        &["fastcgi_pass", "php_fastcgi", "fastcgi"],
+        "write `upstream = \"NAME\"`, and in `[upstreams.NAME]` `protocol = \"fastcgi\"`",
+    ),
+    (
         "dns",
         &["server", "nameserver", "nameservers", "resolver", "resolvers", "address"],
         "write `servers = [\"10.0.0.2\"]`",

@@ -8,7 +8,7 @@ use super::endpoints_file;
 use super::fields::{Fields, Text, Zero};
 use super::origin_tls::{self, SystemRoots};
 use super::tree::{Node, Value};
-use super::{balance, health};
+use super::{balance, fastcgi, health};
 use crate::upstream::health::{BACKUP, PlanRules};
 use crate::upstream::{
     BreakerOptions, EndpointAddress, EndpointOptions, PoolOptions, Protocol, UpstreamOptions,
@@ -23,9 +23,14 @@ pub fn lower(
     let protocol = match fields.text("protocol").map(|text| text.value) {
         Some("http2") => Protocol::Http2,
         Some("auto") => Protocol::Auto,
+        Some("fastcgi") => Protocol::FastCgi,
         _ => Protocol::Http1,
     };
-    let tls = origin_tls::lower(name, fields, protocol, system);
+    let tls = match protocol {
+        Protocol::FastCgi => None,
+        _ => origin_tls::lower(name, fields, protocol, system),
+    };
+    let application = fastcgi::lower(fields, protocol);
     let balance = balance::lower(fields);
     let sticky = balance::lower_sticky(fields);
     let shares = protocol == Protocol::Http2 || (protocol == Protocol::Auto && tls.is_some());
@@ -39,6 +44,7 @@ pub fn lower(
         name: name.to_string(),
         protocol,
         tls,
+        application,
         balance,
         sticky,
         slow_start,

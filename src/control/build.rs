@@ -239,6 +239,7 @@ fn sending(options: &RouteOptions, upstreams: &[Arc<Upstream>]) -> Sending {
 /// Without what needs other upstreams.
 fn plain_sending(options: &RouteOptions, retry: RetryOptions) -> Sending {
     Sending {
+        route: options.name.clone(),
         timeouts: options.timeouts,
         retry,
         fallback: None,

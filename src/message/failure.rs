@@ -19,6 +19,8 @@ pub enum Failure {
     BodyMismatch,
     /// The path has no canonical form; the code says why.
     BadPath(&'static str),
+    /// The body has no length beforehand, and the servers must know it.
+    LengthRequired,
     /// TRACE or CONNECT.
     MethodRefused,
     /// An `https` target on a connection without TLS (RFC 9110 section 7.4).
@@ -83,6 +85,10 @@ pub enum Failure {
     NoStreams,
     /// A rule of HTTP/2 that the origin broke; the code says which.
     BadHttp2(&'static str),
+    /// A rule of FastCGI that the server broke; the code says which.
+    BadFastCgi(&'static str),
+    /// It says that it has no room for the request, and has not looked at it (FastCGI).
+    Overloaded,
 
     /// The body is not in the coding that its head names; the code says why.
     BadCoding(&'static str),
@@ -113,6 +119,10 @@ pub enum Failure {
     OutOfSpace,
     /// The encoder gave up in the middle of the body.
     CompressionFailed,
+    /// The path leads to no script (FastCGI).
+    NoScript,
+    /// What is to be told of the request is more than a record holds (FastCGI).
+    ParamsTooLong,
     /// There is no such file, or none that may be shown.
     NoFile,
     /// The system does not let this process read the file.
@@ -132,15 +142,15 @@ impl Failure {
             BadHead(_) | BadBody(_) | BodyMismatch | BadPath(_) | MethodRefused | WrongScheme | PlainHttp
             | Misdirected | HeadTimeout | HeadsTooLarge | BodyTimeout | BodyTooLarge | ClientClosed
             | ClientGone | ClientTooSlow | Loop | BadBase64 | CodedBody | BadJson(_) | JsonTooLarge
-            | CallDeadline | CallSilent => Blame::Client,
+            | CallDeadline | CallSilent | LengthRequired => Blame::Client,
             ConnectRefused | ConnectTimeout | ConnectFailed | UpstreamTls(_) | NotResolved | SendTimeout
             | ReadTimeout | ClosedBeforeAnswer | StreamReset | BadAnswer(_) | BadAnswerBody(_)
             | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused | NoStreams
-            | BadHttp2(_) | BadCoding(_) | UnfitAnswer(_) | AuthFailed(_) | AuthUnavailable(_)
-            | AuthTimeout => Blame::Upstream,
+            | BadHttp2(_) | BadFastCgi(_) | Overloaded | BadCoding(_) | UnfitAnswer(_) | AuthFailed(_)
+            | AuthUnavailable(_) | AuthTimeout => Blame::Upstream,
             NoRoute | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
-            | OutOfPorts | OutOfSpace | CompressionFailed | NoFile | FileForbidden | FileMethod
-            | FileError(_) | FileShrank => Blame::Proxy,
+            | OutOfPorts | OutOfSpace | CompressionFailed | NoScript | ParamsTooLong | NoFile
+            | FileForbidden | FileMethod | FileError(_) | FileShrank => Blame::Proxy,
         }
     }
 
@@ -158,6 +168,7 @@ impl Failure {
                 | UpstreamTls(_)
                 | NoHttp2
                 | NoStreams
+                | Overloaded
         )
     }
 
@@ -174,6 +185,7 @@ impl Failure {
             BadBody(error) => error.reason(),
             BodyMismatch => "body_mismatch",
             BadPath(reason) => reason,
+            LengthRequired => "length_required",
             MethodRefused => "method_refused",
             WrongScheme => "wrong_scheme",
             PlainHttp => "plain_http",
@@ -210,6 +222,8 @@ impl Failure {
             StreamRefused => "upstream_refused_stream",
             NoStreams => "upstream_no_streams",
             BadHttp2(_) => "upstream_bad_http2",
+            BadFastCgi(_) => "upstream_bad_fastcgi",
+            Overloaded => "upstream_overloaded",
             BadCoding(_) => "upstream_bad_coding",
             UnfitAnswer(_) => "upstream_unfit_answer",
             AuthFailed(_) => "auth_failed",
@@ -225,6 +239,8 @@ impl Failure {
             OutOfPorts => "out_of_ports",
             OutOfSpace => "out_of_space",
             CompressionFailed => "compression_failed",
+            NoScript => "no_script",
+            ParamsTooLong => "params_too_long",
             NoFile => "no_file",
             FileForbidden => "file_forbidden",
             FileMethod => "file_method",
@@ -237,6 +253,8 @@ impl Failure {
     pub fn detail(self) -> Option<&'static str> {
         match self {
             Failure::BodyTooLarge => Some("max_body_size"),
+            Failure::LengthRequired => Some("request_body"),
+            Failure::NoScript => Some("fastcgi.split, fastcgi.index, fastcgi.front"),
             Failure::JsonTooLarge => Some("request_json.max_size"),
             Failure::UnfitAnswer(why) | Failure::AuthFailed(why) | Failure::AuthUnavailable(why) => Some(why),
             Failure::AuthTimeout => Some("forward_auth.timeout"),
@@ -250,6 +268,7 @@ impl Failure {
             Failure::SendTimeout => Some("timeouts.send"),
             Failure::UpstreamTls(why)
             | Failure::BadHttp2(why)
+            | Failure::BadFastCgi(why)
             | Failure::BadCoding(why)
             | Failure::FileError(why) => Some(why),
             Failure::ReadTimeout => Some("timeouts.read"),

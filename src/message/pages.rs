@@ -50,6 +50,7 @@ pub fn status(failure: Failure) -> u16 {
         BadHead(HeadError::BadVersion) => 505,
         BadHead(HeadError::BadExpectation) => 417,
         BadHead(_) | BadBody(_) | BodyMismatch | BadBase64 | BadJson(_) | BadPath(_) | PlainHttp => 400,
+        LengthRequired => 411,
         CodedBody => 415,
         MethodRefused | FileMethod => 405,
         WrongScheme | Misdirected => 421,
@@ -59,13 +60,14 @@ pub fn status(failure: Failure) -> u16 {
         Loop => 508,
         ConnectRefused | ConnectFailed | UpstreamTls(_) | ClosedBeforeAnswer | StreamReset | BadAnswer(_)
         | BadAnswerBody(_) | AnswerTruncated | TooManyInterim | BadUpgrade | NoHttp2 | StreamRefused
-        | NoStreams | BadHttp2(_) | BadCoding(_) | UnfitAnswer(_) | AuthFailed(_) => 502,
+        | NoStreams | BadHttp2(_) | BadFastCgi(_) | ParamsTooLong | BadCoding(_) | UnfitAnswer(_)
+        | AuthFailed(_) => 502,
         ConnectTimeout | SendTimeout | ReadTimeout | CallDeadline | CallSilent => 504,
         NotResolved | NoEndpoint | QueueFull | QueueTimeout | BreakerOpen | BreakerFull(_) | OutOfFiles
-        | OutOfPorts => 503,
+        | OutOfPorts | Overloaded => 503,
         // Not 504, after which a client must take it that its request may have been acted on.
         AuthUnavailable(_) | AuthTimeout => 503,
-        NoRoute | NoFile => 404,
+        NoRoute | NoFile | NoScript => 404,
         FileForbidden => 403,
         FileError(_) | FileShrank => 500,
         CompressionFailed => 500,

@@ -1,11 +1,12 @@
-//! How an endpoint is spoken to beyond its address: which versions of HTTP, and TLS or not. Endpoints that are
-//! approached in different ways are different ones, and share no connection.
+//! How an endpoint is spoken to beyond its address: which versions of HTTP or FastCGI, and TLS or not. Endpoints that
+//! are approached in different ways are different ones, and share no connection.
 
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 
 use super::endpoint::Address;
+use super::fastcgi::Application;
 use super::tls::Tls;
 use crate::message::Failure;
 use crate::wire::tls::Session;
@@ -19,6 +20,7 @@ pub enum Protocol {
     Http2,
     /// HTTP/2 where a server agrees to it in the handshake; HTTP/1 without TLS.
     Auto,
+    FastCgi,
 }
 
 impl Protocol {
@@ -28,6 +30,8 @@ impl Protocol {
             Protocol::Http1 => &[b"http/1.1"],
             Protocol::Http2 => &[H2],
             Protocol::Auto => &[H2, b"http/1.1"],
+            // It has no TLS.
+            Protocol::FastCgi => &[],
         };
         offered.iter().map(|name| name.to_vec()).collect()
     }
@@ -48,6 +52,8 @@ pub enum Offer {
 pub struct Approach {
     pub protocol: Protocol,
     tls: Option<(Arc<Tls>, ServerName<'static>)>,
+    /// Set when it is FastCGI.
+    application: Option<Arc<Application>>,
 }
 
 impl Approach {
@@ -58,7 +64,19 @@ impl Approach {
         host: Option<&str>,
         address: &Address,
     ) -> Approach {
-        Approach { protocol, tls: tls.map(|tls| (tls.clone(), tls.name_for(host, address))) }
+        let tls = tls.map(|tls| (tls.clone(), tls.name_for(host, address)));
+        Approach { protocol, tls, application: None }
+    }
+
+    /// Of an endpoint that speaks FastCGI.
+    pub(super) fn fastcgi(application: &Arc<Application>) -> Approach {
+        Approach { protocol: Protocol::FastCgi, tls: None, application: Some(application.clone()) }
+    }
+
+    /// What FastCGI servers are told; `None` for those that speak HTTP.
+    #[inline]
+    pub fn application(&self) -> Option<&Application> {
+        self.application.as_deref()
     }
 
     pub fn is_secure(&self) -> bool {
@@ -68,7 +86,7 @@ impl Approach {
     /// Requests may share a connection.
     pub fn may_share(&self) -> bool {
         match self.protocol {
-            Protocol::Http1 => false,
+            Protocol::Http1 | Protocol::FastCgi => false,
             Protocol::Http2 => true,
             // Without a handshake nothing agrees on it.
             Protocol::Auto => self.is_secure(),
@@ -78,7 +96,7 @@ impl Approach {
     /// Whether they do on a connection that agreed on this protocol; an error when they must and cannot.
     pub(super) fn shares(&self, agreed: Option<&[u8]>) -> Result<bool, Failure> {
         match (self.protocol, self.tls.is_some()) {
-            (Protocol::Http1, _) | (Protocol::Auto, false) => Ok(false),
+            (Protocol::Http1 | Protocol::FastCgi, _) | (Protocol::Auto, false) => Ok(false),
             (Protocol::Http2, false) => Ok(true),
             (_, true) if agreed == Some(H2) => Ok(true),
             (Protocol::Http2, true) => Err(Failure::NoHttp2),
@@ -116,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_protocol_and_the_handshake_say_whether_connections_are_shared() {
-        use Protocol::{Auto, Http1, Http2};
+        use Protocol::{Auto, FastCgi, Http1, Http2};
         for (protocol, secure, agreed, expected) in [
             (Http1, false, None, Ok(false)),
             (Http1, true, Some("http/1.1"), Ok(false)),
@@ -128,6 +146,7 @@ mod tests {
             (Auto, true, Some("h2"), Ok(true)),
             (Auto, true, Some("http/1.1"), Ok(false)),
             (Auto, true, None, Ok(false)),
+            (FastCgi, false, None, Ok(false)),
         ] {
             let own = secure.then(|| tls(None, false, protocol));
             let shares = approach(protocol, own.as_ref(), None).shares(agreed.map(str::as_bytes));

@@ -13,6 +13,7 @@ use super::approach::Offer;
 use super::connect::connect;
 use super::desk::{self, Choice};
 use super::endpoint::Endpoint;
+use super::fastcgi;
 use super::forward::Facts;
 use super::hedge::may_hedge;
 use super::http1::{Left, Payload, Try, Unanswered, exchange};
@@ -276,6 +277,9 @@ pub(super) async fn ask<'c>(
     let timeouts = if request.is_call.get() { sending.timeouts.of_call() } else { sending.timeouts };
     let this = Try { reused, timeouts, limit: sending.retry.try_timeout, now };
     let answered = match lane {
+        Lane::Whole(connection) if connection.endpoint().approach.application().is_some() => {
+            Box::pin(ask_application(connection, request, facts, payload.turn(), &this, &sending.route)).await
+        }
         Lane::Whole(connection) => exchange(connection, request, facts, payload.turn(), &this).await,
         Lane::Shared(place) => Box::pin(http2::exchange(place, request, facts, payload, this)).await,
     };
@@ -291,6 +295,21 @@ pub(super) async fn ask<'c>(
         }
         Err(unanswered) => Err(Missed::Answer(unanswered)),
     }
+}
+
+/// The same of a server that speaks FastCGI.
+async fn ask_application<'c>(
+    connection: Connection,
+    request: &Request<'c>,
+    facts: &Facts<'_>,
+    payload: Payload<'c>,
+    this: &Try,
+    route: &str,
+) -> Result<Response<'c>, Box<Unanswered>> {
+    let endpoint = connection.endpoint().clone();
+    let application = endpoint.approach.application();
+    let application = application.expect("asked for where there is one");
+    fastcgi::exchange(connection, application, request, facts, payload, this, route).await
 }
 
 /// A sending that gave nothing for the client, yet.

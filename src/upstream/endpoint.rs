@@ -143,6 +143,10 @@ pub struct Counters {
     pub check_passes: AtomicU64,
     pub check_failures: AtomicU64,
     pub ejections: AtomicU64,
+    /// Requests of which an application said something beside its output (FastCGI).
+    pub complaints: AtomicU64,
+    /// In which second, counted from 1, one was told last.
+    pub(super) complaint_told: AtomicU64,
 }
 
 impl Endpoint {

@@ -7,11 +7,13 @@ use http1::{BodyLength, ConnectionOptions, Method, Name, RequestHead, encode};
 
 use super::pin::Tie;
 use super::{client_certificate, loop_guard};
-use crate::message::{Client, ClientCertificate, RequestId, Upgrade, websocket};
+use crate::message::{Client, ClientCertificate, Protocol, RequestId, Upgrade, websocket};
 
 /// What is known about a request besides its head.
 pub struct Facts<'r> {
     pub client: &'r Client,
+    /// What the client speaks.
+    pub protocol: Protocol,
     pub id: &'r RequestId,
     pub upgrade: Option<Upgrade>,
     /// `Host` for the origin when the route sets one.

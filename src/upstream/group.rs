@@ -279,8 +279,13 @@ impl Group {
                 continue;
             }
             let options = &state.options;
-            let approach =
-                Approach::new(options.protocol, options.tls.as_ref(), found.host.as_deref(), &found.address);
+            let approach = match &options.application {
+                Some(application) => Approach::fastcgi(application),
+                None => {
+                    let host = found.host.as_deref();
+                    Approach::new(options.protocol, options.tls.as_ref(), host, &found.address)
+                }
+            };
             let endpoint = match known.remove(&found.address) {
                 Some(same) if same.approach == approach => same,
                 other => {

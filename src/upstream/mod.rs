@@ -10,6 +10,7 @@ mod connect;
 mod desk;
 pub mod discover;
 mod endpoint;
+pub mod fastcgi;
 mod forward;
 mod generator;
 pub mod group;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::balance::{BalanceKind, Bound, Measure};
+use super::fastcgi::Application;
 use super::health::{HealthOptions, OutlierOptions};
 use super::observed::Watch;
 use super::pin::HashOn;
@@ -20,6 +21,8 @@ pub struct UpstreamOptions {
     pub protocol: Protocol,
     /// Set when the servers speak TLS.
     pub tls: Option<Arc<Tls>>,
+    /// Set when they speak FastCGI.
+    pub application: Option<Arc<Application>>,
     pub endpoints: Vec<EndpointOptions>,
     /// Most endpoints that names and files may bring.
     pub max_endpoints: usize,

@@ -105,6 +105,8 @@ impl Stage {
         match failure {
             Failure::ClosedBeforeAnswer | Failure::StreamReset => Stage::Closed,
             Failure::StreamRefused => Stage::Refused,
+            // It is not to be asked once more: another one may have room.
+            Failure::Overloaded => Stage::Full,
             Failure::ReadTimeout | Failure::SendTimeout => Stage::Timeout,
             _ => Stage::Final,
         }
@@ -159,7 +161,7 @@ pub fn next(attempt: &Attempt, history: &History, options: &RetryOptions) -> Nex
     match attempt.stage {
         _ if history.connects >= MAX_CONNECTS => Next::GiveUp,
         // Nothing is wrong with the endpoint: who has room takes it.
-        Stage::Full => Next::Elsewhere,
+        Stage::Full if attempt.replayable => Next::Elsewhere,
         Stage::Connect | Stage::ConnectTimeout if options.attempts == 0 || !options.on_connect => {
             Next::GiveUp
         }
@@ -259,6 +261,8 @@ mod tests {
         assert_eq!(next(&slow, &timed_out(1), &RetryOptions::default()), Next::Elsewhere);
         assert_eq!(next(&slow, &timed_out(2), &RetryOptions::default()), Next::GiveUp);
         assert_eq!(first(Attempt { stage: Stage::Full, ..post }, &off()), Next::Elsewhere);
+        let spent = Attempt { stage: Stage::Full, replayable: false, ..post };
+        assert_eq!(first(spent, &RetryOptions::default()), Next::GiveUp);
         assert!(may_insist(Stage::Connect, &History::default(), &RetryOptions::default()));
         assert!(!may_insist(Stage::ConnectTimeout, &History::default(), &RetryOptions::default()));
         assert!(!may_insist(Stage::Closed, &History::default(), &RetryOptions::default()));

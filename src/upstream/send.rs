@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::breaker::{Admitted, BreakerOptions, Verdict};
 use super::endpoint::Endpoint;
+use super::fastcgi::Application;
 use super::forward::Facts;
 use super::group::{Group, Groups};
 use super::http1::Payload;
@@ -30,12 +31,16 @@ pub struct Upstream {
     hash_on: Option<HashOn>,
     sticky: Option<Sticky>,
     breaker: Option<BreakerOptions>,
+    /// Set when the servers speak FastCGI.
+    application: Option<Arc<Application>>,
     space: Arc<SpoolSpace>,
 }
 
 /// How a route wants its requests sent.
 #[derive(Debug)]
 pub struct Sending {
+    /// Name of the route.
+    pub route: String,
     pub timeouts: Timeouts,
     pub retry: RetryOptions,
     /// Gets what this upstream has nobody for.
@@ -56,6 +61,7 @@ impl Upstream {
             hash_on: options.balance.hash_on().cloned(),
             sticky: options.sticky.as_ref().map(|sticky| Sticky::new(sticky, &options.name)),
             breaker: options.breaker.clone(),
+            application: options.application.clone(),
             space,
         }
     }
@@ -106,10 +112,14 @@ impl Upstream {
         started: Instant,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
+        if let Some(application) = &self.application {
+            application.admit(request)?;
+        }
         let certificate = request.secured.and_then(|secured| secured.certificate.as_deref());
         let certificate = certificate.filter(|_| sending.forward_client_certificate);
         let facts = Facts {
             client,
+            protocol: record.protocol,
             id: &request.id,
             upgrade: request.upgrade,
             host: sending.host.as_deref(),
@@ -179,7 +189,13 @@ impl Upstream {
         }
     }
 
-    /// Reads the body when the route buffers; checks its size when the client told it.
+    /// FastCGI servers must know how long a body is before it comes; also when they are only the fallback.
+    fn needs_length(&self, sending: &Sending) -> bool {
+        let is_told = |upstream: &Upstream| upstream.application.is_some();
+        is_told(self) || sending.fallback.as_deref().is_some_and(is_told)
+    }
+
+    /// Reads the body when the route buffers, or the servers could do nothing with it else; checks its size when the client told it.
     async fn prepare<'c>(
         &self,
         body: Body<'c>,
@@ -191,7 +207,14 @@ impl Upstream {
         {
             return Err(Failure::BodyTooLarge);
         }
-        match (body, sending.request_body) {
+        let mut mode = sending.request_body;
+        if mode == BodyMode::Stream
+            && body.length() == ::http1::BodyLength::Chunked
+            && self.needs_length(sending)
+        {
+            mode = BodyMode::Buffer;
+        }
+        match (body, mode) {
             (Body::Stream(mut stream), BodyMode::Buffer) => {
                 let spool = Spool::fill(stream.as_mut(), sending.max_body_size, &self.space).await?;
                 Ok(Payload::Spool(Box::new(spool)))

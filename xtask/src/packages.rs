@@ -20,6 +20,7 @@ pub const FOR_TESTS: &[Package] = &[
     Package { name: "openssl", binary: "openssl", why: "TLS and certificates by others" },
     Package { name: "nghttp2-client", binary: "nghttp", why: "HTTP/2 by others" },
     Package { name: "nghttp2-server", binary: "nghttpd", why: "HTTP/2 by others" },
+    Package { name: "php-fpm", binary: "php-fpm8.2", why: "FastCGI by others" },
 ];
 
 /// What `cargo xtask bench` needs.

@@ -31,6 +31,7 @@ mod client;
 pub mod conformance;
 pub mod dns;
 mod door;
+pub mod fastcgi;
 pub mod http2;
 mod metrics;
 mod namespace;
@@ -52,6 +53,7 @@ pub use certificates::{Authority, Certificate, CertificateFiles, Leaf, write_exa
 pub use client::{Client, Response};
 pub use dns::Dns;
 pub use door::Door;
+pub use fastcgi::{FastCgi, FastCgiRequest};
 pub use http2::{
     Frame, GoAwayAt, H2Client, H2Failure, H2Origin, H2OriginOptions, H2Request, H2Response, H2Script, H2Step,
 };

@@ -36,11 +36,18 @@ pub const UPSTREAM: &[Key] = &[
     },
     Key {
         name: "protocol",
-        kind: Kind::OneOf(&["http1", "http2", "auto"]),
+        kind: Kind::OneOf(&["http1", "http2", "auto", "fastcgi"]),
         absent: Absent::Means("\"http1\""),
         doc: "What the servers speak. `http2`: HTTP/2, without TLS by prior knowledge; needed for gRPC. `auto`: \
               with TLS HTTP/2 where a server agrees to it, else HTTP/1. Requests share the connections of \
-              HTTP/2, up to 100 each or as many as the server allows.",
+              HTTP/2, up to 100 each or as many as the server allows. `fastcgi`: FastCGI, for php-fpm and the \
+              like; needs the table `fastcgi`.",
+    },
+    Key {
+        name: "fastcgi",
+        kind: Kind::Table(FASTCGI),
+        absent: Absent::Off,
+        doc: "What servers with `protocol = \"fastcgi\"` are told (docs/fastcgi.md).",
     },
     Key {
         name: "balance",
@@ -117,6 +124,53 @@ pub const UPSTREAM: &[Key] = &[
         absent: Absent::Off,
         doc: "Circuit breaker: an upstream in trouble gets fewer requests or none for a while, and clients a \
               503 at once. Off without it.",
+    },
+];
+
+pub const FASTCGI: &[Key] = &[
+    Key {
+        name: "root",
+        kind: Kind::Text("folder"),
+        absent: Absent::Mistake,
+        doc: "The folder of the scripts as the FastCGI server sees it, from `/` on: `DOCUMENT_ROOT`, and what \
+              `SCRIPT_FILENAME` begins with.",
+    },
+    Key {
+        name: "split",
+        kind: Kind::Either(&[Kind::Text("ending"), Kind::ListOf(&Kind::Text("ending"))]),
+        absent: Absent::Means("\".php\""),
+        doc: "How the name of a script ends. The first segment of a path that ends so is the script \
+              (`SCRIPT_NAME`), and what is behind it is for the script (`PATH_INFO`). Nothing else is ever called \
+              as a script.",
+    },
+    Key {
+        name: "index",
+        kind: Kind::Text("name"),
+        absent: Absent::Off,
+        doc: "The script of a path that holds none and ends in a slash; `index.php` without it. Beside `front` it \
+              counts only when it is set.",
+    },
+    Key {
+        name: "front",
+        kind: Kind::Text("path"),
+        absent: Absent::Off,
+        doc: "The script of each path that holds none, such as `\"/index.php\"` (a front controller, nginx's \
+              `try_files ... /index.php`). Without it such a path is answered with 404.",
+    },
+    Key {
+        name: "keep_connections",
+        kind: Kind::Boolean,
+        absent: Absent::Means("false"),
+        doc: "Connections serve further requests. A process of php-fpm serves one connection at a time, also one \
+              that is idle: needs `pool.max_connections`, below `pm.max_children`.",
+    },
+    Key {
+        name: "params",
+        kind: Kind::MapOf(&Kind::Text("template")),
+        absent: Absent::Off,
+        doc: "More variables, or other values for those that do not follow from the request: `{ APP_ENV = \
+              \"prod\", SERVER_NAME = \"shop.example\" }`. Variables such as `{client_ip}` are filled in \
+              (docs/shaping.md).",
     },
 ];
 
@@ -274,7 +328,8 @@ pub const HEALTH: &[Key] = &[
         name: "path",
         kind: Kind::Text("path"),
         absent: Absent::Off,
-        doc: "Asked for with GET. Without it a check only opens a connection.",
+        doc: "Asked for with GET. Without it a check only opens a connection. For `protocol = \"fastcgi\"` a \
+              path that leads to no script may be one of the server's own: php-fpm's `ping.path`.",
     },
     Key {
         name: "grpc",

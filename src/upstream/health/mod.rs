@@ -4,6 +4,7 @@
 mod check;
 mod grpc;
 pub mod outlier;
+mod over_fastcgi;
 mod over_http2;
 mod plan;
 mod prober;

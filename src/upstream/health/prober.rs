@@ -14,11 +14,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, timeout};
 
-use super::{HealthOptions, Probe, grpc, over_http2};
+use super::{HealthOptions, Probe, grpc, over_fastcgi, over_http2};
 use crate::message::StatusSet;
 use crate::upstream::approach::Offer;
 use crate::upstream::connect::{reach, shake_hands};
 use crate::upstream::endpoint::{Address, Endpoint};
+use crate::upstream::fastcgi::Check;
 use crate::upstream::generator::Generator;
 use crate::upstream::group::{Group, Groups};
 use crate::upstream::shortage;
@@ -133,6 +134,9 @@ async fn ask(endpoint: &Endpoint, options: &HealthOptions) -> Result<(), Trouble
         Probe::Http { path, host, headers, status, body } => {
             let host = host.as_deref().unwrap_or(&name);
             let found = match is_http2 {
+                _ if let Some(application) = approach.application() => {
+                    over_fastcgi::get(stream, application, &Check { path, host, headers }).await?
+                }
                 true => over_http2::get(stream, scheme, path, host, headers).await?,
                 false => get(stream, &request(path, host, headers), body.is_some()).await?,
             };
