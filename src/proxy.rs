@@ -287,7 +287,7 @@ fn relocate<'c>(
     record: &Record,
 ) {
     if let (Ok(response), Some(rewrite)) = (outcome, &route.location) {
-        rewrite.on_response(record.endpoint.as_deref(), request, response);
+        rewrite.on_response(record.endpoint.as_deref(), &record.client, request, response);
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use http1::{Fields, Name};
 
-use crate::message::{Request, Response, push_checked};
+use crate::message::{Client, Request, Response, push_checked};
 
 /// `cookies = { domain = { "app.internal" = "shop.example.com" }, secure = true, same_site = "lax" }`
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl fmt::Display for SameSite {
 }
 
 impl Cookies {
-    pub fn on_response(&self, request: &Request<'_>, response: &mut Response<'_>) {
+    pub fn on_response(&self, client: &Client, request: &Request<'_>, response: &mut Response<'_>) {
         let fields = &mut response.head.fields;
         if !fields.contains(Name::SetCookie) {
             return;
@@ -59,7 +59,7 @@ impl Cookies {
         let secure = self.secure.map(|secure| match secure {
             Secure::Always => true,
             Secure::Never => false,
-            Secure::Auto => request.secured.is_some(),
+            Secure::Auto => request.is_secure(client),
         });
         self.rewrite(fields, secure);
     }

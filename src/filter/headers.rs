@@ -41,7 +41,7 @@ pub struct ValueRewrite {
 /// Changes a request.
 pub fn edit_request(edits: &[HeaderEdits], exchange: Exchange<'_>, request: &mut Request<'_>) {
     for edits in edits {
-        if edits.when.holds_for_request(request) {
+        if edits.when.holds_for_request(exchange.client, request) {
             let values = edits.fill(&Values::of_request(exchange, request));
             edits.apply(&values, &mut request.head.fields, Side::Request);
         }
@@ -56,7 +56,9 @@ pub fn edit_answer(
     response: &mut Response<'_>,
 ) {
     for edits in edits {
-        if edits.when.holds_for_request(request) && edits.when.holds_for_answer(&response.head) {
+        if edits.when.holds_for_request(exchange.client, request)
+            && edits.when.holds_for_answer(&response.head)
+        {
             let values = edits.fill(&Values::of_answer(exchange, request, response));
             edits.apply(&values, &mut response.head.fields, Side::Answer);
         }

@@ -3,7 +3,7 @@
 
 use http1::Name;
 
-use crate::message::{EndpointName, Request, Response, path, push_checked};
+use crate::message::{Client, EndpointName, Request, Response, path, push_checked};
 
 /// What is done to a `Location`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,12 +22,13 @@ impl LocationRewrite {
     pub fn on_response(
         &self,
         endpoint: Option<&EndpointName>,
+        client: &Client,
         request: &Request<'_>,
         response: &mut Response<'_>,
     ) {
         let Some(location) = response.head.fields.get(Name::Location) else { return };
         let label = endpoint.map_or("", |endpoint| &endpoint.label);
-        let secure = request.secured.is_some();
+        let secure = request.is_secure(client);
         let Some(changed) = self.changed(location, label, request.head.authority(), secure) else { return };
         response.head.fields.remove(Name::Location);
         push_checked(&mut response.head.fields, Name::Location, b"Location", &changed);

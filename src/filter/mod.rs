@@ -102,7 +102,7 @@ impl Filter {
             Filter::ResponseHeaders(edits) => Decision::PassThen(ResponseStep::Headers(edits)),
             Filter::Cors(cors) => cors.on_request(request),
             Filter::Maintenance(maintenance) => maintenance.decide(exchange, request),
-            Filter::Spelling(spelling) => redirect::to_spelling(*spelling, request),
+            Filter::Spelling(spelling) => redirect::to_spelling(*spelling, exchange.client, request),
             Filter::Redirects(rules) => redirect::by_rules(rules, exchange, request),
             Filter::Cookies(cookies) => Decision::PassThen(ResponseStep::Cookies(cookies)),
             Filter::Rewrite(rewrite) => rewrite.apply(exchange, request),
@@ -139,7 +139,7 @@ impl ResponseStep<'_> {
             ResponseStep::Decompress(filter, asked) => filter.answer(&asked, response),
             ResponseStep::Headers(edits) => headers::edit_answer(edits, exchange, request, response),
             ResponseStep::Cors(cors, said) => cors.on_response(&said, response),
-            ResponseStep::Cookies(cookies) => cookies.on_response(request, response),
+            ResponseStep::Cookies(cookies) => cookies.on_response(exchange.client, request, response),
             ResponseStep::Replace(replace) => replace.answer(exchange, request, response),
             ResponseStep::Json(_) => {}
             ResponseStep::GrpcWeb(wanted) => wanted.translate(response),

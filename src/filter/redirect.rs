@@ -5,7 +5,7 @@ use regex::bytes::Regex;
 
 use super::Decision;
 use crate::message::path::push_escape;
-use crate::message::{Exchange, Request, Response, Template, Values, Variable, pages};
+use crate::message::{Client, Exchange, Request, Response, Template, Values, Variable, pages};
 
 /// Where to, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +133,7 @@ pub fn by_rules(rules: &[RedirectRule], exchange: Exchange<'_>, request: &Reques
 }
 
 /// To the one spelling of the address, unless it is that already.
-pub fn to_spelling(spelling: Spelling, request: &Request<'_>) -> Decision<'static> {
+pub fn to_spelling(spelling: Spelling, client: &Client, request: &Request<'_>) -> Decision<'static> {
     let head = &request.head;
     let authority = spelling.www.and_then(|www| www.change(head.host(), head.authority()));
     let path = spelling.slash.and_then(|slash| slash.change(head.path()));
@@ -142,7 +142,7 @@ pub fn to_spelling(spelling: Spelling, request: &Request<'_>) -> Decision<'stati
     }
     let mut location = Vec::new();
     if let Some(authority) = authority {
-        location.extend_from_slice(if request.secured.is_some() { b"https://" } else { b"http://" });
+        location.extend_from_slice(if request.is_secure(client) { b"https://" } else { b"http://" });
         push_safe(&authority, &mut location);
     }
     push_safe(path.as_deref().unwrap_or(head.path()), &mut location);

@@ -2,14 +2,14 @@
 
 use http1::{Name, ResponseHead};
 
-use crate::message::{MediaRange, Request, StatusSet};
+use crate::message::{Client, MediaRange, Request, StatusSet};
 
 /// All that is named here must hold; what is empty always does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct When {
     /// As written; methods are case-sensitive (RFC 9110 section 9.1).
     pub methods: Vec<String>,
-    /// The request came through TLS, or did not.
+    /// The client speaks TLS, or does not.
     pub secure: Option<bool>,
     /// Of the answer.
     pub status: Option<StatusSet>,
@@ -18,9 +18,9 @@ pub struct When {
 }
 
 impl When {
-    pub fn holds_for_request(&self, request: &Request<'_>) -> bool {
+    pub fn holds_for_request(&self, client: &Client, request: &Request<'_>) -> bool {
         let is_method = |method: &String| method.as_bytes() == request.head.method_name();
-        self.secure.is_none_or(|secure| secure == request.secured.is_some())
+        self.secure.is_none_or(|secure| secure == request.is_secure(client))
             && (self.methods.is_empty() || self.methods.iter().any(is_method))
     }
 

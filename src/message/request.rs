@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use http1::RequestHead;
+use http1::{Name, RequestHead};
 
-use super::{Body, Interim, Recycled, RequestId, Secured};
+use super::{Body, Client, Interim, Recycled, RequestId, Secured};
 use crate::wire::Watchdog;
 
 /// One request; `'c` is the connection it came on.
@@ -28,6 +28,17 @@ pub struct Request<'c> {
 }
 
 impl Request<'_> {
+    /// The client itself speaks TLS: to here, or to a proxy of ours before us that is believed.
+    pub fn is_secure(&self, client: &Client) -> bool {
+        let told = if client.trusted { self.head.fields.get(Name::XForwardedProto) } else { None };
+        let first = told.and_then(|told| told.split(|byte| *byte == b',').next());
+        match first.map(|scheme| scheme.trim_ascii().to_ascii_lowercase()).as_deref() {
+            Some(b"https" | b"wss") => true,
+            Some(b"http" | b"ws") => false,
+            _ => self.secured.is_some(),
+        }
+    }
+
     /// What the log still needs once the request is answered; the rest of the body is let go.
     pub fn into_answered(self) -> (Recycled<RequestHead>, RequestId) {
         (self.head, self.id)

@@ -230,3 +230,50 @@ fn the_scheme_of_a_redirect_is_the_clients() {
     assert_eq!(answer.header("Location"), Some("https://new.test/a?TLSv1.3"));
     assert_eq!(answer.header("Strict-Transport-Security"), Some("max-age=63072000"));
 }
+
+/// TLS that ends at a proxy of ours before this one is the client's all the same; nobody else may claim it.
+#[test]
+fn the_scheme_is_the_clients_as_a_trusted_proxy_tells_it() {
+    let origin = Origin::scripted(|request, _| {
+        let host = request.header("Host").unwrap_or_default().to_owned();
+        let own = format!("http://{host}/there");
+        Script::answer_with(302, &[("Location", &own), ("Set-Cookie", "a=b")], "")
+    });
+    for (trusted, told, scheme) in [
+        (true, "https", "https"),
+        (true, "HTTPS, http", "https"),
+        (true, "http", "http"),
+        (true, "nonsense", "http"),
+        (false, "https", "http"),
+    ] {
+        let config = format!(
+            r#"
+            server.trusted_proxies = [{}]
+            listeners.http.address = "127.0.0.1:0"
+            upstreams.origin.endpoints = ["{}"]
+            [routes.all]
+            upstream = "origin"
+            upstream_host = "inside.test"
+            cookies = {{ secure = "auto" }}
+            response_headers = {{ set = {{ X-Scheme = "{{scheme}}" }} }}
+            [routes.spelled]
+            host = "bare.test"
+            upstream = "origin"
+            www = "add"
+            "#,
+            if trusted { r#""127.0.0.1""# } else { "" },
+            origin.address()
+        );
+        let palisade = Palisade::start(env!("CARGO_BIN_EXE_palisade"), &config);
+        let ask = |host| {
+            let fields = [("Host", host), ("X-Forwarded-Proto", told)];
+            Client::connect(palisade.address("http")).request("GET", "/", &fields, b"")
+        };
+        let answer = ask("shop.test");
+        let secure = if scheme == "https" { "a=b; Secure" } else { "a=b" };
+        assert_eq!(answer.header("X-Scheme"), Some(scheme), "{trusted} {told}");
+        assert_eq!(answer.header("Set-Cookie"), Some(secure), "{trusted} {told}");
+        assert_eq!(answer.header("Location"), Some(format!("{scheme}://shop.test/there").as_str()));
+        assert_eq!(ask("bare.test").header("Location"), Some(format!("{scheme}://www.bare.test/").as_str()));
+    }
+}

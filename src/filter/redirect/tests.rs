@@ -104,7 +104,9 @@ fn one_spelling_is_asked_for() {
     ];
     for (slash, www, host, target, expected) in cases {
         let head = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        let told = with(&head, |_, request| decided(to_spelling(Spelling { slash, www }, request)));
+        let told = with(&head, |exchange, request| {
+            decided(to_spelling(Spelling { slash, www }, exchange.client, request))
+        });
         assert_eq!(told, expected.map(|to| (308, to.to_owned())), "{host}{target}");
     }
 }

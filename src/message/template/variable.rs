@@ -169,7 +169,7 @@ impl Variable {
             Variable::RequestId => put(request.id.as_bytes()),
             Variable::ClientIp => exchange.client.write_address(out),
             Variable::PeerIp => put(exchange.client.peer_text()),
-            Variable::Scheme => put(if request.secured.is_some() { b"https" } else { b"http" }),
+            Variable::Scheme => put(if request.is_secure(exchange.client) { b"https" } else { b"http" }),
             Variable::Host => put(head.host()),
             Variable::Authority => put(head.authority()),
             Variable::Method => put(head.method_name()),
