@@ -231,6 +231,11 @@ fn the_demo_does_what_it_says() {
     assert!(client.get("/events").text().contains("event 5 of 5"));
     assert_eq!(client.get("/old?x=1").header("Location"), Some("/api?x=1"));
     assert_eq!(client.get("/private").status, 403);
+    let stock = client.get("/stock");
+    assert!(stock.text().contains("\"asked_by\":\"127.0.0.1\"") && !stock.text().contains("supplier"));
+    let shelf = client.get("/shelf");
+    assert!(shelf.text().ends_with("\"price\":{\"amount\":12.50,\"currency\":\"EUR\"}}"), "{}", shelf.text());
+    assert!(client.get("/translated").text().starts_with("Greetings by way of "));
     let stranger = client.get("/members");
     assert_eq!((stranger.status, stranger.header("WWW-Authenticate")), (401, Some("Basic realm=\"demo\"")));
     let alice = client.request("GET", "/members", &[("Authorization", "Basic YWxpY2U6b3Blbg==")], b"");
@@ -239,7 +244,8 @@ fn the_demo_does_what_it_says() {
     assert!(upload.text().contains("received 100000 bytes"), "{}", upload.text());
     let mut admin = Client::connect(running.address("admin"));
     assert!(admin.get("/metrics").text().contains("palisade_requests_total"));
-    assert_eq!(client.get("/api/slow").status, 504);
+    let late = client.request("GET", "/api/slow", &[("Accept", "text/html")], b"");
+    assert!(late.text().contains("<h1>504: it took too long</h1>"), "{}", late.text());
 
     let folder = running.said();
     let folder = folder.lines().find_map(|line| line.split(" -c ").nth(1)).expect("it names its file");

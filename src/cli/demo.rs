@@ -94,6 +94,24 @@ path = "/members"
 upstream = "colours"
 forward_auth = {{ upstream = "door", path = "/verify", identity = ["X-Auth-User"], require_identity = ["X-Auth-User"] }}
 
+[routes.stock]
+path = "/stock"
+upstream = "colours"
+response_json = {{ edits = [{{ remove = "/supplier" }}, {{ set = "/asked_by", value = "{{client_ip}}" }}] }}
+
+[routes.shelf]
+path = "/shelf"
+merge = {{ stock = {{ upstream = "colours", path = "/stock" }}, price = {{ upstream = "colours", path = "/price" }} }}
+
+[routes.translated]
+path = "/translated"
+upstream = "colours"
+replace = {{ rules = [{{ from = "Hello from", to = "Greetings by way of {{host}} from" }}], types = ["text/plain"] }}
+
+[error_pages.late]
+statuses = ["504"]
+body = "<!doctype html><title>Late</title><h1>{{{{status}}}}: it took too long</h1><p>{{{{message}}}}</p>"
+
 [routes.old]
 path = "/old"
 redirect = {{ to = "/api{{query}}", status = 308 }}
@@ -135,11 +153,14 @@ fn print_what_to_try(addresses: &[(String, String)], red: SocketAddr, file: &std
          \x20 curl -i http://{proxy}/                     one of two origins answers, blue twice as often\n\
          \x20 curl -i --path-as-is http://{proxy}/api/./a/../colour    the origin sees the canonical path, without /api\n\
          \x20 curl -N http://{proxy}/events               events arrive one by one, nothing is held back\n\
-         \x20 curl -i http://{proxy}/api/slow -H 'Accept: text/html'   a 504 after two seconds\n\
+         \x20 curl -i http://{proxy}/api/slow -H 'Accept: text/html'   a 504 after two seconds, on a page of its own\n\
          \x20 curl -i http://{proxy}/blog/first?x=1       sent on to /posts/first by a rule\n\
          \x20 curl -i http://{proxy}/private              answered by the proxy itself\n\
          \x20 curl -i http://{proxy}/members              401: another server is asked first, and says no\n\
          \x20 curl -i -u alice:open http://{proxy}/members    now it says yes, and the origin is told who it is\n\
+         \x20 curl -s http://{proxy}/stock                JSON of the origin, without the supplier\n\
+         \x20 curl -s http://{proxy}/shelf                one answer made of two\n\
+         \x20 curl -s http://{proxy}/translated           a word of the answer replaced as it passes\n\
          \x20 curl -i --compressed http://{proxy}/api     compressed on its way; /events too, event by event\n\
          \x20 curl -i http://{proxy}/files/hello.txt -H 'Range: bytes=0-4'   a part of a file; /files/ lists the folder\n\
          \x20 curl -s http://{admin}/metrics              what it counted\n\n\
@@ -210,6 +231,8 @@ fn answer(mut stream: &TcpStream, colour: &str, request: &Request) -> io::Result
             std::thread::sleep(Duration::from_secs(10));
             text(stream, colour, "slow, but here\n")
         }
+        "/stock" => json(stream, &format!(r#"{{"colour":"{colour}","left":3,"supplier":"internal"}}"#)),
+        "/price" => json(stream, r#"{"amount":12.50,"currency":"EUR"}"#),
         "/verify" => verify(stream, &request.head),
         "/upload" => text(stream, colour, &format!("{colour} received {} bytes\n", request.body)),
         _ => {
@@ -219,6 +242,14 @@ fn answer(mut stream: &TcpStream, colour: &str, request: &Request) -> io::Result
         }
     }?;
     stream.flush()
+}
+
+fn json(mut stream: &TcpStream, json: &str) -> io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}\n",
+        json.len() + 1
+    )
 }
 
 fn text(mut stream: &TcpStream, colour: &str, text: &str) -> io::Result<()> {
