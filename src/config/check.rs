@@ -20,6 +20,7 @@ use super::{
     upstreams,
 };
 use crate::certificates::Material;
+use crate::filter::auth::Identity;
 use crate::listen::ListenAddress;
 use crate::observe::AccessLogOptions;
 use crate::route::{PathPattern, RouteOptions};
@@ -39,10 +40,17 @@ pub fn lower(file: &ConfigFile, problems: &Problems) -> Config {
         certificates::lower(&entry.key, &fields, &mut material);
     }
     let listeners = lower_listeners(root, &admin, &mut material, problems);
+    for place in listeners.iter().filter_map(|listener| listener.proxies) {
+        if server.trusted_proxies.is_empty() {
+            let message = "`proxy_protocol` without `trusted_proxies`: nobody could connect";
+            let hint = "name those that speak it: `trusted_proxies = [\"10.0.0.0/8\"]` in `[server]`";
+            problems.add(Diagnostic::error(place, message).hint(hint));
+        }
+    }
     let upstreams = lower_upstreams(root, server.workers, problems);
     let defaults = single(root, "defaults", problems).map_or_else(Settings::default, |f| settings::lower(&f));
     let routes = lower_routes(root, &defaults, &mut material, problems);
-    check_auth(root, problems);
+    check_auth(root, &routes, problems);
     let pages = each(root, "error_pages", problems);
     let pages = pages.filter_map(|(entry, fields)| error_pages::lower(&entry.key, &entry.place, &fields));
     let error_pages = error_pages::without_twins(pages.collect(), problems);
@@ -166,12 +174,24 @@ fn lower_routes<'a>(
     lowered
 }
 
-/// Who is asked whether requests may go on.
-fn check_auth(root: &Table, problems: &Problems) {
+/// Who is asked whether requests may go on, and that nobody believes before what only they can say.
+fn check_auth(root: &Table, lowered: &[(RouteOptions, &Place)], problems: &Problems) {
     let upstreams: BTreeSet<&str> = named(root, "upstreams").iter().map(|entry| entry.key.as_str()).collect();
     let routes = each(root, "routes", problems).map(|(_, fields)| fields);
     for fields in routes.chain(single(root, "defaults", problems)) {
         filters::check_forward_auth(&fields, &upstreams);
+    }
+    let asked = lowered.iter().filter_map(|(route, _)| route.filters.forward_auth.as_ref());
+    let identities: Vec<&Identity> = asked.map(|options| &*options.identity).collect();
+    for (entry, fields) in each(root, "routes", problems) {
+        let Some((route, _)) = lowered.iter().find(|(route, _)| route.name == entry.key) else { continue };
+        let is_claim = |name: &str| identities.iter().any(|identity| identity.is_claimed_by(name.as_bytes()));
+        let claim = route.matches.headers.iter().find(|condition| is_claim(&condition.name));
+        if let (Some(condition), Some(place)) = (claim, fields.key("headers")) {
+            let message = format!("this would believe what a client says of `{}`", condition.name);
+            let hint = "a route is chosen before `forward_auth` says who it is: let the upstream look at it";
+            problems.add(Diagnostic::error(place, message).hint(hint));
+        }
     }
 }
 

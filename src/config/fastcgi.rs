@@ -47,6 +47,7 @@ pub fn lower(fields: &Fields<'_>, protocol: Protocol) -> Option<Arc<Application>
         let hint = "`index.php`, which it is else, does not end as `split` says; write index = \"index.cgi\"";
         table.problems.add(Diagnostic::error(table.place, message).hint(hint));
     }
+    let path_info = table.boolean("path_info").unwrap_or(false);
     let keep_connections = table.boolean("keep_connections").unwrap_or(false);
     if let (true, Some(place)) = (keep_connections, table.key("keep_connections"))
         && fields.table("pool").is_none_or(|pool| pool.key("max_connections").is_none())
@@ -57,7 +58,7 @@ pub fn lower(fields: &Fields<'_>, protocol: Protocol) -> Option<Arc<Application>
         table.problems.add(Diagnostic::error(place, message).hint(hint));
     }
     let params = table.entries("params").iter().filter_map(|entry| param(&table, entry)).collect();
-    Some(Arc::new(Application { root: root?, index, split, front, keep_connections, params }))
+    Some(Arc::new(Application { root: root?, index, split, front, path_info, keep_connections, params }))
 }
 
 fn refuse_tls(fields: &Fields<'_>) {

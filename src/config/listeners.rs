@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use super::address;
 use super::diagnostic::{Diagnostic, Place};
-use super::fields::Fields;
+use super::fields::{Fields, Text};
 use super::tls;
 use crate::certificates::Material;
 use crate::listen::{ListenAddress, ListenerOptions};
+use crate::message::ProxyProtocol;
 
 pub const DEFAULT_BACKLOG: u32 = 4096;
 
@@ -15,10 +16,18 @@ pub const DEFAULT_BACKLOG: u32 = 4096;
 pub struct Listener<'a> {
     pub options: ListenerOptions,
     pub place: &'a Place,
+    /// Of its `proxy_protocol`, where it wants to hear that.
+    pub proxies: Option<&'a Place>,
 }
 
 pub fn lower<'a>(name: &str, fields: &Fields<'a>, material: &mut Material) -> Option<Listener<'a>> {
     let (tls, http2, redirect_to_https) = tls::lower_listener(fields, material);
+    let proxy_protocol = match (fields.boolean("proxy_protocol"), fields.text("proxy_protocol")) {
+        (Some(true), _) => Some(ProxyProtocol::Either),
+        (_, Some(Text { value: "v1", .. })) => Some(ProxyProtocol::V1),
+        (_, Some(Text { value: "v2", .. })) => Some(ProxyProtocol::V2),
+        _ => None,
+    };
     let backlog = fields.integer("backlog").unwrap_or(DEFAULT_BACKLOG);
     if fields.key("address").is_none() {
         fields.missing(&["address"], "`address`", "add `address = \":80\"`");
@@ -27,8 +36,17 @@ pub fn lower<'a>(name: &str, fields: &Fields<'a>, material: &mut Material) -> Op
     let text = fields.text("address")?;
     let address = fields.parsed(text, address::listen)?;
     Some(Listener {
-        options: ListenerOptions { name: name.to_string(), address, backlog, tls, http2, redirect_to_https },
+        options: ListenerOptions {
+            name: name.to_string(),
+            address,
+            backlog,
+            proxy_protocol,
+            tls,
+            http2,
+            redirect_to_https,
+        },
         place: text.place,
+        proxies: fields.key("proxy_protocol").filter(|_| proxy_protocol.is_some()),
     })
 }
 

@@ -35,7 +35,7 @@ fn is_planned(context: &str, word: &str) -> bool {
 
 const PLANNED: &[(&str, &[&str])] = &[
     ("", &["acme", "tracing"]),
-    ("listeners", &["certificates", "http3", "proxy_protocol"]),
+    ("listeners", &["certificates", "http3"]),
     ("upstreams", &["proxy_protocol"]),
     ("routes", ROUTE_PLANNED),
     ("defaults", ROUTE_PLANNED),
@@ -329,8 +329,8 @@ const ALIASES: &[Alias] = &[
     ("fastcgi", &["fastcgi_index", "directory_index"], "write `index = \"index.php\"`"),
     (
         "fastcgi",
-        &["fastcgi_split_path_info", "split_path", "path_info", "extensions"],
-        "write `split = \".php\"`",
+        &["fastcgi_split_path_info", "split_path", "extensions"],
+        "write `split = \".php\"`, and `path_info = true` where paths go on behind a script",
     ),
     ("fastcgi", &["try_files", "front_controller", "fallback_resource"], "write `front = \"/index.php\"`"),
     (

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ::http1::{Name, RequestHead, Scheme};
 
 use crate::certificates::{Handshakes, HostPolicies};
-use crate::message::{Client, Failure, Http2, Response, Secured};
+use crate::message::{Client, Failure, Http2, ProxyProtocol, Response, Secured};
 use crate::observe::notice;
 use crate::proxy::Proxy;
 
@@ -24,6 +24,8 @@ pub struct Entrance {
     /// Handshakes of one client at the same time; 0 is no limit.
     pub max_handshakes_per_client: u32,
     pub shaking: Arc<Shaking>,
+    /// Who connects is a proxy, and says first for whom it speaks.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// Without TLS: HTTP/2 by prior knowledge.
     pub http2: Http2,
     /// Answers here instead of the proxy: sends everybody to `https`.
@@ -120,7 +122,7 @@ pub(super) fn complain(client: &Client, why: &str) {
 }
 
 /// Says that a connection was closed for what it did.
-pub(super) fn complain_of(client: &Client, what: &str) {
+pub fn complain_of(client: &Client, what: &str) {
     once_in_a_while(|| format!("connection of {} closed: {what}", client.peer));
 }
 

@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use super::entrance::{self, Entrance, Shaking};
 use super::http1::Next;
+use super::options::ClientLimits;
 use super::serving::Serving;
 use super::waiting::{Rest, Waiting};
 use crate::certificates::{Handshakes, Policy};
@@ -33,7 +35,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #[derive(Debug)]
 pub struct Connection {
     pub(super) socket: Socket,
-    pub(super) client: Client,
+    /// Set at once, or when the proxy that speaks for it has said who it is.
+    client: OnceCell<Client>,
     pub(super) serving: Rc<Serving>,
     pub(super) watchdog: Watchdog,
     pub(super) rest: Cell<Rest>,
@@ -44,10 +47,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(socket: Socket, client: Client, serving: Rc<Serving>) -> Connection {
+    /// Without a `client` it has to be introduced before it is served.
+    pub fn new(socket: Socket, client: Option<Client>, serving: Rc<Serving>) -> Connection {
         Connection {
             socket,
-            client,
+            client: client.map(OnceCell::from).unwrap_or_default(),
             serving,
             watchdog: Watchdog::new(),
             // Not before it was looked at: it may have brought a request.
@@ -55,6 +59,43 @@ impl Connection {
             secured: OnceCell::new(),
             place: Cell::new(u32::MAX),
         }
+    }
+
+    #[inline]
+    pub(super) fn client(&self) -> &Client {
+        self.client.get_or_init(Client::unknown)
+    }
+
+    /// It is the connection of this client.
+    pub fn introduce(&self, client: Client) {
+        let _ = self.client.set(client);
+    }
+
+    /// What its listener allows now.
+    pub fn limits(&self) -> Arc<ClientLimits> {
+        self.serving.current().limits.clone()
+    }
+
+    /// Whether what `proxy` says of others is believed.
+    pub fn trusts(&self, proxy: &Client) -> bool {
+        self.serving.current().proxy.trusted_proxies.iter().any(|net| net.contains(&proxy.peer))
+    }
+
+    /// Waits until more than `known` bytes have come, looks at them and leaves them where they are: for what comes
+    /// before TLS. Gives how many there are, `None` when no more come.
+    pub async fn peek(&self, deadline: Instant, into: &mut [u8], known: usize) -> Option<usize> {
+        let peeked = self.watchdog.limit(deadline, |cx| self.socket.poll_peek(cx, into, known)).await;
+        peeked.ok()?.ok().filter(|count| *count > known)
+    }
+
+    /// Takes bytes that were looked at; false when they are not there.
+    pub fn skip(&self, count: usize) -> bool {
+        self.socket.skip(count)
+    }
+
+    /// Says why it is not served, and that it is to be closed.
+    pub fn refuse_at_once(&self, refuse: impl FnOnce(&Socket, &Serving)) {
+        refuse(&self.socket, &self.serving);
     }
 
     /// `None` while it has a request.
@@ -83,7 +124,7 @@ impl Connection {
 
     /// Of a request that began to come at `started`.
     pub(super) fn record(&self, started: Instant) -> Record {
-        let mut record = Record::new(started, self.client);
+        let mut record = Record::new(started, *self.client());
         if let Some(secured) = self.secured() {
             record.certificate = secured.certificate.clone();
         }
@@ -208,7 +249,7 @@ impl Connection {
             return Err(Refused::Closed);
         }
         let Some(_place) =
-            Shaking::enter(&entrance.shaking, self.client.peer, entrance.max_handshakes_per_client)
+            Shaking::enter(&entrance.shaking, self.client().peer, entrance.max_handshakes_per_client)
         else {
             PROCESS.handshakes_refused.fetch_add(1, Relaxed);
             return Err(Refused::Closed);
@@ -315,7 +356,7 @@ impl Connection {
     #[cold]
     fn note_failed(&self, why: &str) -> Refused {
         PROCESS.handshakes_failed.fetch_add(1, Relaxed);
-        entrance::complain(&self.client, why);
+        entrance::complain(self.client(), why);
         Refused::Closed
     }
 

@@ -227,7 +227,7 @@ impl Connection {
         let mut gone = false;
         self.watchdog.begin_ticks();
         let mut response = {
-            let mut handling = pin!(current.proxy.handle(&self.client, &mut request, record));
+            let mut handling = pin!(current.proxy.handle(self.client(), &mut request, record));
             poll_fn(|cx| {
                 let polled = handling.as_mut().poll(cx);
                 if !interim.is_empty() {
@@ -419,7 +419,7 @@ impl Connection {
 
     /// Answers somebody whose first bytes are no request that could be read.
     pub(super) async fn refuse(&self, current: &Current, failure: Failure, head: &RequestHead) {
-        let mut record = Record::new(Instant::now(), self.client);
+        let mut record = Record::new(Instant::now(), *self.client());
         self.refuse_request(current, failure, head, &mut record).await;
     }
 

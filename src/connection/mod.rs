@@ -12,7 +12,7 @@ mod request_body;
 mod serving;
 mod waiting;
 
-pub use entrance::{Entrance, Shaking};
+pub use entrance::{Entrance, Shaking, complain_of};
 pub use entry::Connection;
 pub use options::{ClientLimits, HalfClose};
 pub use serving::{Current, Serving};

@@ -134,6 +134,7 @@ fn entrances(config: &Config, store: &Store, before: Option<&Entrances>) -> Entr
             max_handshakes_per_client: tls.map_or(0, |tls| tls.max_handshakes_per_client),
             // Those that are under way go on, and count.
             shaking: known.map(|known| known.shaking.clone()).unwrap_or_default(),
+            proxy_protocol: listener.proxy_protocol,
             http2: listener.http2,
             redirect: listener.redirect_to_https.then(|| to_https(https_port(config))),
             hsts: tls.and_then(|tls| tls.hsts.as_deref()).map(Arc::from),

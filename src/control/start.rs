@@ -363,6 +363,7 @@ fn wanted_listeners(config: &Config) -> Vec<(Door, ListenerOptions)> {
         name: name.to_owned(),
         address,
         backlog: 128,
+        proxy_protocol: None,
         tls: None,
         http2: Http2::Off,
         redirect_to_https: false,

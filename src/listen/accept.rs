@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::limits::{ConnectionLimits, Full, Ticket};
+use super::proxy_protocol::introduce;
 use super::{Listening, Roster};
 use crate::connection::{Connection, Serving};
 use crate::message::Client;
@@ -206,9 +207,13 @@ pub fn serve_connection(
     limits: &Arc<ConnectionLimits>,
     neighbours: &Neighbours,
 ) {
-    let client = Client::new(arrival.peer);
-    let max = &serving.current().limits;
-    let enter = |places| limits.enter(client.peer, places, max.max_connections_per_client);
+    let peer = arrival.peer;
+    let client = Client::new(peer);
+    let current = serving.current();
+    let (max, proxies) = (&current.limits, current.entrance.proxy_protocol);
+    // Of a proxy's clients each counts by itself, when it is known.
+    let per_client = if proxies.is_some() { 0 } else { max.max_connections_per_client };
+    let enter = |places| limits.enter(client.peer, places, per_client);
     let ticket = match enter(max.max_connections) {
         Ok(ticket) => ticket,
         // An idle connection is worth less than a new one, which gets its place a moment before it ends.
@@ -226,10 +231,22 @@ pub fn serve_connection(
         Err(Full::Client) => return refuse(&arrival.socket, Full::Client, serving),
     };
     let Arrival { socket, listener, .. } = arrival;
+    let client = proxies.is_none().then_some(client);
     let connection = Rc::new(Connection::new(socket, client, serving.clone()));
     let leaving = Leaving { roster: roster.clone(), connection: connection.clone(), _ticket: ticket };
     // All of `leaving` moves in, since it has a drop of its own, and lives as long as the task.
-    let task = tokio::task::spawn_local(async move { leaving.connection.serve().await });
+    let task = match proxies {
+        None => tokio::task::spawn_local(async move { leaving.connection.serve().await }),
+        Some(expected) => {
+            let limits = limits.clone();
+            tokio::task::spawn_local(async move {
+                let introduced = introduce(&leaving.connection, peer, expected, &limits).await;
+                if let Some(_place) = introduced {
+                    leaving.connection.serve().await;
+                }
+            })
+        }
+    };
     roster.enter(task.abort_handle(), connection, listener);
 }
 
@@ -256,6 +273,11 @@ fn refuse(socket: &Socket, full: Full, serving: &Serving) {
     if serving.begins_with_http1() {
         socket.try_write(BUSY);
     }
+}
+
+/// The same of a client whom only its proxy has named.
+pub fn refuse_client(connection: &Connection) {
+    connection.refuse_at_once(|socket, serving| refuse(socket, Full::Client, serving));
 }
 
 /// Takes a connection off the roster, however its task ends.

@@ -20,6 +20,8 @@ pub struct ConnectionLimits {
 #[derive(Debug)]
 pub struct Ticket {
     limits: Arc<ConnectionLimits>,
+    /// It is one of all that are open.
+    counts: bool,
     client: Option<IpAddr>,
 }
 
@@ -40,21 +42,35 @@ impl ConnectionLimits {
     ) -> Result<Ticket, Full> {
         let open = self.open.fetch_add(1, Relaxed) + 1;
         // The ticket counts from here on: dropping it takes the place back.
-        let mut ticket = Ticket { limits: self.clone(), client: None };
+        let mut ticket = Ticket { limits: self.clone(), counts: true, client: None };
         if open > max {
             return Err(Full::Process);
         }
         if max_per_client > 0 {
-            let key = network(client);
-            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = clients.entry(key).or_default();
-            if *count >= max_per_client {
-                return Err(Full::Client);
-            }
-            *count += 1;
-            ticket.client = Some(key);
+            ticket.client = Some(self.count(client, max_per_client).ok_or(Full::Client)?);
         }
         Ok(ticket)
+    }
+
+    /// A place beside the connection's own, for a client that shows only later; `None` when it has all that it may.
+    pub fn enter_client(self: &Arc<Self>, client: IpAddr, max_per_client: usize) -> Option<Ticket> {
+        let client = match max_per_client {
+            0 => None,
+            max => Some(self.count(client, max)?),
+        };
+        Some(Ticket { limits: self.clone(), counts: false, client })
+    }
+
+    /// By what it is counted.
+    fn count(&self, client: IpAddr, max: usize) -> Option<IpAddr> {
+        let key = network(client);
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = clients.entry(key).or_default();
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(key)
     }
 
     pub fn open(&self) -> usize {
@@ -69,7 +85,9 @@ impl ConnectionLimits {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.limits.open.fetch_sub(1, Relaxed);
+        if self.counts {
+            self.limits.open.fetch_sub(1, Relaxed);
+        }
         let Some(client) = self.client else { return };
         let mut clients = self.limits.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = clients.get_mut(&client) {
@@ -97,6 +115,18 @@ mod tests {
         drop(first);
         assert_eq!(limits.open(), 1);
         assert!(limits.enter(client, 3, 1).is_ok());
+    }
+
+    #[test]
+    fn a_client_that_shows_later_counts_beside_its_connection() {
+        let limits = Arc::new(ConnectionLimits::default());
+        let (proxy, client): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "192.0.2.1".parse().unwrap());
+        let (_one, _two) = (limits.enter(proxy, 9, 0).unwrap(), limits.enter(proxy, 9, 0).unwrap());
+        let place = limits.enter_client(client, 1).unwrap();
+        assert!(limits.enter_client(client, 1).is_none() && limits.enter_client(client, 0).is_some());
+        assert_eq!(limits.open(), 2);
+        drop(place);
+        assert!(limits.enter_client(client, 1).is_some());
     }
 
     #[test]

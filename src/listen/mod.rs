@@ -4,6 +4,7 @@ mod accept;
 mod bind;
 mod limits;
 mod options;
+mod proxy_protocol;
 mod roster;
 
 pub use accept::{Arrival, Handed, Loads, Neighbours, accept_from, serve_connection};

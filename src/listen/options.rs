@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::certificates::TlsOptions;
-use crate::message::Http2;
+use crate::message::{Http2, ProxyProtocol};
 
 /// One `[listeners.NAME]`, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct ListenerOptions {
     pub address: ListenAddress,
     /// Pending connections the kernel holds for us (`listen(2)` backlog).
     pub backlog: u32,
+    /// Who connects is a proxy that says for whom it speaks.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// Clients speak TLS.
     pub tls: Option<TlsOptions>,
     /// With TLS by ALPN, without by prior knowledge.

@@ -31,6 +31,14 @@ pub enum Http2 {
     Only,
 }
 
+/// Which headers of the PROXY protocol a listener takes: one of them it must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    Either,
+    V1,
+    V2,
+}
+
 /// The client of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
@@ -58,6 +66,11 @@ impl Client {
         let _ = write!(rest, "{peer}");
         let text_len = (MAX_TEXT - rest.len()) as u8;
         Client { peer, address: peer, trusted: false, text, text_len }
+    }
+
+    /// Who was not introduced yet by the proxy that speaks for it; not an address that anybody has.
+    pub fn unknown() -> Client {
+        Client::new(Peer::Tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))))
     }
 
     /// The client of one request, given who is trusted: the first address from the right in

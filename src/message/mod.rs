@@ -31,7 +31,7 @@ pub mod websocket;
 
 pub use asked_target::{AskedTarget, is_of_own_message};
 pub use body::{Body, BodyStream, Far, Upgraded};
-pub use client::{Client, Http2, Protocol, network};
+pub use client::{Client, Http2, Protocol, ProxyProtocol, network};
 pub use client_certificate::ClientCertificate;
 pub use collected::{Collected, Reading, Stop};
 pub use escape::Escape;

@@ -49,6 +49,8 @@ pub struct Process {
     /// By `max_connections`.
     pub refused: AtomicU64,
     pub refused_per_client: AtomicU64,
+    /// They did not say for whom they speak, or may not.
+    pub proxies_refused: AtomicU64,
     pub handed_over: AtomicU64,
     pub reloads: AtomicU64,
     pub failed_reloads: AtomicU64,
@@ -68,6 +70,7 @@ pub static PROCESS: Process = Process {
     accepted: AtomicU64::new(0),
     refused: AtomicU64::new(0),
     refused_per_client: AtomicU64::new(0),
+    proxies_refused: AtomicU64::new(0),
     handed_over: AtomicU64::new(0),
     reloads: AtomicU64::new(0),
     failed_reloads: AtomicU64::new(0),
@@ -339,6 +342,9 @@ fn process(page: &mut String, facts: &PageFacts) {
         head(page, name, "counter", help);
         line(page, name, &[], value);
     }
+    let name = "proxy_protocol_refused_total";
+    head(page, name, "counter", "Connections without the PROXY header that they had to have");
+    line(page, name, &[], process.proxies_refused.load(Relaxed));
     let name = "connections_refused_total";
     head(page, name, "counter", "Client connections refused by a limit");
     line(page, name, &[("limit", "max_connections")], process.refused.load(Relaxed));

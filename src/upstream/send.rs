@@ -74,6 +74,10 @@ impl Upstream {
         sending: &Sending,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
+        if let Some(application) = &self.application {
+            // Before a body is asked for that nobody would take.
+            application.admit(request)?;
+        }
         let body = std::mem::take(&mut request.body);
         let mut payload = match body {
             Body::Empty => Payload::None,

@@ -132,6 +132,37 @@ impl Socket {
         }
     }
 
+    /// Ready when more than `known` bytes are there, or all that come: copies them and takes none. Only for a socket
+    /// without a session.
+    pub fn poll_peek(&self, cx: &mut Context<'_>, into: &mut [u8], known: usize) -> Poll<io::Result<usize>> {
+        loop {
+            let mut ready = ready!(self.fd.poll_read_ready(cx))?;
+            match recv(self.fd.get_ref(), &mut *into, RecvFlags::PEEK) {
+                Ok((_, count)) if count > known || count == 0 || ready.ready().is_read_closed() => {
+                    return Poll::Ready(Ok(count));
+                }
+                // What is there tells no more by being looked at again: the system tells when there is more.
+                Ok(_) | Err(Errno::AGAIN) => ready.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Takes bytes that [`Socket::poll_peek`] has shown.
+    pub fn skip(&self, mut count: usize) -> bool {
+        let mut gone = [0; 512];
+        while count > 0 {
+            let room = gone.len().min(count);
+            match recv(self.fd.get_ref(), &mut gone[..room], RecvFlags::empty()) {
+                Ok((_, taken)) if taken > 0 => count -= taken.min(count),
+                Err(Errno::INTR) => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
     #[inline(never)]
     fn poll_fill_opened(
         &self,

@@ -8,7 +8,7 @@ fn explain_tells_the_script() {
     let config = dir.join("palisade.toml");
     let text = r#"
         listeners.http.address = "127.0.0.1:0"
-        upstreams.php = { endpoints = ["10.0.0.1:9000"], protocol = "fastcgi", fastcgi = { root = "/srv/www" } }
+        upstreams.php = { endpoints = ["10.0.0.1:9000"], protocol = "fastcgi", fastcgi = { root = "/srv/www", path_info = true } }
         routes.all.upstream = "php"
     "#;
     std::fs::write(&config, text).unwrap();

@@ -108,7 +108,7 @@ impl Php {
             [upstreams.php]
             endpoints = ["unix:{socket}"]
             protocol = "fastcgi"
-            fastcgi = {{ root = "{www}", keep_connections = {keep}, params = {{ APP_ENV = "test {{method}}" }} }}
+            fastcgi = {{ root = "{www}", path_info = true, keep_connections = {keep}, params = {{ APP_ENV = "test {{method}}" }} }}
             pool = {{ max_connections = {max} }}
             health = {{ path = "/ping", body = "pong", start = "down", interval = "50ms" }}
             [upstreams.front]

@@ -31,8 +31,8 @@ impl Stage {
             admin.address = "127.0.0.1:0"
             log.access = "{{dir}}/access.log"
             server.workers = 1
-            upstreams.php = {{ endpoints = ["{0}"], protocol = "fastcgi", fastcgi = {{ root = "/srv/www", keep_connections = true }}, pool = {{ max_connections = 100 }} }}
-            upstreams.front = {{ endpoints = ["{0}"], protocol = "fastcgi", fastcgi = {{ root = "/", front = "/front.php", keep_connections = true }}, pool = {{ max_connections = 100 }} }}
+            upstreams.php = {{ endpoints = ["{0}"], protocol = "fastcgi", fastcgi = {{ root = "/srv/www", path_info = true, keep_connections = true }}, pool = {{ max_connections = 100 }} }}
+            upstreams.front = {{ endpoints = ["{0}"], protocol = "fastcgi", fastcgi = {{ root = "/", front = "/front.php", path_info = true, keep_connections = true }}, pool = {{ max_connections = 100 }} }}
             routes.all.upstream = "php"
             routes.stream = {{ path = "/stream", upstream = "php", request_body = "stream" }}
             routes.front = {{ path = "/front", upstream = "front" }}

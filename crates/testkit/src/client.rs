@@ -67,6 +67,11 @@ impl Client {
         Client { input: Input::new(TimedStream { stream, end: None }), deadline: DEADLINE }
     }
 
+    /// A client over a stream that is there already.
+    pub fn over(stream: Stream) -> Client {
+        Client { input: Input::new(TimedStream { stream, end: None }), deadline: DEADLINE }
+    }
+
     /// Connects and makes the handshake that `tls` says, or panics with the reason.
     #[track_caller]
     pub fn connect_tls(address: impl Into<Address>, tls: &TlsClient) -> Client {

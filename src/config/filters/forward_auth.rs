@@ -109,7 +109,12 @@ fn check_required(table: &Fields<'_>, identity: &[FieldName]) {
 /// The name of a field that the target gets from the auth service.
 fn identity_name(table: &Fields<'_>, text: Text<'_>) -> Option<FieldName> {
     let name = field_name(table, text)?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     table.parsed(text, |written| match owned(&name) {
+        _ if !written.bytes().all(is_plain) => Err(wrong(
+            format!("`{written}` is lost on its way to some servers"),
+            "write letters, digits and hyphens, as in X-Auth-User",
+        )),
         Some(hint) => Err(wrong(format!("`{written}` is the proxy's own"), hint)),
         None if is_about_a_body(&name) => Err(wrong(
             format!("`{written}` does not say who sends a request"),

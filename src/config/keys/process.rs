@@ -19,6 +19,14 @@ pub const LISTENER: &[Key] = &[
         absent: Absent::Means("4096"),
         doc: "Connections that the kernel holds until they are accepted.",
     },
+    Key {
+        name: "proxy_protocol",
+        kind: Kind::Either(&[Kind::Boolean, Kind::OneOf(&["v1", "v2"])]),
+        absent: Absent::Means("false"),
+        doc: "Who connects is a proxy in `trusted_proxies` and begins with a header of the PROXY protocol, of either \
+              version or of the one that is named. Its client is the client then. Without a header, or from anybody \
+              else, the connection is closed.",
+    },
     LISTENER_TLS,
     HTTP2,
     REDIRECT_TO_HTTPS,

@@ -158,6 +158,13 @@ pub const FASTCGI: &[Key] = &[
               `try_files ... /index.php`). Without it such a path is answered with 404.",
     },
     Key {
+        name: "path_info",
+        kind: Kind::Boolean,
+        absent: Absent::Means("false"),
+        doc: "A path may go on behind its script: `/a.php/b` is `/a.php` with `PATH_INFO` `/b`. Off, it is answered \
+              with 404, for rules about `/b` or `/a.php` alone would not hold for it.",
+    },
+    Key {
         name: "keep_connections",
         kind: Kind::Boolean,
         absent: Absent::Means("false"),

@@ -241,7 +241,7 @@ impl Life<'_> {
             End::Closed => return,
             End::Abuse(abuse) => {
                 PROCESS.abusive.fetch_add(1, Relaxed);
-                entrance::complain_of(&self.connection.client, abuse.reason());
+                entrance::complain_of(self.connection.client(), abuse.reason());
                 if abuse == Abuse::NoSettings { Reason::PROTOCOL_ERROR } else { Reason::ENHANCE_YOUR_CALM }
             }
             End::Idle | End::HeadTimeout => Reason::NO_ERROR,

@@ -129,7 +129,7 @@ impl Connection {
             request.body = Body::Stream(Box::new(body));
         }
         let response = {
-            let mut handling = pin!(current.proxy.handle(&self.client, &mut request, record));
+            let mut handling = pin!(current.proxy.handle(self.client(), &mut request, record));
             poll_fn(|cx| {
                 let polled = handling.as_mut().poll(cx);
                 send_interim(&interim, &respond);

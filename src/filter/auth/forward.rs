@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use http1::{Name, ResponseHead};
@@ -16,7 +16,8 @@ use super::question::Ask;
 use super::verdict::{Verdict, unanswered};
 use crate::filter::{Decision, ResponseStep};
 use crate::message::{
-    Body, Collected, Exchange, Failure, FieldName, Interim, Reading, Recycled, Request, Response, Stop,
+    Body, BodyStream, Collected, Exchange, Failure, FieldName, Interim, Reading, Recycled, Request, Response,
+    Stop,
 };
 use crate::observe::forward_auth::{Outcome, count};
 use crate::observe::{Authentication, Record};
@@ -56,9 +57,12 @@ impl ForwardAuth {
         mut sending: Sending,
     ) -> ForwardAuth {
         let timeouts = &mut sending.timeouts;
-        timeouts.connect = timeouts.connect.min(options.timeout);
-        // The deadline of the whole is what counts.
+        // Before the deadline of the whole, so that a server that does not answer is charged with it, and another one
+        // is asked while there is time.
+        timeouts.connect = timeouts.connect.min(options.timeout * 2 / 3);
         (timeouts.send, timeouts.read) = (options.timeout, options.timeout);
+        let limit = sending.retry.try_timeout.map_or(options.timeout, |limit| limit.min(options.timeout));
+        sending.retry.try_timeout = Some(limit);
         sending.host.clone_from(&options.host);
         ForwardAuth { options, upstream, sending }
     }
@@ -73,8 +77,15 @@ impl ForwardAuth {
         let identity = &self.options.identity;
         let answer = match self.ask(exchange, request, record.asked).await {
             Ok(answer) => answer,
-            Err(failure) => return fail(failure),
+            Err(failure) => {
+                identity.strip(&mut request.head.fields);
+                return fail(failure);
+            }
         };
+        if Verdict::of(&answer.head, identity) != Verdict::Pass {
+            // Nor is it told to anybody as the service's word.
+            identity.strip(&mut request.head.fields);
+        }
         match Verdict::of(&answer.head, identity) {
             Verdict::Fail(failure) => fail(failure),
             Verdict::Refuse => {
@@ -143,20 +154,48 @@ fn fail<'p>(failure: Failure) -> Decision<'p> {
 }
 
 /// An answer counts when all of it is there: what broke off may have been about to say something else, and a body
-/// that is read leaves a connection that can be used again.
-async fn whole(response: Response<'_>) -> Result<Response<'static>, Failure> {
+/// that is read leaves a connection that can be used again. One that lets pass is read and not kept.
+async fn whole(mut response: Response<'_>) -> Result<Response<'static>, Failure> {
     let body = match response.body {
+        Body::Stream(mut stream) if (200..300).contains(&response.head.status) => {
+            read_through(stream.as_mut()).await?;
+            Body::Empty
+        }
         Body::Empty => Body::Empty,
         Body::Text(text) => Body::Text(text),
         Body::Received(buffer) => Body::Received(buffer),
         Body::Stream(mut stream) => match Collected::read(stream.as_mut(), MAX_BODY).await? {
             Reading::Whole(collected) => collected.into_body(),
             Reading::Part(_, Stop::TooLarge) => return Err(Failure::UnfitAnswer("size")),
-            Reading::Part(_, Stop::NoRoom) => return Err(Failure::OutOfSpace),
+            Reading::Part(_, Stop::NoRoom) => {
+                // Whoever reads refusals slowly has taken it all; the refusal stands.
+                let is_about_the_body =
+                    |name: &[u8]| name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"));
+                response.head.fields.retain(|field| !is_about_the_body(field.name));
+                Body::Empty
+            }
         },
         Body::File(_) | Body::Upgraded(_) => return Err(Failure::UnfitAnswer("body")),
     };
     Ok(Response { head: response.head, body, announced: response.announced, is_page: false })
+}
+
+async fn read_through(stream: &mut dyn BodyStream) -> Result<(), Failure> {
+    let mut read = 0;
+    poll_fn(|cx| {
+        loop {
+            let count = ready!(stream.poll_data(cx))?.len();
+            if count == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            read += count;
+            if read > MAX_BODY {
+                return Poll::Ready(Err(Failure::UnfitAnswer("size")));
+            }
+            stream.consume(count);
+        }
+    })
+    .await
 }
 
 /// Puts fields of an answer that let a request pass into the one for the client: in place of the target's, but

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use http1::fields::is_safe_value;
 use http1::{BodyLength, Fields};
 
+use super::question::is_steering;
 use crate::message::{Body, BodyStream, Failure, FieldName, Request};
 
 /// Fields of an answer that lets a request pass, for the request.
@@ -43,8 +44,9 @@ impl Identity {
         value(self.names.first()?, said).map(Vec::into_boxed_slice)
     }
 
-    fn strip(&self, fields: &mut Fields) {
-        fields.retain(|field| !self.is_claimed_by(field.name));
+    /// What only the service may say goes, and what would have the request be another one than was asked about.
+    pub fn strip(&self, fields: &mut Fields) {
+        fields.retain(|field| !self.is_claimed_by(field.name) && !is_steering(field));
     }
 }
 
@@ -69,9 +71,6 @@ pub fn is_alike(one: &[u8], other: &[u8]) -> bool {
 
 /// What comes behind the body of a request must not name anybody either.
 pub fn watch_trailers(identity: &Arc<Identity>, request: &mut Request<'_>) {
-    if identity.names.is_empty() {
-        return;
-    }
     request.body = match std::mem::take(&mut request.body) {
         Body::Stream(stream) => Body::Stream(Box::new(Watched { stream, identity: identity.clone() })),
         body => body,

@@ -89,15 +89,19 @@ fn is_for_the_proxy(known: Name) -> bool {
     )
 }
 
-/// Never told: what is about the client's own message, and what would have the question itself be taken for another
-/// one by some.
-pub fn is_withheld(field: Field<'_>) -> bool {
+/// What some programs take for another method or path than those of the request. The auth service is not told, so the
+/// target must not be either: it would do what nobody was asked about.
+pub fn is_steering(field: Field<'_>) -> bool {
     const STEERING: [&[u8]; 5] =
         [b"x-original-", b"x-rewrite-", b"x-http-method", b"x-method-override", b"x-envoy-original-"];
     let begins = |prefix: &&[u8]| field.name.get(..prefix.len()).is_some_and(|start| is_alike(start, prefix));
-    is_of_own_message(field)
-        || STATED.iter().any(|name| is_alike(field.name, name.as_bytes()))
-        || STEERING.iter().any(begins)
+    STATED.iter().any(|name| is_alike(field.name, name.as_bytes())) || STEERING.iter().any(begins)
+}
+
+/// Never told: what is about the client's own message, and what would have the question itself be taken for another
+/// one by some.
+pub fn is_withheld(field: Field<'_>) -> bool {
+    is_of_own_message(field) || is_steering(field)
 }
 
 #[cfg(test)]

@@ -27,6 +27,10 @@ impl Complaints {
         Complaints { endpoint: endpoint.clone(), beginning: Vec::new(), bytes: 0 }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
     pub fn note(&mut self, text: &[u8]) {
         let room = KEPT - self.beginning.len();
         self.beginning.extend_from_slice(&text[..text.len().min(room)]);
@@ -52,14 +56,15 @@ impl Drop for Complaints {
     }
 }
 
-/// On one line, and with nothing in it that a terminal would act on.
+/// On one line, and with nothing in it that a terminal would act on or show in another order.
 fn told(beginning: &[u8], bytes: u64) -> String {
     let text = String::from_utf8_lossy(beginning.trim_ascii());
     let mut line = String::with_capacity(text.len() + 40);
     for character in text.chars() {
         match character {
-            character if character.is_control() => line.extend(character.escape_default()),
-            character => line.push(character),
+            ' '..='~' | char::REPLACEMENT_CHARACTER => line.push(character),
+            character if character.is_alphanumeric() => line.push(character),
+            character => line.extend(character.escape_default()),
         }
     }
     let left = bytes.saturating_sub(beginning.len() as u64);
@@ -76,6 +81,7 @@ mod tests {
     #[test]
     fn a_complaint_is_one_line_and_harmless() {
         assert_eq!(told(b"PHP Notice: x\nin y\n", 19), "PHP Notice: x\\nin y");
+        assert_eq!(told("Grüße\u{202e}\u{2028}x".as_bytes(), 14), "Grüße\\u{202e}\\u{2028}x");
         assert_eq!(told(b"\x1b[2J\xff", 5), "\\u{1b}[2J\u{fffd}");
         assert_eq!(told(&[b'a'; KEPT], 1000), format!("{} ... (600 more bytes)", "a".repeat(KEPT)));
     }

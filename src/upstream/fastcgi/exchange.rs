@@ -157,7 +157,11 @@ impl<'c> Exchange<'c> {
             }
             if let Some(end) = self.output.end() {
                 return Poll::Ready(Err(match end.verdict {
-                    Verdict::Overloaded => Failure::Overloaded,
+                    // With output it was looked at, whatever it says.
+                    Verdict::Overloaded if self.output.data().is_empty() && self.complaints.is_empty() => {
+                        Failure::Overloaded
+                    }
+                    Verdict::Overloaded => Failure::BadFastCgi("overloaded_after_output"),
                     Verdict::CannotMultiplex => Failure::BadFastCgi("cannot_multiplex"),
                     Verdict::UnknownRole => Failure::BadFastCgi("unknown_role"),
                     Verdict::Complete => Failure::BadFastCgi("no_head"),

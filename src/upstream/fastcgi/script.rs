@@ -14,6 +14,8 @@ pub struct Application {
     pub split: Vec<String>,
     /// The script of each path that holds none, with its slash.
     pub front: Option<String>,
+    /// A path may go on behind the script. Off, for rules about paths see another one than the script then.
+    pub path_info: bool,
     /// Connections serve more than one request.
     pub keep_connections: bool,
     /// Beside what every request tells, and in place of it.
@@ -48,7 +50,7 @@ impl Application {
     }
 
     /// The script of a canonical path; `None` when there is none. The first segment that ends as a script does is it,
-    /// as in nginx's usual `^(.+?\.php)(/.*)$`; what is behind it is for the script.
+    /// as in nginx's usual `^(.+?\.php)(/.*)$`; what is behind it is for the script, where that is wanted.
     pub fn script(&self, path: &[u8]) -> Option<Script> {
         let path = decoded(path)?;
         let mut start = 1;
@@ -56,6 +58,9 @@ impl Application {
             let end = start + segment.len();
             if self.is_script(segment) {
                 let (name, info) = path.split_at(end);
+                if !info.is_empty() && !self.path_info {
+                    return None;
+                }
                 return Some(Script { name: name.to_vec(), info: info.to_vec() });
             }
             start = end + 1;
@@ -113,8 +118,22 @@ mod tests {
             index: index.map(str::to_owned),
             split: split.iter().map(|end| (*end).to_owned()).collect(),
             front: front.map(str::to_owned),
+            path_info: true,
             keep_connections: false,
             params: Vec::new(),
+        }
+    }
+
+    /// `/index.php/admin` is no way around what holds for `/admin`.
+    #[test]
+    fn nothing_follows_a_script_unless_that_is_wanted() {
+        let front = application(&[".php"], None, Some("/index.php"));
+        let strict = Application { path_info: false, ..front.clone() };
+        for path in ["/index.php/admin", "/index.php/", "/a.php/b.php", "/a.php/x/"] {
+            assert!(found(&front, path).is_some() && found(&strict, path).is_none(), "{path}");
+        }
+        for path in ["/index.php", "/a/b.php", "/admin", "/"] {
+            assert_eq!(found(&strict, path), found(&front, path), "{path}");
         }
     }
 
