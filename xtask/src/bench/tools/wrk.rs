@@ -23,7 +23,13 @@ impl Wrk<'_> {
     /// many seconds. An answer with another status and an error of a socket are errors of the whole run.
     pub fn run(&self, duration: Duration) -> Result<Done> {
         let mut command = Command::new("wrk");
-        command.args(["-t1", &format!("-c{}", self.connections), &format!("-d{}s", duration.as_secs())]);
+        command.args([
+            "-t1",
+            "--timeout",
+            "30s",
+            &format!("-c{}", self.connections),
+            &format!("-d{}s", duration.as_secs()),
+        ]);
         if let Some(script) = self.script {
             command.arg("-s").arg(script);
         }
