@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use testkit::{Client, Metrics, Origin, Palisade, poll_until, temp_dir};
+use testkit::{Client, H2Client, Metrics, Origin, Palisade, poll_until, temp_dir};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -231,6 +231,7 @@ fn the_demo_does_what_it_says() {
     assert!(client.get("/events").text().contains("event 5 of 5"));
     assert_eq!(client.get("/old?x=1").header("Location"), Some("/api?x=1"));
     assert_eq!(client.get("/private").status, 403);
+    assert!(H2Client::connect(address).get("/").text().contains("Hello from"));
     let stock = client.get("/stock");
     assert!(stock.text().contains("\"asked_by\":\"127.0.0.1\"") && !stock.text().contains("supplier"));
     let shelf = client.get("/shelf");

@@ -66,6 +66,7 @@ fn configuration(listen: &str, [red, blue, door]: [SocketAddr; 3], socket: &std:
         r#"# The configuration of `palisade demo`: change it, then try `palisade reload`.
 [listeners.http]
 address = "{listen}"
+http2 = true
 
 [upstreams.colours]
 endpoints = ["{red}", {{ address = "{blue}", weight = 2 }}]
@@ -152,6 +153,7 @@ fn print_what_to_try(addresses: &[(String, String)], red: SocketAddr, file: &std
         "\nPalisade stands in front of two origins, red and blue. Try:\n\n\
          \x20 curl -i http://{proxy}/                     one of two origins answers, blue twice as often\n\
          \x20 curl -i --path-as-is http://{proxy}/api/./a/../colour    the origin sees the canonical path, without /api\n\
+         \x20 curl -i --http2-prior-knowledge http://{proxy}/    the same over HTTP/2\n\
          \x20 curl -N http://{proxy}/events               events arrive one by one, nothing is held back\n\
          \x20 curl -i http://{proxy}/api/slow -H 'Accept: text/html'   a 504 after two seconds, on a page of its own\n\
          \x20 curl -i http://{proxy}/blog/first?x=1       sent on to /posts/first by a rule\n\
