@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::limits::{ConnectionLimits, Full, Ticket};
-use super::proxy_protocol::introduce;
+use super::proxy_protocol::Introduction;
 use super::{Listening, Roster};
 use crate::connection::{Connection, Serving};
 use crate::message::Client;
@@ -235,18 +235,17 @@ pub fn serve_connection(
     let connection = Rc::new(Connection::new(socket, client, serving.clone()));
     let leaving = Leaving { roster: roster.clone(), connection: connection.clone(), _ticket: ticket };
     // All of `leaving` moves in, since it has a drop of its own, and lives as long as the task.
-    let task = match proxies {
-        None => tokio::task::spawn_local(async move { leaving.connection.serve().await }),
-        Some(expected) => {
-            let limits = limits.clone();
-            tokio::task::spawn_local(async move {
-                let introduced = introduce(&leaving.connection, peer, expected, &limits).await;
-                if let Some(_place) = introduced {
-                    leaving.connection.serve().await;
-                }
-            })
+    let mut introduction =
+        proxies.map(|expected| Box::new(Introduction::expected(peer, expected, limits.clone())));
+    // One place alone serves, so that the loop is in line with the task.
+    let task = tokio::task::spawn_local(async move {
+        if let Some(introduction) = &mut introduction
+            && !Box::pin(introduction.made(&leaving.connection)).await
+        {
+            return;
         }
-    };
+        leaving.connection.serve().await;
+    });
     roster.enter(task.abort_handle(), connection, listener);
 }
 

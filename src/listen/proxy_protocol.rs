@@ -33,34 +33,45 @@ enum Source {
     Peer,
 }
 
-/// Hears for whom `peer` speaks, and gives the place of that client, to be held as long as the connection. `None` when
-/// the connection is to be closed.
-pub async fn introduce(
-    connection: &Connection,
+/// What a connection waits for before it is served, and has as long as it lives.
+#[derive(Debug)]
+pub struct Introduction {
     peer: Peer,
     expected: ProxyProtocol,
-    limits: &Arc<ConnectionLimits>,
-) -> Option<Ticket> {
-    let proxy = Client::new(peer);
-    let source = match hear(connection, &proxy, expected).await {
-        Ok(source) => source,
-        Err(why) => {
-            PROCESS.proxies_refused.fetch_add(1, Relaxed);
-            complain_of(&proxy, why);
-            return None;
+    limits: Arc<ConnectionLimits>,
+    /// Of the client that was named.
+    place: Option<Ticket>,
+}
+
+impl Introduction {
+    pub fn expected(peer: Peer, expected: ProxyProtocol, limits: Arc<ConnectionLimits>) -> Introduction {
+        Introduction { peer, expected, limits, place: None }
+    }
+
+    /// Hears for whom the peer speaks, and takes the place of that client; false when the connection is to be closed.
+    pub async fn made(&mut self, connection: &Connection) -> bool {
+        let proxy = Client::new(self.peer);
+        let source = match hear(connection, &proxy, self.expected).await {
+            Ok(source) => source,
+            Err(why) => {
+                PROCESS.proxies_refused.fetch_add(1, Relaxed);
+                complain_of(&proxy, why);
+                return false;
+            }
+        };
+        let client = match source {
+            Source::Client(address) => Client::new(Peer::Tcp(address)),
+            Source::Peer => proxy,
+        };
+        let max = connection.limits().max_connections_per_client;
+        self.place = self.limits.enter_client(client.peer, max);
+        if self.place.is_none() {
+            super::accept::refuse_client(connection);
+            return false;
         }
-    };
-    let client = match source {
-        Source::Client(address) => Client::new(Peer::Tcp(address)),
-        Source::Peer => proxy,
-    };
-    let max = connection.limits().max_connections_per_client;
-    let Some(place) = limits.enter_client(client.peer, max) else {
-        super::accept::refuse_client(connection);
-        return None;
-    };
-    connection.introduce(client);
-    Some(place)
+        connection.introduce(client);
+        true
+    }
 }
 
 async fn hear(
