@@ -99,6 +99,9 @@ impl Upstream {
             && payload.is_replayable()
         {
             self.group.counters.fallbacks.fetch_add(1, Relaxed);
+            if let Some(application) = &fallback.application {
+                application.admit(request)?;
+            }
             let now = Instant::now();
             return Box::pin(fallback.send_prepared(client, request, &mut payload, sending, now, record))
                 .await;
@@ -116,9 +119,6 @@ impl Upstream {
         started: Instant,
         record: &mut Record,
     ) -> Result<Response<'c>, Failure> {
-        if let Some(application) = &self.application {
-            application.admit(request)?;
-        }
         let certificate = request.secured.and_then(|secured| secured.certificate.as_deref());
         let certificate = certificate.filter(|_| sending.forward_client_certificate);
         let facts = Facts {

@@ -77,3 +77,29 @@ fn a_server_that_is_not_there_is_a_502() {
     assert_eq!(stage.client().get("/a.php").status, 502);
     assert!(stage.log_line("/a.php").contains("upstream_connect_refused"));
 }
+
+/// A server that is overloaded has not looked at a request; one that has said something has.
+#[test]
+fn what_was_looked_at_is_not_sent_again_as_overloaded() {
+    let begun = testkit::fastcgi::output(b"Status");
+    let complaint = testkit::fastcgi::complaint(b"halfway");
+    for said in [begun, complaint] {
+        let stage = stage_that(vec![Step::Send([said, testkit::fastcgi::end(0, 2)].concat())]);
+        stage.canary();
+        let before = stage.server.requests().len();
+        assert_eq!(stage.client().request("POST", "/victim.php", &[], b"body").status, 502);
+        assert_eq!(stage.server.requests().len() - before, 1);
+        assert!(stage.log_line("/victim.php").contains("overloaded_after_output"));
+        stage.canary();
+    }
+}
+
+#[test]
+fn nobody_is_invited_to_send_what_no_script_takes() {
+    let stage = Stage::new(|_, _| plain("yes"));
+    let mut client = stage.client();
+    client.send("POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n");
+    let response = client.read_response();
+    assert_eq!((response.status, response.interim.len()), (404, 0));
+    stage.canary();
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Client, Origin, Script, Step, canary};
+use testkit::{Client, Metrics, Origin, SOON, Script, Step, canary, poll_until};
 
 use crate::stage::{APP, Stage, alice};
 
@@ -216,4 +216,24 @@ fn what_cannot_be_asked_about_is_not_asked() {
     assert_eq!(client.get("/app/?user=..").status, 400, "another path than the one that was meant");
     assert_eq!(stage.auth.requests().len(), 1);
     stage.ends_well();
+}
+
+/// A service that takes every question and answers none is charged with it, as any server is.
+#[test]
+fn a_service_that_hangs_opens_its_breaker() {
+    let routes = format!(
+        "{}\n[upstreams.auth.breaker]\nmin_requests = 3\nerror_rate = 50\nopen_time = \"60s\"\n",
+        APP.replace("timeout = \"30s\"", "timeout = \"150ms\"")
+    );
+    let stage = Stage::new(&routes, |_| Script::new().pause(SOON * 2));
+    let opened =
+        |stage: &Stage| Metrics::scrape(stage.palisade.address("admin")).sum("breaker_opened_total", &[]);
+    for _ in 0..3 {
+        assert_eq!(opened(&stage), 0.0);
+        assert_eq!(stage.client().get("/app/x").status, 503);
+    }
+    poll_until(SOON, "the breaker opens", || opened(&stage) == 1.0);
+    assert_eq!(stage.client().get("/app/x").status, 503);
+    assert_eq!(stage.auth.requests().len(), 3, "the fourth is not asked about");
+    assert_eq!(stage.origin.connections().len(), 0);
 }
