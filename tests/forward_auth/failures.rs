@@ -1,5 +1,6 @@
 //! Row 35: whatever becomes of the question, no byte of the request reaches the origin unless the answer was a yes.
 
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use testkit::{Client, Metrics, Origin, SOON, Script, Step, canary, poll_until};
@@ -236,4 +237,25 @@ fn a_service_that_hangs_opens_its_breaker() {
     assert_eq!(stage.client().get("/app/x").status, 503);
     assert_eq!(stage.auth.requests().len(), 3, "the fourth is not asked about");
     assert_eq!(stage.origin.connections().len(), 0);
+}
+
+/// A server that lets nobody connect costs a part of the time, and the other one is asked in the rest.
+#[test]
+fn there_is_time_for_another_server_when_one_cannot_be_reached() {
+    let hole = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    hole.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("an address");
+    hole.listen(0).expect("a queue");
+    let address = hole.local_addr().expect("bound").as_socket().expect("of IP");
+    // Its queue is full with this one: what comes next is not answered.
+    let _full = TcpStream::connect(address).expect("the first one");
+    let auth = Origin::scripted(|_, _| alice(""));
+    let routes = format!(
+        "{}\n[upstreams.pair]\nendpoints = [\"{address}\", \"{}\"]\n",
+        APP.replace("upstream = \"auth\"", "upstream = \"pair\"").replace("\"30s\"", "\"3s\""),
+        auth.address()
+    );
+    let stage = Stage::with(auth, Origin::echo(), &routes);
+    for _ in 0..2 {
+        assert_eq!(stage.client().get("/app/x").status, 200);
+    }
 }
