@@ -12,10 +12,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use http1::RequestHead;
+use palisade::message::PathPattern;
 use palisade::route::path::canonicalise;
-use palisade::route::{
-    Asker, FixedAnswer, HostPattern, PathPattern, RouteMatch, RouteOptions, Table, TargetOptions,
-};
+use palisade::route::{Asker, FixedAnswer, HostPattern, RouteMatch, RouteOptions, Table, TargetOptions};
 use palisade::upstream::{BodyMode, RetryOptions, Timeouts};
 
 const CLIENT: Asker<'_> = Asker { address: IpAddr::V4(Ipv4Addr::LOCALHOST), certificate: None };

@@ -22,8 +22,9 @@ use super::{
 use crate::certificates::Material;
 use crate::filter::auth::Identity;
 use crate::listen::ListenAddress;
+use crate::message::PathPattern;
 use crate::observe::AccessLogOptions;
-use crate::route::{PathPattern, RouteOptions};
+use crate::route::RouteOptions;
 use crate::upstream::{DnsOptions, UpstreamOptions};
 
 /// Reports all mistakes; the value is worth something only if there are none.

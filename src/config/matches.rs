@@ -8,7 +8,8 @@ use super::pattern;
 use super::tls;
 use super::tree::Entry;
 use super::values::{Parsed, wrong};
-use crate::route::{HeaderCondition, HostPattern, PathPattern, QueryCondition, RouteMatch, ValuePattern};
+use crate::message::{HeaderCondition, PathPattern, QueryCondition, ValuePattern};
+use crate::route::{HostPattern, RouteMatch};
 
 pub fn lower(fields: &Fields<'_>) -> RouteMatch {
     RouteMatch {

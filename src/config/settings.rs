@@ -9,7 +9,7 @@ use super::host;
 use super::retry::{self, RetrySettings};
 use super::values::{self, Parsed, shown, wrong};
 use crate::filter::FilterOptions;
-use crate::route::PathPattern;
+use crate::message::PathPattern;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 
 const DEFAULT_MAX_BODY: u64 = 1 << 30;

@@ -5,7 +5,8 @@
 
 use super::diagnostic::{Diagnostic, Place, Problems};
 use super::filters::covers;
-use crate::route::{HostPattern, PathPattern, RouteMatch, RouteOptions, ValuePattern};
+use crate::message::{PathPattern, ValuePattern};
+use crate::route::{HostPattern, RouteMatch, RouteOptions};
 
 type Placed<'a> = (&'a RouteOptions, &'a Place);
 

@@ -11,8 +11,8 @@ use crate::certificates::{
     ClientAuthOptions, ClientDemand, HostTlsOptions, Material, TlsOptions, TlsVersion, UnknownSni,
 };
 use crate::listen::ListenerOptions;
-use crate::message::Http2;
-use crate::route::{ClientCertificateMatch, Glob, HostPattern, PathPattern, RouteMatch, RouteOptions};
+use crate::message::{Http2, PathPattern};
+use crate::route::{ClientCertificateMatch, Glob, HostPattern, RouteMatch, RouteOptions};
 
 const CLIENT_KEYS: [&str; 4] = ["client_ca", "client_auth", "client_crl", "client_crl_unknown"];
 

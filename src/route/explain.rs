@@ -8,8 +8,8 @@ use http1::RequestHead;
 
 use super::condition::{self, Asker, Mismatch};
 use super::host::{self, HostRank};
-use super::options::{PathPattern, RouteMatch};
-use crate::message::path;
+use super::options::RouteMatch;
+use crate::message::{PathPattern, path};
 
 /// The routes that were considered, most specific first, and the one that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub(super) fn explain(routes: &[(&str, &RouteMatch)], head: &RequestHead, asker:
     let mut explanation = Explanation { steps: Vec::new(), other_hosts, winner: None };
     for (_, index) in ranked {
         let (name, matches) = routes[index];
-        let mismatch = if path_fits(&matches.path, head.path()) {
+        let mismatch = if matches.path.fits(head.path()) {
             condition::first_mismatch(matches, head, asker)
         } else {
             Some(Mismatch::Path)
@@ -93,17 +93,6 @@ fn path_rank(pattern: &PathPattern) -> PathRank {
             PathRank::Prefix(path::prefix(prefix).map_or(0, |prefix| prefix.len()))
         }
         PathPattern::Exact(_) => PathRank::Exact,
-    }
-}
-
-fn path_fits(pattern: &PathPattern, path: &[u8]) -> bool {
-    let bare = path::without_parameters(path);
-    let path = bare.as_deref().unwrap_or(path);
-    match pattern {
-        PathPattern::Any => true,
-        PathPattern::Regex(regex) => regex.is_match(path),
-        PathPattern::Prefix(prefix) => path::prefix(prefix).is_ok_and(|prefix| path::covers(&prefix, path)),
-        PathPattern::Exact(exact) => path::pattern(exact).is_ok_and(|exact| exact == path),
     }
 }
 

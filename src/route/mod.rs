@@ -12,9 +12,6 @@ pub mod table;
 pub use client_certificate::{ClientCertificateMatch, Glob};
 pub use condition::Asker;
 pub use explain::{Explanation, Step};
-pub use options::{
-    FallbackOptions, FixedAnswer, HeaderCondition, HostPattern, PathPattern, QueryCondition, RouteMatch,
-    RouteOptions, TargetOptions, ValuePattern,
-};
+pub use options::{FallbackOptions, FixedAnswer, HostPattern, RouteMatch, RouteOptions, TargetOptions};
 pub use path::{Canonical, PathError};
 pub use table::Table;

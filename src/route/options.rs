@@ -1,13 +1,13 @@
 //! What a user sets about a route: its match, its target, its limits.
 
 use ipnet::IpNet;
-use regex::bytes::Regex;
 
 use super::ClientCertificateMatch;
 use crate::certificates::HostTlsOptions;
 use crate::files::FilesOptions;
 use crate::filter::{FilterOptions, Redirect};
 use crate::merge::MemberOptions;
+use crate::message::{HeaderCondition, PathPattern, QueryCondition};
 use crate::upstream::mirror::MirrorOptions;
 use crate::upstream::split::SplitOptions;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
@@ -55,43 +55,6 @@ pub enum HostPattern {
     Exact(String),
     /// `*.example.com` is kept as `example.com`; it covers one or more labels in front.
     Wildcard(String),
-}
-
-/// Paths are compared in canonical form, without the `;parameters` of their segments, byte for byte.
-#[derive(Debug, Clone, Default)]
-pub enum PathPattern {
-    #[default]
-    Any,
-    /// Whole segments: `/api` covers `/api` and `/api/...`, not `/apis`.
-    Prefix(String),
-    Exact(String),
-    /// Anchored only where the user anchors it.
-    Regex(Regex),
-}
-
-#[derive(Debug, Clone)]
-pub struct HeaderCondition {
-    /// Lower case.
-    pub name: String,
-    pub value: ValuePattern,
-}
-
-#[derive(Debug, Clone)]
-pub struct QueryCondition {
-    /// Compared percent-decoded.
-    pub name: String,
-    pub value: ValuePattern,
-}
-
-#[derive(Debug, Clone)]
-pub enum ValuePattern {
-    /// `X-Debug = true`: there, whatever its value.
-    Present,
-    /// `X-Debug = false`: not there.
-    Absent,
-    Exact(String),
-    /// `X-Version = { regex = "^2" }`.
-    Regex(Regex),
 }
 
 /// What answers.

@@ -7,9 +7,9 @@ use http1::RequestHead;
 use super::condition::{self, Asker};
 use super::explain::{self, Explanation};
 use super::host::{self, HostIndex};
-use super::options::{HostPattern, PathPattern, RouteMatch, RouteOptions};
+use super::options::{HostPattern, RouteMatch, RouteOptions};
 use super::path_index::{Candidate, PathIndex, Patterns, Site};
-use crate::message::path;
+use crate::message::{PathPattern, path};
 
 /// Finds the route of a request.
 ///

@@ -26,7 +26,7 @@ use crate::filter::auth::ForwardAuthOptions;
 use crate::filter::{
     Cookies, Cors, FilterOptions, HeaderEdits, JsonEdits, Maintenance, RedirectRule, Replace, Spelling,
 };
-use crate::route::PathPattern;
+use crate::message::PathPattern;
 
 /// As written in one place; what is absent comes from `[defaults]`, then from us.
 #[derive(Default, Clone)]

@@ -9,7 +9,7 @@ use crate::config::tree::{Node, Value};
 use crate::config::values::shown;
 use crate::config::{pattern, template};
 use crate::filter::{Rewrite, RewriteRule};
-use crate::route::PathPattern;
+use crate::message::PathPattern;
 
 /// As written in one place.
 #[derive(Clone, Default)]

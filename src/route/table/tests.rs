@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use regex::bytes::Regex;
 
-use super::super::options::{FixedAnswer, HeaderCondition, QueryCondition, TargetOptions, ValuePattern};
-use crate::message::ClientCertificate;
+use super::super::options::{FixedAnswer, TargetOptions};
+use crate::message::{ClientCertificate, HeaderCondition, QueryCondition, ValuePattern};
 use crate::route::{ClientCertificateMatch, Glob};
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 
