@@ -1,5 +1,5 @@
 //! Cookies on their way to the client (RFC 6265 section 4.1): for another domain or path than the origin knows of,
-//! and with the flags that they should have.
+//! and with the flags that they should have. A cookie whose name promises something to browsers keeps what that needs.
 
 use std::fmt;
 
@@ -77,6 +77,8 @@ impl Cookies {
     fn changed(&self, cookie: &[u8], secure: Option<bool>) -> Vec<u8> {
         let mut parts = cookie.split(|byte| *byte == b';');
         let mut out = parts.next().unwrap_or_default().trim_ascii().to_vec();
+        let promise = Promise::of(&out);
+        let secure = secure.filter(|secure| *secure || promise == Promise::Nothing);
         let mut push = |name: &[u8], value: Option<&[u8]>| {
             out.extend_from_slice(b"; ");
             out.extend_from_slice(name);
@@ -98,12 +100,14 @@ impl Cookies {
             }
             if is(b"domain")
                 && let Some(to) = value.and_then(|value| changed_domain(&self.domain, value.trim_ascii()))
+                && (promise != Promise::Host || to.is_empty())
             {
                 if !to.is_empty() {
                     push(name, Some(to));
                 }
             } else if is(b"path")
                 && let Some(to) = value.and_then(|value| changed_path(&self.path, value.trim_ascii()))
+                && (promise != Promise::Host || to == b"/")
             {
                 push(name, Some(&to));
             } else {
@@ -120,6 +124,32 @@ impl Cookies {
             push(b"SameSite", Some(same_site.as_str().as_bytes()));
         }
         out
+    }
+}
+
+/// What the name of a cookie promises: browsers refuse one that does not keep it (RFC 6265bis section 4.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Promise {
+    Nothing,
+    /// `__Secure-`: it is `Secure`.
+    Secure,
+    /// `__Host-`: that, its path is `/`, and it has no domain.
+    Host,
+}
+
+impl Promise {
+    /// Browsers do not look at the case of the prefix.
+    fn of(cookie: &[u8]) -> Promise {
+        let begins = |prefix: &[u8]| {
+            cookie.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        };
+        if begins(b"__Host-") {
+            Promise::Host
+        } else if begins(b"__Secure-") {
+            Promise::Secure
+        } else {
+            Promise::Nothing
+        }
     }
 }
 
@@ -176,6 +206,33 @@ mod tests {
             (";;=", "; ="),
         ] {
             assert_eq!(changed(&cookies, None, cookie), expected, "{cookie}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_keeps_what_its_name_promises() {
+        let cookies = Cookies {
+            domain: pairs(&[("app.internal", "shop.test"), ("drop.internal", "")]),
+            path: pairs(&[("/app", "/"), ("/", "/shop")]),
+            ..Cookies::default()
+        };
+        for (secure, cookie, expected) in [
+            (Some(false), "__Host-a=b; Secure; Path=/", "__Host-a=b; Secure; Path=/"),
+            (Some(true), "__Host-a=b; secure; Path=/", "__Host-a=b; Path=/; Secure"),
+            (Some(true), "__Host-a=b; Path=/app", "__Host-a=b; Path=/; Secure"),
+            (None, "__Host-a=b; Path=/app/x", "__Host-a=b; Path=/app/x"),
+            (None, "__host-a=b; Path=/; Domain=app.internal", "__host-a=b; Path=/; Domain=app.internal"),
+            (None, "__Host-a=b; Path=/; Domain=drop.internal", "__Host-a=b; Path=/"),
+            (
+                Some(false),
+                " __SECURE-a=b; Secure; Path=/; Domain=app.internal",
+                "__SECURE-a=b; Secure; Path=/shop; Domain=shop.test",
+            ),
+            (Some(false), "__Secure-a=b", "__Secure-a=b"),
+            (Some(false), "__Secure=b; Secure", "__Secure=b"),
+            (Some(false), "a__Host-=b; Secure; Path=/", "a__Host-=b; Path=/shop"),
+        ] {
+            assert_eq!(changed(&cookies, secure, cookie), expected, "{cookie}");
         }
     }
 

@@ -207,3 +207,30 @@ fn cookies_are_for_the_public_name() {
     );
     assert_eq!(get("/auto").headers.all("Set-Cookie"), ["id=1; Path=/app/x; SameSite=None", "theme=dark"]);
 }
+
+/// Browsers refuse a `__Host-` or `__Secure-` cookie that does not keep what its name promises.
+#[test]
+fn no_cookie_is_made_that_its_name_forbids() {
+    let cookies = ["__Host-id=1; Path=/; Secure", "__Secure-id=2; Path=/; Secure", "id=3; Path=/; Secure"];
+    let origin = Origin::scripted(move |_, _| {
+        Script::answer_with(200, &cookies.map(|cookie| ("Set-Cookie", cookie)), "")
+    });
+    let stage = Stage::new(
+        origin,
+        r#"
+        [routes.off]
+        upstream = "origin"
+        cookies = { secure = false, path = { "/" = "/shop" } }
+        [routes.auto]
+        path = "/auto"
+        upstream = "origin"
+        cookies = { secure = "auto" }
+        "#,
+    );
+    let get = |path: &str| stage.get(path, &[("Host", "shop.test")]);
+    assert_eq!(
+        get("/").headers.all("Set-Cookie"),
+        ["__Host-id=1; Path=/; Secure", "__Secure-id=2; Path=/shop; Secure", "id=3; Path=/shop"]
+    );
+    assert_eq!(get("/auto").headers.all("Set-Cookie"), [cookies[0], cookies[1], "id=3; Path=/"]);
+}

@@ -239,7 +239,8 @@ pub const COOKIES: Key = Key {
     name: "cookies",
     kind: Kind::Either(&[Kind::Boolean, Kind::Table(COOKIES_KEYS)]),
     absent: Absent::Means("false"),
-    doc: "Changes to the cookies that the upstream sets.",
+    doc: "Changes to the cookies that the upstream sets. One named `__Host-...` or `__Secure-...` keeps what browsers \
+          ask of it for that name.",
 };
 
 pub const COOKIES_KEYS: &[Key] = &[
