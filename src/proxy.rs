@@ -182,7 +182,8 @@ impl Proxy {
             response = Box::pin(self.in_place_of(client, request, response, record)).await;
         }
         if record.route.is_none() && !self.unrouted.is_empty() {
-            steps.push(ResponseStep::Headers(&self.unrouted));
+            let exchange = self.exchange(client, record);
+            steps.extend(ResponseStep::headers(&self.unrouted, exchange, request));
         }
         if steps.is_empty() {
             return response;

@@ -14,23 +14,17 @@ use crate::route::{HostPattern, RouteMatch};
 pub fn lower(fields: &Fields<'_>) -> RouteMatch {
     RouteMatch {
         hosts: hosts(fields),
-        path: path(fields),
+        path: path(fields, "route"),
         methods: distinct(fields, "methods", pattern::method),
-        headers: conditions(fields, "headers", header_name)
-            .into_iter()
-            .map(|(name, value)| HeaderCondition { name, value })
-            .collect(),
-        query: conditions(fields, "query", query_name)
-            .into_iter()
-            .map(|(name, value)| QueryCondition { name, value })
-            .collect(),
+        headers: headers(fields),
+        query: query(fields),
         clients: distinct(fields, "clients", address::network),
         client_certificate: tls::lower_certificate_match(fields),
     }
 }
 
 fn hosts(fields: &Fields<'_>) -> Vec<HostPattern> {
-    one_of(fields, &["host", "hosts"]);
+    one_of(fields, &["host", "hosts"], "route");
     let mut hosts = distinct(fields, "hosts", host::pattern);
     if let Some(text) = fields.text("host") {
         hosts.extend(fields.parsed(text, host::pattern));
@@ -38,8 +32,9 @@ fn hosts(fields: &Fields<'_>) -> Vec<HostPattern> {
     hosts
 }
 
-fn path(fields: &Fields<'_>) -> PathPattern {
-    one_of(fields, &["path", "path_exact", "path_regex"]);
+/// `whole` is what the keys stand in.
+pub fn path(fields: &Fields<'_>, whole: &str) -> PathPattern {
+    one_of(fields, &["path", "path_exact", "path_regex"], whole);
     if let Some(text) = fields.text("path") {
         return fields
             .parsed(text, pattern::path_pattern)
@@ -52,6 +47,16 @@ fn path(fields: &Fields<'_>) -> PathPattern {
         return pattern::regex(fields, text).map_or(PathPattern::Any, PathPattern::Regex);
     }
     PathPattern::Any
+}
+
+pub fn headers(fields: &Fields<'_>) -> Vec<HeaderCondition> {
+    let conditions = conditions(fields, "headers", header_name).into_iter();
+    conditions.map(|(name, value)| HeaderCondition { name, value }).collect()
+}
+
+pub fn query(fields: &Fields<'_>) -> Vec<QueryCondition> {
+    let conditions = conditions(fields, "query", query_name).into_iter();
+    conditions.map(|(name, value)| QueryCondition { name, value }).collect()
 }
 
 /// `/api/` and `/api` are the same whole segments.
@@ -126,7 +131,10 @@ fn header_name(text: &str) -> Parsed<String> {
         return Err(wrong(format!("`{text}` is not the name of a header"), "write a name such as X-Version"));
     }
     if text.eq_ignore_ascii_case("host") {
-        return Err(wrong("the host is not matched as a header", "write `host = \"example.com\"`"));
+        return Err(wrong(
+            "the host is not matched as a header",
+            "a route has `host = \"example.com\"` for it",
+        ));
     }
     Ok(text.to_ascii_lowercase())
 }
@@ -135,17 +143,19 @@ fn query_name(text: &str) -> Parsed<String> {
     Ok(text.to_string())
 }
 
-/// Reports every key beyond the first.
-pub fn one_of(fields: &Fields<'_>, names: &[&str]) {
+/// Reports every key beyond the first; `whole` is what they stand in.
+pub fn one_of(fields: &Fields<'_>, names: &[&str], whole: &str) {
     let mut there: Vec<(&str, &super::diagnostic::Place)> =
         names.iter().filter_map(|name| Some((*name, fields.key(name)?))).collect();
     there.sort_by_key(|(_, place)| place.range.start);
     for (name, place) in there.iter().skip(1) {
         let (first_name, first) = there[0];
-        let message = format!("`{name}` and `{first_name}` cannot be in one route");
+        let message = format!("`{name}` and `{first_name}` cannot be in one {whole}");
         let hint = match names {
-            ["host", "hosts"] => "write one list: `hosts = [\"a.example.com\", \"b.example.com\"]`",
-            _ => "keep one of them, or make two routes",
+            ["host", "hosts"] => {
+                "write one list: `hosts = [\"a.example.com\", \"b.example.com\"]`".to_owned()
+            }
+            _ => format!("keep one of them, or make two {whole}s"),
         };
         fields.problems.add(Diagnostic::error(place, message).also(first, "the other one").hint(hint));
     }

@@ -462,6 +462,10 @@ const ALIASES: &[Alias] = &[
     ("routes", &["redir", "redirects"], "write `redirect = \"https://{host}{path}{query}\"`"),
     ("routes", &["method"], "write `methods = [\"GET\"]`"),
     ("routes", &["header"], "write `headers = { X-Version = \"2\" }`"),
+    ("when", &["header", "header_regexp"], "write `headers = { X-Version = \"2\" }`"),
+    ("when", &["param", "params", "args", "arg", "query_string"], "write `query = { page = \"2\" }`"),
+    ("when", &["uri", "location", "prefix", "path_prefix"], "write `path = \"/api\"`"),
+    ("when", &["host", "hosts", "clients"], "it belongs to the match of a route"),
     (
         "routes",
         &["allow", "source_ip", "remote_ip", "client_ip", "client", "from"],

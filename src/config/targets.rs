@@ -18,7 +18,7 @@ const DEFAULT_TYPE: &str = "text/plain; charset=utf-8";
 
 /// `upstreams` are the names that are defined, also wrongly.
 pub fn lower(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<TargetOptions> {
-    one_of(fields, &TARGETS);
+    one_of(fields, &TARGETS, "route");
     if TARGETS.iter().all(|name| fields.key(name).is_none()) {
         let hint = "add one of `upstream = \"NAME\"`, `redirect = \"https://...\"`, `respond = { status = 403 }` and `files = \"/srv/www\"`";
         fields.missing(&TARGETS, "target", hint);

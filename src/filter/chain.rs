@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::auth::ForwardAuthOptions;
+use super::headers::MOST_TOGETHER;
 use super::{
     Compress, CompressOptions, CompressionLimits, Cookies, Cors, Decompress, Filter, HeaderEdits, JsonEdits,
     LocationRewrite, Maintenance, RedirectRule, Replace, Rewrite, Spelling,
@@ -51,11 +52,15 @@ pub fn chain(options: &FilterOptions, limits: CompressionLimits) -> Chain {
     let compress = options.compress.clone().map(|options| Compress { options, limits });
     let edits = |edits: &[HeaderEdits]| (!edits.is_empty()).then(|| edits.to_vec());
     let FilterOptions { spelling, redirects, rewrite, .. } = options;
-    let open = [
+    let coding = [
         // What other filters answer, and what they make of an answer, is compressed too.
         compress.map(Filter::Compress),
         options.decompress.then_some(Filter::Decompress(Decompress { memory: limits.memory })),
-        edits(&options.response_headers).map(Filter::ResponseHeaders),
+    ];
+    // The answer meets them from the end.
+    let together = options.response_headers.chunks(MOST_TOGETHER).rev();
+    let response_headers = together.map(|edits| Filter::ResponseHeaders(edits.to_vec()));
+    let open = [
         // A page of another origin may see also that there is maintenance.
         options.cors.clone().map(Filter::Cors),
         options.maintenance.clone().map(Filter::Maintenance),
@@ -70,5 +75,6 @@ pub fn chain(options: &FilterOptions, limits: CompressionLimits) -> Chain {
         options.response_json.clone().map(Filter::ResponseJson),
         options.grpc_web.then_some(Filter::GrpcWeb),
     ];
-    Chain { open: open.into_iter().flatten().collect(), guarded: guarded.into_iter().flatten().collect() }
+    let open = coding.into_iter().flatten().chain(response_headers).chain(open.into_iter().flatten());
+    Chain { open: open.collect(), guarded: guarded.into_iter().flatten().collect() }
 }

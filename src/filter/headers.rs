@@ -10,7 +10,8 @@ use crate::message::{Exchange, FieldName, Request, Response, Template, Values};
 /// Changes that are made when a condition holds.
 #[derive(Debug, Clone, Default)]
 pub struct HeaderEdits {
-    pub when: When,
+    /// Always without one.
+    pub when: Option<Box<When>>,
     pub remove: Vec<NamePattern>,
     pub rewrite: Vec<ValueRewrite>,
     /// In place of what is there. An empty value leaves the field out.
@@ -41,24 +42,42 @@ pub struct ValueRewrite {
 /// Changes a request.
 pub fn edit_request(edits: &[HeaderEdits], exchange: Exchange<'_>, request: &mut Request<'_>) {
     for edits in edits {
-        if edits.when.holds_for_request(exchange.client, request) {
+        if edits.hold_for(exchange, request) {
             let values = edits.fill(&Values::of_request(exchange, request));
             edits.apply(&values, &mut request.head.fields, Side::Request);
         }
     }
 }
 
+/// Which of up to [`MOST_TOGETHER`] changes the request allows, a bit for each: an answer is changed by what the client
+/// asked, whatever became of the request on its way.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowed(u64);
+
+/// Changes that are looked at together.
+pub const MOST_TOGETHER: usize = u64::BITS as usize;
+
+impl Allowed {
+    pub fn by(edits: &[HeaderEdits], exchange: Exchange<'_>, request: &Request<'_>) -> Allowed {
+        let bits = edits.iter().rev();
+        Allowed(bits.fold(0, |bits, edits| bits << 1 | u64::from(edits.hold_for(exchange, request))))
+    }
+
+    fn each(self) -> impl Iterator<Item = bool> {
+        (0..MOST_TOGETHER).map(move |index| self.0 >> index & 1 == 1)
+    }
+}
+
 /// Changes an answer.
 pub fn edit_answer(
     edits: &[HeaderEdits],
+    allowed: Allowed,
     exchange: Exchange<'_>,
     request: &Request<'_>,
     response: &mut Response<'_>,
 ) {
-    for edits in edits {
-        if edits.when.holds_for_request(exchange.client, request)
-            && edits.when.holds_for_answer(&response.head)
-        {
+    for (edits, allowed) in edits.iter().zip(allowed.each()) {
+        if allowed && edits.when.as_ref().is_none_or(|when| when.holds_for_answer(&response.head)) {
             let values = edits.fill(&Values::of_answer(exchange, request, response));
             edits.apply(&values, &mut response.head.fields, Side::Answer);
         }
@@ -78,6 +97,10 @@ struct Filled {
 }
 
 impl HeaderEdits {
+    fn hold_for(&self, exchange: Exchange<'_>, request: &Request<'_>) -> bool {
+        self.when.as_ref().is_none_or(|when| when.holds_for_request(exchange.client, request))
+    }
+
     /// Before anything is changed: every template sees the message as it came.
     fn fill(&self, values: &Values<'_, '_>) -> Filled {
         let mut filled = Filled { text: Vec::new(), ends: Vec::new() };

@@ -49,6 +49,7 @@ use crate::message::{Exchange, Failure, FieldName, Recycled, Request, Response};
 pub enum Filter {
     Compress(Compress),
     Decompress(Decompress),
+    /// At most [`headers::MOST_TOGETHER`].
     ResponseHeaders(Vec<HeaderEdits>),
     Cors(Cors),
     Maintenance(Maintenance),
@@ -78,7 +79,7 @@ pub enum Decision<'p> {
 pub enum ResponseStep<'p> {
     Compress(&'p Compress, compress::Asked),
     Decompress(&'p Decompress, decompress::Asked),
-    Headers(&'p [HeaderEdits]),
+    Headers(&'p [HeaderEdits], headers::Allowed),
     Cors(&'p Cors, cors::Said),
     Cookies(&'p Cookies),
     Replace(&'p Replace),
@@ -99,7 +100,10 @@ impl Filter {
             Filter::Decompress(filter) => {
                 Decision::PassThen(ResponseStep::Decompress(filter, Decompress::ask(&request.head)))
             }
-            Filter::ResponseHeaders(edits) => Decision::PassThen(ResponseStep::Headers(edits)),
+            Filter::ResponseHeaders(edits) => {
+                let allowed = headers::Allowed::by(edits, exchange, request);
+                Decision::PassThen(ResponseStep::Headers(edits, allowed))
+            }
             Filter::Cors(cors) => cors.on_request(request),
             Filter::Maintenance(maintenance) => maintenance.decide(exchange, request),
             Filter::Spelling(spelling) => redirect::to_spelling(*spelling, exchange.client, request),
@@ -126,7 +130,18 @@ impl Filter {
     }
 }
 
-impl ResponseStep<'_> {
+impl<'p> ResponseStep<'p> {
+    /// The steps that make these changes, the last first.
+    pub fn headers(
+        edits: &'p [HeaderEdits],
+        exchange: Exchange<'_>,
+        request: &Request<'_>,
+    ) -> impl Iterator<Item = ResponseStep<'p>> {
+        let together = edits.chunks(headers::MOST_TOGETHER).rev();
+        together
+            .map(move |edits| ResponseStep::Headers(edits, headers::Allowed::by(edits, exchange, request)))
+    }
+
     /// It waits for the body of the answer.
     pub fn waits(&self) -> bool {
         matches!(self, ResponseStep::Json(_))
@@ -137,7 +152,9 @@ impl ResponseStep<'_> {
         match self {
             ResponseStep::Compress(filter, asked) => filter.answer(&asked, response),
             ResponseStep::Decompress(filter, asked) => filter.answer(&asked, response),
-            ResponseStep::Headers(edits) => headers::edit_answer(edits, exchange, request, response),
+            ResponseStep::Headers(edits, allowed) => {
+                headers::edit_answer(edits, allowed, exchange, request, response);
+            }
             ResponseStep::Cors(cors, said) => cors.on_response(&said, response),
             ResponseStep::Cookies(cookies) => cookies.on_response(exchange.client, request, response),
             ResponseStep::Replace(replace) => replace.answer(exchange, request, response),

@@ -26,7 +26,7 @@ fn changes_of_header_fields_are_told() {
         [routes.all]
         upstream = "a"
         request_headers = { set = { X-A = "{client_ip}" }, default = { X-B = "b" }, add = { X-C = "c" }, remove = ["X-D-*"], rewrite = [{ name = "X-E", regex = "e", to = "f" }] }
-        response_headers = { remove = ["Server"], when = { methods = ["GET"], status = ["404", "5xx"], content_type = ["text/*"] } }
+        response_headers = [{ remove = ["Server"], when = { methods = ["GET"], status = ["404", "5xx"], content_type = ["text/*"] } }, { remove = ["Age"], when = { path = "/a", headers = { X-A = true, X-B = false }, query = { c = "1", d = { regex = "^2" } } } }]
         "#,
         &["http://shop.test/"],
     );
@@ -37,6 +37,8 @@ fn changes_of_header_fields_are_told() {
         "request    with X-B: b, unless it has one",
         "request    with also X-C: c",
         "answer     without Server, when the method is GET and the status is 404 or 500-599 and it is text/*",
+        "answer     without Age, when the path is under /a and the header x-a is there and the header x-b is not there \
+         and the query parameter c is `1` and the query parameter d matches `^2`",
     ] {
         assert!(told.contains(line), "{line}\n{told}");
     }

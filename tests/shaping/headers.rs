@@ -156,6 +156,56 @@ fn the_client_gets_what_the_route_makes_of_an_answer() {
     assert_eq!(answer.header("X-Html"), None);
 }
 
+/// Path, fields and query are what the client sent, whatever the proxy makes of them on the way.
+#[test]
+fn a_change_is_made_where_path_fields_and_query_say_so() {
+    let stage = Stage::new(
+        Origin::echo(),
+        r#"
+        [routes.api]
+        path = "/api"
+        upstream = "origin"
+        strip_prefix = true
+        rewrite_location = false
+        request_headers = [
+          { remove = ["X-Beta", "X-Team"], set = { X-Area = "beta" }, when = { headers = { X-Beta = true, X-Team = "red" } } },
+          { set = { X-Area = "admin" }, when = { path = "/api/admin" } },
+          { set = { X-Page = "first" }, when = { query = { page = "1 a" } } },
+          { set = { X-Bare = "yes" }, when = { query = { page = false } } },
+        ]
+        response_headers = [
+          { set = { X-Was = "beta" }, when = { headers = { X-Beta = { regex = "^[0-9]+$" } } } },
+          { set = { X-Was = "admin" }, when = { path_regex = "^/api/admin", query = { page = true } } },
+          { set = { X-Exact = "yes" }, when = { path_exact = "/api/admin" } },
+        ]
+        [defaults]
+        response_headers = { set = { X-Lost = "yes" }, when = { path = "/lost" } }
+        "#,
+    );
+    let beta: &[(&str, &str)] = &[("Host", "a"), ("X-Beta", "7"), ("X-Team", "blue, red")];
+    let none: &[(&str, &str)] = &[("Host", "a")];
+    for (target, fields, [area, page, bare], [was, exact, lost]) in [
+        ("/api/x", none, ["", "", "yes"], ["", "", ""]),
+        ("/api/x", beta, ["beta", "", "yes"], ["beta", "", ""]),
+        ("/api/x", &beta[..2], ["", "", "yes"], ["beta", "", ""]),
+        ("/api/admin", none, ["admin", "", "yes"], ["", "yes", ""]),
+        ("/api/%61dmin;v=1/x?page=1+a", none, ["admin", "first", ""], ["admin", "", ""]),
+        ("/api/admins", none, ["", "", "yes"], ["", "", ""]),
+        ("http://a/api/admin?page=1%20a", beta, ["admin", "first", ""], ["admin", "yes", ""]),
+        ("/lost/x", none, ["", "", ""], ["", "", "yes"]),
+        ("/losts", none, ["", "", ""], ["", "", ""]),
+    ] {
+        let answer = stage.get(target, fields);
+        let told = |name: &str| answer.header(name).unwrap_or_default();
+        assert_eq!([told("X-Was"), told("X-Exact"), told("X-Lost")], [was, exact, lost], "{target}");
+        if answer.status == 200 {
+            let headers = stage.arrived().headers;
+            let got = |name: &str| headers.all(name).concat();
+            assert_eq!([got("X-Area"), got("X-Page"), got("X-Bare")], [area, page, bare], "{target}");
+        }
+    }
+}
+
 /// Failures, redirects and fixed answers are answers like any other; what `[defaults]` says holds unless a route
 /// does not want it.
 #[test]

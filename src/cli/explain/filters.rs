@@ -8,7 +8,7 @@ use crate::filter::{
     Accepted, CompressOptions, Cookies, Cors, FilterOptions, HeaderEdits, JsonEdits, NamePattern, Operation,
     Origins, Redirect, Replace, Rewrite, Secure, Spelling, TrailingSlash, Types, When, Www,
 };
-use crate::message::{FieldName, Template};
+use crate::message::{FieldName, HeaderCondition, PathPattern, QueryCondition, Template, ValuePattern};
 
 pub fn told(text: &mut Text, filters: &FilterOptions, head: &RequestHead) {
     if let Some(cors) = &filters.cors {
@@ -188,7 +188,7 @@ fn cookies_told(cookies: &Cookies) -> String {
 
 fn header_edits(text: &mut Text, side: &str, edits: &[HeaderEdits]) {
     for edits in edits {
-        let condition = when(&edits.when);
+        let condition = edits.when.as_deref().map_or(String::new(), when);
         for pattern in &edits.remove {
             let name = match pattern {
                 NamePattern::Name(name) => name.to_string(),
@@ -212,13 +212,25 @@ fn header_edits(text: &mut Text, side: &str, edits: &[HeaderEdits]) {
 }
 
 /// The condition as the end of a sentence; empty when there is none.
-pub fn when(when: &When) -> String {
+fn when(when: &When) -> String {
     let mut parts = Vec::new();
     if !when.methods.is_empty() {
         parts.push(format!("the method is {}", when.methods.join(" or ")));
     }
     if let Some(secure) = when.secure {
         parts.push(format!("the client came by {}", if secure { "https" } else { "http" }));
+    }
+    match &when.path {
+        PathPattern::Any => {}
+        PathPattern::Prefix(prefix) => parts.push(format!("the path is under {prefix}")),
+        PathPattern::Exact(exact) => parts.push(format!("the path is {exact}")),
+        PathPattern::Regex(regex) => parts.push(format!("the path matches `{regex}`")),
+    }
+    for HeaderCondition { name, value } in &when.headers {
+        parts.push(format!("the header {name} {}", wanted(value)));
+    }
+    for QueryCondition { name, value } in &when.query {
+        parts.push(format!("the query parameter {name} {}", wanted(value)));
     }
     if let Some(status) = &when.status {
         parts.push(format!("the status is {status}"));
@@ -228,4 +240,13 @@ pub fn when(when: &When) -> String {
         parts.push(format!("it is {}", types.join(" or ")));
     }
     if parts.is_empty() { String::new() } else { format!(", when {}", parts.join(" and ")) }
+}
+
+fn wanted(value: &ValuePattern) -> String {
+    match value {
+        ValuePattern::Present => "is there".to_owned(),
+        ValuePattern::Absent => "is not there".to_owned(),
+        ValuePattern::Exact(value) => format!("is `{value}`"),
+        ValuePattern::Regex(regex) => format!("matches `{regex}`"),
+    }
 }

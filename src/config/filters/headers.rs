@@ -4,6 +4,7 @@ use super::rewrite::check_groups;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::fields::{Fields, Text};
 use crate::config::health::statuses;
+use crate::config::matches;
 use crate::config::pattern;
 use crate::config::template;
 use crate::config::tree::{Entry, Node, Value};
@@ -52,7 +53,7 @@ pub fn merge(defaults: &Option<Written>, own: Option<Written>) -> Vec<HeaderEdit
 
 fn edits(table: &Fields<'_>, moment: Moment) -> HeaderEdits {
     let edits = HeaderEdits {
-        when: table.table("when").map(|when| lower_when(&when, moment)).unwrap_or_default(),
+        when: table.table("when").map(|when| Box::new(lower_when(&when, moment))),
         remove: table.texts("remove").into_iter().filter_map(|text| removed(table, text)).collect(),
         rewrite: table
             .nodes("rewrite")
@@ -71,7 +72,7 @@ fn edits(table: &Fields<'_>, moment: Moment) -> HeaderEdits {
 }
 
 /// `when` of filters; `status` and `content_type` need an answer.
-pub fn lower_when(table: &Fields<'_>, moment: Moment) -> When {
+fn lower_when(table: &Fields<'_>, moment: Moment) -> When {
     if moment == Moment::Request {
         for name in ["status", "content_type"] {
             if let Some(place) = table.key(name) {
@@ -91,6 +92,9 @@ pub fn lower_when(table: &Fields<'_>, moment: Moment) -> When {
             .filter_map(|text| table.parsed(text, pattern::method))
             .collect(),
         secure: table.text("scheme").map(|text| text.value == "https"),
+        path: matches::path(table, "condition"),
+        headers: matches::headers(table),
+        query: matches::query(table),
         status: table.key("status").map(|_| StatusSet(status)),
         content_types: media_ranges(table, "content_type"),
     }

@@ -28,7 +28,7 @@ pub fn lower(fields: &Fields<'_>) -> Option<Switched<Vec<HeaderEdits>>> {
             FIELDS.iter().filter_map(|(key, field, preset)| said(table, key, field, *preset)).collect();
         let hsts = said(table, "hsts", "Strict-Transport-Security", Some(HSTS)).into_iter().collect();
         // Over plain HTTP browsers ignore it (RFC 6797 section 7.2).
-        let secure = When { secure: Some(true), ..When::default() };
+        let secure = Some(Box::new(When { secure: Some(true), ..When::default() }));
         Some(vec![
             HeaderEdits { default: always, ..HeaderEdits::default() },
             HeaderEdits { default: hsts, when: secure, ..HeaderEdits::default() },

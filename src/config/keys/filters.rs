@@ -1,5 +1,6 @@
 //! The keys of filters, for `[routes.NAME]` and `[defaults]`.
 
+use super::route::CONDITION;
 use super::{Absent, Key, Kind};
 
 pub const REQUEST_HEADERS: Key = Key {
@@ -85,6 +86,38 @@ pub const WHEN: &[Key] = &[
         kind: Kind::OneOf(&["http", "https"]),
         absent: Absent::Off,
         doc: "By which the client came.",
+    },
+    Key {
+        name: "path",
+        kind: Kind::Text("path"),
+        absent: Absent::Off,
+        doc: "The client asks for this path or one below it, by whole segments, whatever `strip_prefix` or `rewrite` \
+              make of it. Only one of `path`, `path_exact` and `path_regex`.",
+    },
+    Key {
+        name: "path_exact",
+        kind: Kind::Text("path"),
+        absent: Absent::Off,
+        doc: "The client asks for this path and no other.",
+    },
+    Key {
+        name: "path_regex",
+        kind: Kind::Text("regex"),
+        absent: Absent::Off,
+        doc: "The regex is found in the path that the client asks for.",
+    },
+    Key {
+        name: "headers",
+        kind: Kind::MapOf(&CONDITION),
+        absent: Absent::Off,
+        doc: "The request has all of these, as a route's `headers`: `{ X-Version = \"2\" }` is this value, `true` there \
+              at all, `false` not there, `{ regex = \"^2\" }` a regex.",
+    },
+    Key {
+        name: "query",
+        kind: Kind::MapOf(&CONDITION),
+        absent: Absent::Off,
+        doc: "The same for parameters of the query that the client sent.",
     },
     Key {
         name: "status",

@@ -181,7 +181,7 @@ pub const DEFAULTS: &[Key] = &[
     MAX_BODY_SIZE,
 ];
 
-const CONDITION: Kind = Kind::Either(&[Kind::Boolean, Kind::Text("value"), Kind::Table(CONDITION_REGEX)]);
+pub const CONDITION: Kind = Kind::Either(&[Kind::Boolean, Kind::Text("value"), Kind::Table(CONDITION_REGEX)]);
 
 pub const CONDITION_REGEX: &[Key] = &[Key {
     name: "regex",

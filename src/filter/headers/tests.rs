@@ -1,7 +1,9 @@
 use http1::Name;
 
 use super::*;
-use crate::message::{Client, Moment, Protocol, StatusSet, staged};
+use crate::message::{
+    Client, HeaderCondition, Moment, PathPattern, Protocol, QueryCondition, StatusSet, ValuePattern, staged,
+};
 use crate::wire::Peer;
 
 fn fields(list: &[(&str, &str)]) -> Vec<(FieldName, Template)> {
@@ -24,13 +26,15 @@ fn with_exchange<T>(act: impl FnOnce(Exchange<'_>) -> T) -> T {
 /// The fields of an answer with status 200 and `before`.
 fn edited(edits: &HeaderEdits, before: &[(&str, &str)]) -> Vec<String> {
     with_exchange(|exchange| {
-        staged::request("GET /p HTTP/1.1\r\nHost: a.test\r\nX-Bad: a\tb\r\n\r\n", |request| {
+        staged::request("GET /p?page=2 HTTP/1.1\r\nHost: a.test\r\nX-Bad: a\tb\r\n\r\n", |request| {
             let mut response = Response::empty(200);
             for (name, value) in before {
                 let known = Name::classify(name.as_bytes());
                 response.head.fields.push(known, name.as_bytes(), value.as_bytes());
             }
-            edit_answer(std::slice::from_ref(edits), exchange, request, &mut response);
+            let edits = std::slice::from_ref(edits);
+            let allowed = Allowed::by(edits, exchange, request);
+            edit_answer(edits, allowed, exchange, request, &mut response);
             lines(&response.head.fields)
         })
     })
@@ -103,8 +107,16 @@ fn values_are_rewritten_line_by_line() {
 
 #[test]
 fn a_condition_holds_for_all_that_it_names() {
-    let when = |when: When| HeaderEdits { when, set: fields(&[("X", "1")]), ..HeaderEdits::default() };
+    let when = |when: When| HeaderEdits {
+        when: Some(Box::new(when)),
+        set: fields(&[("X", "1")]),
+        ..HeaderEdits::default()
+    };
     let html = MediaRangeList(&["text/*"]).parse();
+    let prefix = |path: &str| PathPattern::Prefix(path.to_owned());
+    let bad = |value| HeaderCondition { name: "x-bad".to_owned(), value };
+    let page =
+        |page: &str| QueryCondition { name: "page".to_owned(), value: ValuePattern::Exact(page.to_owned()) };
     let cases = [
         (When::default(), true),
         (When { methods: vec!["GET".to_owned()], ..When::default() }, true),
@@ -114,6 +126,13 @@ fn a_condition_holds_for_all_that_it_names() {
         (When { content_types: html.clone(), ..When::default() }, true),
         (When { content_types: html, status: Some(StatusSet(vec![(404, 404)])), ..When::default() }, false),
         (When { content_types: MediaRangeList(&["image/*"]).parse(), ..When::default() }, false),
+        (When { path: prefix("/p"), ..When::default() }, true),
+        (When { path: prefix("/q"), ..When::default() }, false),
+        (When { headers: vec![bad(ValuePattern::Present)], ..When::default() }, true),
+        (When { headers: vec![bad(ValuePattern::Absent)], ..When::default() }, false),
+        (When { query: vec![page("2")], ..When::default() }, true),
+        (When { query: vec![page("3")], ..When::default() }, false),
+        (When { query: vec![page("2")], path: prefix("/q"), ..When::default() }, false),
     ];
     for (condition, expected) in cases {
         let message = format!("{condition:?}");
@@ -163,4 +182,39 @@ fn what_the_proxy_would_write_is_left_out_where_it_is_removed() {
         })
     });
     assert_eq!(known, [Name::Host, Name::Own, Name::Own, Name::Accept]);
+}
+
+/// More than are looked at together.
+#[test]
+fn each_of_many_changes_has_its_own_condition() {
+    let edits: Vec<HeaderEdits> = (0..MOST_TOGETHER + 2)
+        .map(|index| {
+            let method = if index % 3 == 0 { "GET" } else { "POST" };
+            let when = When { methods: vec![method.to_owned()], ..When::default() };
+            let name = format!("X-{index}");
+            HeaderEdits { when: Some(Box::new(when)), set: fields(&[(&name, "1")]), ..HeaderEdits::default() }
+        })
+        .collect();
+    let options = crate::filter::FilterOptions { response_headers: edits, ..Default::default() };
+    let limits = crate::filter::CompressionLimits::default();
+    let chain = crate::filter::chain(&options, limits);
+    let got = with_exchange(|exchange| {
+        staged::request("GET / HTTP/1.1\r\nHost: a\r\n\r\n", |request| {
+            let mut response = Response::empty(200);
+            let mut steps = Vec::new();
+            for filter in &chain.open {
+                let crate::filter::Decision::PassThen(step) = filter.on_request(exchange, request) else {
+                    panic!("a step")
+                };
+                steps.push(step);
+            }
+            for step in steps.into_iter().rev() {
+                step.on_response(exchange, request, &mut response);
+            }
+            lines(&response.head.fields)
+        })
+    });
+    let expected: Vec<String> =
+        (0..MOST_TOGETHER + 2).step_by(3).map(|index| format!("X-{index}: 1")).collect();
+    assert_eq!(got, expected);
 }
