@@ -4,8 +4,10 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use http1::{Method, Name, RequestHead};
 
@@ -16,6 +18,14 @@ use crate::message::{
 use crate::observe::Record;
 use crate::upstream::{Sending, Upstream};
 use crate::wire::Watchdog;
+
+/// `merge` and `merge_timeout` of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergeOptions {
+    pub members: Vec<MemberOptions>,
+    /// For all of them, up to the last byte.
+    pub timeout: Duration,
+}
 
 /// One member as the configuration names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +46,7 @@ const MAX_MEMBER: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Merge {
     members: Vec<Member>,
+    timeout: Duration,
     sending: Sending,
 }
 
@@ -53,11 +64,7 @@ type Outcome = Result<Collected, Failure>;
 
 impl Merge {
     /// `sending` is without a fallback and a mirror.
-    pub fn new(
-        members: &[MemberOptions],
-        upstream: &dyn Fn(&str) -> Arc<Upstream>,
-        sending: Sending,
-    ) -> Merge {
+    pub fn new(options: &MergeOptions, upstream: &dyn Fn(&str) -> Arc<Upstream>, sending: Sending) -> Merge {
         let ready = |member: &MemberOptions| {
             let mut key = Vec::new();
             json::write_string(&member.name, &mut key);
@@ -65,10 +72,11 @@ impl Merge {
             let (upstream, path) = (upstream(&member.upstream), member.path.clone());
             Member { key, upstream, path, optional: member.optional }
         };
-        Merge { members: members.iter().map(ready).collect(), sending }
+        let members = options.members.iter().map(ready).collect();
+        Merge { members, timeout: options.timeout, sending }
     }
 
-    /// Asks all, and fails as soon as one fails that is needed.
+    /// Asks all, and fails as soon as one fails that is needed. One that is not there in time has failed.
     pub async fn answer(
         &self,
         exchange: Exchange<'_>,
@@ -83,29 +91,32 @@ impl Merge {
         let values = Values::of_request(exchange, request);
         let asked = self.members.iter().map(|member| AskedTarget::of(&member.path, &values));
         let asked: Vec<AskedTarget> = asked.collect::<Result<_, _>>()?;
-        let asked_at = record.asked;
-        let call = |(member, asked)| {
-            Some(Box::pin(async move {
-                let mut own = Record::new(asked_at, *exchange.client);
-                let outcome = self.ask(member, asked, exchange, request, &mut own).await;
-                (outcome, own)
-            }))
-        };
-        let mut calls: Vec<_> = self.members.iter().zip(&asked).map(call).collect();
+        let mut records: Vec<Record> =
+            self.members.iter().map(|_| Record::new(record.asked, *exchange.client)).collect();
+        let call = |((member, asked), own)| Some(Box::pin(self.ask(member, asked, exchange, request, own)));
+        let mut calls: Vec<_> = self.members.iter().zip(&asked).zip(&mut records).map(call).collect();
         let mut found: Vec<Option<Collected>> = self.members.iter().map(|_| None).collect();
+        let mut late = pin!(tokio::time::sleep(self.timeout));
         // They are few: all of them are polled, whichever it was that has woken.
         let failed = poll_fn(|cx| {
             let mut all_ready = true;
-            for ((call, place), member) in calls.iter_mut().zip(&mut found).zip(&self.members) {
+            let is_late = late.as_mut().poll(cx).is_ready();
+            let places = calls.iter_mut().zip(&mut found).zip(&self.members);
+            for (index, ((call, place), member)) in places.enumerate() {
                 let Some(future) = call else { continue };
-                match future.as_mut().poll(cx) {
-                    Poll::Pending => all_ready = false,
-                    Poll::Ready((Err(failure), own)) if !member.optional => {
-                        return Poll::Ready(Some((failure, own)));
+                let outcome = match future.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => outcome,
+                    Poll::Pending if is_late => Err(Failure::ReadTimeout),
+                    Poll::Pending => {
+                        all_ready = false;
+                        continue;
                     }
-                    Poll::Ready((outcome, _)) => {
-                        *place = outcome.ok();
+                };
+                match outcome {
+                    Err(failure) if !member.optional => return Poll::Ready(Some((index, failure))),
+                    outcome => {
                         *call = None;
+                        *place = outcome.ok();
                     }
                 }
             }
@@ -114,8 +125,8 @@ impl Merge {
         .await;
         drop(calls);
         record.upstream_time = record.asked.elapsed();
-        if let Some((failure, own)) = failed {
-            record.endpoint = own.endpoint;
+        if let Some((index, failure)) = failed {
+            record.endpoint = records.into_iter().nth(index).and_then(|own| own.endpoint);
             return Err(failure);
         }
         let mut response = Response::text(200, b"application/json", Cow::default());

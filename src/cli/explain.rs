@@ -19,7 +19,7 @@ use crate::config::{self, Config};
 use crate::files::{Explained, Files, FilesOptions};
 use crate::filter::{Chain, Decision, chain};
 use crate::listen::ListenAddress;
-use crate::merge::MemberOptions;
+use crate::merge::{MemberOptions, MergeOptions};
 use crate::message::error_pages::ErrorPages;
 use crate::message::path::{self, Canonical};
 use crate::message::{
@@ -272,12 +272,13 @@ fn target(
                 upstream(text, config, route, Asked { head, client }, name);
             }
         }
-        TargetOptions::Merge(members) => {
+        TargetOptions::Merge(MergeOptions { members, timeout }) => {
             for member in members {
                 let MemberOptions { name, upstream, path, optional } = member;
                 let or = if *optional { ", or null" } else { "" };
                 text.line("merge", &format!("{name} is GET {path} of {upstream}{or}"));
             }
+            text.line("merge", &format!("all within {timeout:?}"));
         }
         TargetOptions::Redirect(redirect) => {
             let mut location = Vec::new();

@@ -1,21 +1,23 @@
 //! `merge` of a route: one answer of several upstreams.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
-use super::fields::{Fields, Text};
+use super::fields::{Fields, Text, Zero};
 use super::targets::known_upstream;
 use super::template;
 use super::values::shown;
-use crate::merge::MemberOptions;
+use crate::merge::{MemberOptions, MergeOptions};
 use crate::message::path::{Canonical, canonicalise};
 use crate::message::{Moment, Template, Variable};
 
 const MOST_MEMBERS: usize = 16;
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const EXAMPLE: &str = "write { user = { upstream = \"users\", path = \"/users/{query.id}\" } }";
 
 /// `None` when one of them is wrong, which was reported.
-pub fn lower(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<Vec<MemberOptions>> {
+pub fn lower(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<MergeOptions> {
     let entries = fields.entries("merge");
     let place = fields.key("merge").unwrap_or(fields.place);
     if entries.is_empty() {
@@ -32,7 +34,17 @@ pub fn lower(fields: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<Vec<Memb
         .iter()
         .filter_map(|entry| member(&entry.key, &fields.table_in("merge", &entry.node)?, upstreams))
         .collect();
-    (members.len() == entries.len()).then_some(members)
+    let timeout = fields.duration("merge_timeout", Zero::Refused).unwrap_or(DEFAULT_TIMEOUT);
+    (members.len() == entries.len()).then_some(MergeOptions { members, timeout })
+}
+
+/// A key that means something with `merge` only.
+pub fn check_alone(fields: &Fields<'_>) {
+    if let (Some(place), None) = (fields.key("merge_timeout"), fields.key("merge")) {
+        let message = "`merge_timeout` does nothing without `merge`";
+        let hint = "for one upstream there is `timeouts`";
+        fields.problems.add(Diagnostic::error(place, message).hint(hint));
+    }
 }
 
 fn member(name: &str, table: &Fields<'_>, upstreams: &BTreeSet<&str>) -> Option<MemberOptions> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::fields::Fields;
 use super::filters;
 use super::settings::{self, Settings};
-use super::{matches, split, targets, tls};
+use super::{matches, merge, split, targets, tls};
 use crate::certificates::Material;
 use crate::filter::FilterOptions;
 use crate::route::{RouteOptions, TargetOptions};
@@ -32,6 +32,7 @@ pub fn lower(
         settings::refuse_with_merge(fields);
     }
     split::check_alone(fields);
+    merge::check_alone(fields);
     let (mirror, fallback) = (split::mirror(fields, upstreams), split::fallback(fields, upstreams));
     let target = targets::lower(fields, upstreams)?;
     let mut complete = own.complete(defaults, &matches.path);

@@ -198,18 +198,21 @@ mod tests {
     fn told_defaults_are_the_real_ones() {
         let short = "[listeners.a]\naddress = \":80\"\n[upstreams.a]\nendpoints = [\"127.0.0.1:1\"]\n\
                      [routes.a]\nupstream = \"a\"\n[routes.b]\npath = \"/b\"\nrespond = {}\n\
-                     [routes.c]\npath = \"/c\"\nredirect = { to = \"/\" }\n";
+                     [routes.c]\npath = \"/c\"\nredirect = { to = \"/\" }\n\
+                     [routes.d]\npath = \"/d\"\nmerge = { a = { upstream = \"a\", path = \"/\" } }\n";
+        const MERGE_TIMEOUT: &str = "merge_timeout = \"60s\"\n";
         let pairs = |keys| written(keys).trim_end().replace('\n', ", ");
         let long = format!(
             "[listeners.a]\naddress = \":80\"\n{}[upstreams.a]\nendpoints = [{{ address = \"127.0.0.1:1\", {} }}]\n{}\
              [upstreams.a.pool]\n{}[routes.a]\nupstream = \"a\"\n{}[routes.a.timeouts]\n{}\
              [routes.b]\npath = \"/b\"\nrespond = {{ {} }}\n[routes.c]\npath = \"/c\"\nredirect = {{ to = \"/\", {} }}\n\
-             [dns]\n{}[server]\n{}[log]\n{}",
+             [routes.d]\npath = \"/d\"\nmerge = {{ a = {{ upstream = \"a\", path = \"/\" }} }}\n{MERGE_TIMEOUT}[dns]\n{}[server]\n{}[log]\n{}",
             written(keys::LISTENER),
             pairs(keys::ENDPOINT),
             written(keys::UPSTREAM),
             written(POOL),
-            written(keys::ROUTE),
+            // For another target than this route has.
+            written(keys::ROUTE).replace(MERGE_TIMEOUT, ""),
             written(TIMEOUT_KEYS),
             pairs(keys::RESPOND),
             pairs(keys::REDIRECT),

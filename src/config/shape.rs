@@ -98,7 +98,11 @@ fn check_kind(name: &str, kind: &Kind, node: &Node, problems: &Problems) {
         }
         (Kind::MapOf(inner), Value::Table(table)) => {
             for entry in &table.entries {
-                check_kind(&entry.key, inner, &entry.node, problems);
+                match (inner, &entry.node.value) {
+                    // By the name of the map, what other programs call its keys is known.
+                    (Kind::Table(keys), Value::Table(table)) => check_table(name, keys, table, problems),
+                    _ => check_kind(&entry.key, inner, &entry.node, problems),
+                }
             }
         }
         (Kind::Table(keys), Value::Table(table)) => check_table(name, keys, table, problems),

@@ -462,6 +462,7 @@ const ALIASES: &[Alias] = &[
     ("routes", &["redir", "redirects"], "write `redirect = \"https://{host}{path}{query}\"`"),
     ("routes", &["method"], "write `methods = [\"GET\"]`"),
     ("routes", &["header"], "write `headers = { X-Version = \"2\" }`"),
+    ("merge", &["timeout"], "write `merge_timeout = \"10s\"` beside `merge`"),
     ("when", &["header", "header_regexp"], "write `headers = { X-Version = \"2\" }`"),
     ("when", &["param", "params", "args", "arg", "query_string"], "write `query = { page = \"2\" }`"),
     ("when", &["uri", "location", "prefix", "path_prefix"], "write `path = \"/api\"`"),

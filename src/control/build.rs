@@ -167,10 +167,10 @@ fn route(options: &RouteOptions, config: &Config, upstreams: &[Arc<Upstream>]) -
             let shared = split.shares.iter().map(|(name, _)| named(upstreams, name)).collect();
             Target::Split(Split::new(split.clone(), shared), sending(options, upstreams))
         }
-        TargetOptions::Merge(members) => {
+        TargetOptions::Merge(merge) => {
             // What is asked in place of a member has its own failures.
             let sending = plain_sending(options, options.retry.clone());
-            Target::Merge(Merge::new(members, &|name| named(upstreams, name), sending))
+            Target::Merge(Merge::new(merge, &|name| named(upstreams, name), sending))
         }
         TargetOptions::Redirect(redirect) => Target::Redirect(redirect.clone()),
         TargetOptions::Fixed(fixed) => Target::Fixed(fixed.clone()),

@@ -6,7 +6,7 @@ use super::ClientCertificateMatch;
 use crate::certificates::HostTlsOptions;
 use crate::files::FilesOptions;
 use crate::filter::{FilterOptions, Redirect};
-use crate::merge::MemberOptions;
+use crate::merge::MergeOptions;
 use crate::message::{HeaderCondition, PathPattern, QueryCondition};
 use crate::upstream::mirror::MirrorOptions;
 use crate::upstream::split::SplitOptions;
@@ -63,7 +63,7 @@ pub enum TargetOptions {
     /// Name of an upstream that exists.
     Upstream(String),
     Split(SplitOptions),
-    Merge(Vec<MemberOptions>),
+    Merge(MergeOptions),
     Redirect(Redirect),
     Fixed(FixedAnswer),
     Files(Box<FilesOptions>),

@@ -95,4 +95,5 @@ fn changes_of_bodies_and_pages_are_told() {
         &["http://shop.test/"],
     );
     assert!(told.contains("merge      user is GET /u/{query.id} of a, or null"), "{told}");
+    assert!(told.contains("merge      all within 60s"), "{told}");
 }

@@ -169,3 +169,46 @@ fn a_merged_answer_meets_the_filters_of_its_route() {
     assert_eq!(answer.text(), "{\"a\":{\"id\":1},\"b\":{\"id\":1,\"secret\":2}}");
     assert_eq!(answer.header("X-Status"), Some("200"));
 }
+
+/// Every byte is in time, and the whole would take ten minutes.
+#[test]
+fn an_answer_that_drips_has_an_end() {
+    let origin = Origin::scripted(|request, _| {
+        if request.target == "/whole" {
+            return Script::answer_with(200, &[JSON], "1");
+        }
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let drop = Script::new().send("1\r\n \r\n").pause(Duration::from_millis(20));
+        let drops = std::iter::repeat_n(drop, 30_000);
+        drops.fold(Script::new().send(head), Script::followed_by)
+    });
+    let stage = Stage::new(
+        origin,
+        r#"
+        [log]
+        access = "{dir}/access.log"
+        [defaults]
+        timeouts = { read = "20s" }
+        [routes.needed]
+        path = "/needed"
+        merge = { a = { upstream = "origin", path = "/whole" }, b = { upstream = "origin", path = "/drip" } }
+        merge_timeout = "300ms"
+        [routes.optional]
+        path = "/optional"
+        merge = { a = { upstream = "origin", path = "/whole" }, b = { upstream = "origin", path = "/drip", optional = true } }
+        merge_timeout = "300ms"
+        "#,
+    );
+    let get = |target: &str| {
+        let mut client = stage.client();
+        client.set_deadline(Duration::from_secs(20));
+        client.request("GET", target, &[("Host", "a")], b"")
+    };
+    assert_eq!(get("/needed").status, 504);
+    let endpoint = format!("\"endpoint\":\"{}\"", stage.origin.address());
+    stage.palisade.wait_access_log(1, |line| {
+        line.contains("/needed") && line.contains("upstream_read_timeout") && line.contains(&endpoint)
+    });
+    let answer = get("/optional");
+    assert_eq!((answer.status, answer.text()), (200, "{\"a\":1,\"b\":null}"));
+}

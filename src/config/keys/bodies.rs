@@ -148,6 +148,14 @@ pub const MERGE: Key = Key {
           upstream = \"users\", path = \"/users/{query.id}\" } }`. At most 16; only for GET and HEAD.",
 };
 
+pub const MERGE_TIMEOUT: Key = Key {
+    name: "merge_timeout",
+    kind: Kind::Duration,
+    absent: Absent::Means("\"60s\""),
+    doc: "How long all of `merge` may take, up to the last byte of the last answer. A member that is not there by then \
+          has failed; `timeouts` hold for each of its steps.",
+};
+
 const MERGE_KEYS: &[Key] = &[
     Key { name: "upstream", kind: Kind::Text("upstream"), absent: Absent::Mistake, doc: "Its name." },
     Key {

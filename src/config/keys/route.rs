@@ -1,7 +1,7 @@
 //! The keys of `[routes.NAME]` and `[defaults]`.
 
 use super::auth::FORWARD_AUTH;
-use super::bodies::{MERGE, REPLACE, REQUEST_JSON, RESPONSE_JSON};
+use super::bodies::{MERGE, MERGE_TIMEOUT, REPLACE, REQUEST_JSON, RESPONSE_JSON};
 use super::filters::*;
 use super::tls::{
     CLIENT_AUTH, CLIENT_CA, CLIENT_CERTIFICATE, CLIENT_CRL, CLIENT_CRL_UNKNOWN, MIN_TLS_VERSION,
@@ -95,6 +95,7 @@ pub const ROUTE: &[Key] = &[
               `X-Canary: always` goes there and `X-Canary: never` does not.",
     },
     MERGE,
+    MERGE_TIMEOUT,
     Key {
         name: "mirror",
         kind: Kind::Either(&[Kind::Text("upstream"), Kind::Table(MIRROR)]),
