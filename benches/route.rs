@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use http1::RequestHead;
-use palisade::message::PathPattern;
+use palisade::message::{PathPattern, SharedText};
 use palisade::route::path::canonicalise;
 use palisade::route::{Asker, FixedAnswer, HostPattern, RouteMatch, RouteOptions, Table, TargetOptions};
 use palisade::upstream::{BodyMode, RetryOptions, Timeouts};
@@ -155,7 +155,8 @@ fn routes(hosts: usize, paths: Paths) -> Vec<RouteOptions> {
 }
 
 fn catch_all() -> RouteOptions {
-    let answer = FixedAnswer { status: 200, body: String::new(), content_type: "text/plain".to_owned() };
+    let answer =
+        FixedAnswer { status: 200, body: SharedText::new(""), content_type: "text/plain".to_owned() };
     RouteOptions {
         name: "all".to_owned(),
         matches: RouteMatch::default(),

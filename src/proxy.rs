@@ -337,6 +337,5 @@ fn last_hop(request: &mut Request<'_>) -> Option<Response<'static>> {
 }
 
 fn fixed_answer(fixed: &FixedAnswer) -> Response<'static> {
-    let body = fixed.body.clone().into_bytes().into();
-    Response::text(fixed.status, fixed.content_type.as_bytes(), body)
+    Response::of(fixed.status, fixed.content_type.as_bytes(), fixed.body.body())
 }

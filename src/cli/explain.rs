@@ -289,7 +289,12 @@ fn target(
         TargetOptions::Fixed(fixed) => {
             text.line(
                 "answer",
-                &format!("{} with {} bytes of {}", fixed.status, fixed.body.len(), fixed.content_type),
+                &format!(
+                    "{} with {} bytes of {}",
+                    fixed.status,
+                    fixed.body.bytes().len(),
+                    fixed.content_type
+                ),
             );
         }
     }

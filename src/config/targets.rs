@@ -11,6 +11,7 @@ use super::merge;
 use super::split;
 use super::suggest::closest;
 use super::values::shown;
+use crate::message::SharedText;
 use crate::route::{FixedAnswer, TargetOptions};
 
 const TARGETS: [&str; 6] = ["upstream", "split", "merge", "redirect", "respond", "files"];
@@ -76,7 +77,8 @@ pub fn respond(table: &Fields<'_>) -> Option<FixedAnswer> {
     if let (204 | 304, Some(body)) = (status, body.filter(|body| !body.value.is_empty())) {
         warn_no_body(table, status, body.place);
     }
-    Some(FixedAnswer { status, body: body.map_or("", |body| body.value).to_string(), content_type })
+    let body = SharedText::new(body.map_or("", |body| body.value));
+    Some(FixedAnswer { status, body, content_type })
 }
 
 /// The value of `content_type`, or the type of plain text; `None` when it is wrong, which was reported.

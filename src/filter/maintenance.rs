@@ -7,7 +7,7 @@ use http1::Name;
 use ipnet::IpNet;
 
 use super::Decision;
-use crate::message::{Exchange, Request, Response, pages};
+use crate::message::{Exchange, Request, Response, SharedText, pages};
 
 /// `maintenance = { allow = ["10.0.0.0/8"], retry_after = "10m" }`
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct Maintenance {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaintenancePage {
-    pub body: String,
+    pub body: SharedText,
     pub content_type: String,
 }
 
@@ -33,8 +33,7 @@ impl Maintenance {
         }
         let mut response = match &self.page {
             Some(page) => {
-                let body = page.body.clone().into_bytes().into();
-                let mut response = Response::text(503, page.content_type.as_bytes(), body);
+                let mut response = Response::of(503, page.content_type.as_bytes(), page.body.body());
                 response.head.fields.push(Name::CacheControl, b"Cache-Control", b"no-store");
                 response
             }

@@ -2,13 +2,11 @@
 //! upstreams answer. A call of gRPC gets none (`grpc`), nor does a client that asks for JSON first and would get
 //! something else.
 
-use std::sync::Arc;
-
 use http1::{Name, RequestHead};
 
 use super::pages::{Form, advice, named_first};
 use super::template::Template;
-use super::{Body, Escape, FileBody, MediaRange, Response, StatusSet, StoredFile, Values, grpc};
+use super::{Body, Escape, MediaRange, Response, SharedText, StatusSet, Values, grpc};
 
 /// One `[error_pages.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +42,9 @@ pub struct ErrorPages {
 #[derive(Debug, Clone)]
 pub struct ReadyPage {
     pub page: ErrorPage,
-    /// A long text without variables, which all answers have together.
-    shared: Option<Arc<StoredFile>>,
+    /// A text without variables.
+    shared: Option<SharedText>,
 }
-
-/// Shorter texts are copied into the buffer that the head stands in, however they are kept. In bytes.
-const SHARED_FROM: usize = 4 << 10;
 
 /// How well a page fits; the greater, the better.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,15 +140,14 @@ impl ErrorPage {
 
 impl ReadyPage {
     fn new(page: ErrorPage) -> ReadyPage {
-        let text = page.body.as_text().filter(|text| text.len() >= SHARED_FROM);
-        let shared = text.map(|text| Arc::new(StoredFile::in_memory(text.as_bytes().into())));
+        let shared = page.body.as_text().map(SharedText::new);
         ReadyPage { page, shared }
     }
 
     /// The text of the page for an answer.
     pub fn body(&self, values: &Values<'_, '_>) -> Body<'static> {
         match &self.shared {
-            Some(text) => Body::File(Box::new(FileBody::whole(text.clone()))),
+            Some(text) => text.body(),
             None => Body::Text(self.page.fill(values).into()),
         }
     }

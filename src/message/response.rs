@@ -30,9 +30,14 @@ impl Response<'_> {
         content_type: &[u8],
         text: std::borrow::Cow<'static, [u8]>,
     ) -> Response<'static> {
+        Response::of(status, content_type, Body::Text(text))
+    }
+
+    /// An answer of our own with any body.
+    pub fn of(status: u16, content_type: &[u8], body: Body<'static>) -> Response<'static> {
         let mut response = Response::empty(status);
         response.head.fields.push(http1::Name::ContentType, b"Content-Type", content_type);
-        response.body = Body::Text(text);
+        response.body = body;
         response
     }
 }

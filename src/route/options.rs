@@ -7,7 +7,7 @@ use crate::certificates::HostTlsOptions;
 use crate::files::FilesOptions;
 use crate::filter::{FilterOptions, Redirect};
 use crate::merge::MergeOptions;
-use crate::message::{HeaderCondition, PathPattern, QueryCondition};
+use crate::message::{HeaderCondition, PathPattern, QueryCondition, SharedText};
 use crate::upstream::mirror::MirrorOptions;
 use crate::upstream::split::SplitOptions;
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
@@ -82,6 +82,6 @@ pub enum FallbackOptions {
 pub struct FixedAnswer {
     /// 200 to 599.
     pub status: u16,
-    pub body: String,
+    pub body: SharedText,
     pub content_type: String,
 }

@@ -3,6 +3,7 @@
 mod addresses;
 mod browsers;
 mod explain;
+mod fixed;
 mod headers;
 mod json;
 mod merge;

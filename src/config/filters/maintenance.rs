@@ -7,6 +7,7 @@ use crate::config::address;
 use crate::config::fields::{Fields, Zero};
 use crate::config::targets;
 use crate::filter::{Maintenance, MaintenancePage};
+use crate::message::SharedText;
 
 const DEFAULT_RETRY: Duration = Duration::from_secs(300);
 
@@ -22,7 +23,7 @@ pub fn lower(fields: &Fields<'_>) -> Option<Switched<Maintenance>> {
             retry_after: table.duration("retry_after", Zero::Allowed).unwrap_or(DEFAULT_RETRY),
             page: body.and_then(|body| {
                 let content_type = targets::content_type(table)?;
-                Some(MaintenancePage { body: body.value.to_owned(), content_type })
+                Some(MaintenancePage { body: SharedText::new(body.value), content_type })
             }),
         })
     })

@@ -10,7 +10,7 @@ use proptest::sample::select;
 use regex::bytes::Regex;
 
 use super::super::options::{FixedAnswer, TargetOptions};
-use crate::message::{ClientCertificate, HeaderCondition, QueryCondition, ValuePattern};
+use crate::message::{ClientCertificate, HeaderCondition, QueryCondition, SharedText, ValuePattern};
 use crate::route::{ClientCertificateMatch, Glob};
 use crate::upstream::{BodyMode, RetryOptions, Timeouts};
 
@@ -143,7 +143,8 @@ fn naive_value(pattern: &ValuePattern, values: &[Vec<u8>]) -> bool {
 }
 
 fn route(name: String, matches: RouteMatch) -> RouteOptions {
-    let answer = FixedAnswer { status: 200, body: String::new(), content_type: "text/plain".to_owned() };
+    let answer =
+        FixedAnswer { status: 200, body: SharedText::new(""), content_type: "text/plain".to_owned() };
     RouteOptions {
         name,
         matches,
