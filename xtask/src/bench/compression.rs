@@ -11,11 +11,12 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::front::{Codec, Front};
 use super::measure::{CONNECTIONS, Lab, WARM_UP, observe};
-use super::origin::{JSON_LENGTH, JSON_PATH};
+use super::origin::JSON_PATH;
 use super::peers::{Peer, Site};
 use super::plan::Plan;
 use super::process::Wrapped;
 use super::results::{Row, Saturation};
+use super::sample::JSON_LENGTH;
 use super::table::{Table, number};
 use super::tools::curl::{self, Speak};
 use super::tools::wrk::Wrk;
@@ -177,8 +178,9 @@ pub fn section(rows: &[&Row]) -> String {
         }
     }
     format!(
-        "## Compression\n\n{}\nAnswers of 100 KiB of JSON, as an interface gives it. The level of our gzip is the lowest \
-         that makes it at most\n2 % larger than nginx's. CPU is all of the proxy's, per MiB before compression.\n",
+        "## Compression\n\n{}\nAnswers of 100 KiB of JSON, a list of records as a shop or a code host gives it. The level of our gzip is \
+         the\nlowest that makes it at most 2 % larger than nginx's. CPU is all of the proxy's, per MiB before \
+         compression.\n",
         table.text()
     )
 }

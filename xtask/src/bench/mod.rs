@@ -18,6 +18,7 @@ mod plan;
 mod process;
 mod report;
 mod results;
+mod sample;
 mod table;
 mod tls;
 mod tools;

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::body::{BLOCK, Sum, block};
+use super::sample;
 
 /// Serves for ever; the first line on standard output is the port.
 pub fn run() -> Result<()> {
@@ -242,7 +243,7 @@ fn answer(body: &[u8]) -> Answer {
 }
 
 fn json_answer() -> Answer {
-    let body = json();
+    let body = sample::json();
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
@@ -251,41 +252,8 @@ fn json_answer() -> Answer {
     Answer { repeated: bytes.clone(), bytes, times: 0 }
 }
 
-/// A list as an interface gives it: the same names again and again, and values of which some repeat.
-fn json() -> Vec<u8> {
-    const WORDS: [&str; 16] = [
-        "amber", "basin", "cedar", "delta", "ember", "fjord", "grove", "haven", "inlet", "jetty", "knoll",
-        "lagoon", "meadow", "nectar", "orchard", "prairie",
-    ];
-    let mut state = 1_u64;
-    let mut random = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state >> 33
-    };
-    let mut body = b"{\"items\":[".to_vec();
-    while body.len() < JSON_LENGTH {
-        let mut word = || WORDS[(random() % 16) as usize];
-        let (first, second, third) = (word(), word(), word());
-        let (id, cents, day) = (random(), random() % 100_000, random() % 28 + 1);
-        let item = format!(
-            "{{\"id\":\"{id:08x}\",\"name\":\"{first} {second}\",\"price\":{}.{:02},\"in_stock\":{},\
-             \"tags\":[\"{third}\",\"{second}\"],\"updated_at\":\"2026-11-{day:02}T{:02}:{:02}:00Z\"}},\n",
-            cents / 100,
-            cents % 100,
-            cents % 3 == 0,
-            id % 24,
-            id % 60,
-        );
-        body.extend_from_slice(item.as_bytes());
-    }
-    body.truncate(JSON_LENGTH - 2);
-    body.extend_from_slice(b"]}");
-    body
-}
-
-/// The address of a body to be compressed, and its length.
+/// The address of a body to be compressed.
 pub const JSON_PATH: &str = "/json";
-pub const JSON_LENGTH: usize = 100 << 10;
 
 fn huge() -> Answer {
     Answer {
@@ -325,6 +293,7 @@ const LISTENER: u64 = 0;
 mod tests {
     use super::*;
     use crate::bench::load::{Load, fetch, read_answer};
+    use crate::bench::sample::JSON_LENGTH;
 
     fn start() -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
