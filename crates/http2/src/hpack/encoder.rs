@@ -1,0 +1,224 @@
+//! Writes blocks of fields.
+
+use super::dynamic_table::DynamicTable;
+use super::hash::hash;
+use super::learned::{Index, Seen};
+use super::lower::{self, Name};
+use super::static_table::{self, Found};
+use super::{
+    HUFFMAN, INDEXED, NEVER_INDEXED, OVERHEAD, PLAIN, TABLE_SIZE, WITH_INDEXING, WITHOUT_INDEXING, huffman,
+    integer,
+};
+
+/// The table is never larger, in bytes, and is so large from the beginning (RFC 9113 6.5.2).
+const MAX_TABLE: usize = 4096;
+
+/// Longer values get no entry: they would push out many, and hardly repeat.
+const MAX_LEARNED_VALUE: usize = 256;
+
+/// From here on the length of a string does not fit into its first byte.
+const LONG_STRING: usize = 127;
+
+/// The writing side of a connection: it knows what the peer's table has in it.
+#[derive(Debug)]
+pub struct Encoder {
+    table: DynamicTable,
+    index: Index,
+    seen: Seen,
+    /// The smallest size the table had since the last block, when its size was changed.
+    smallest: Option<usize>,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Encoder::new()
+    }
+}
+
+impl Encoder {
+    pub fn new() -> Encoder {
+        Encoder {
+            table: DynamicTable::new(MAX_TABLE),
+            index: Index::new(),
+            seen: Seen::new(),
+            smallest: None,
+        }
+    }
+
+    /// Takes the peer's SETTINGS_HEADER_TABLE_SIZE, in bytes, between two blocks. The next block tells the peer.
+    pub fn set_max_table_size(&mut self, peer: u32) {
+        let size = usize::try_from(peer).unwrap_or(MAX_TABLE).min(MAX_TABLE);
+        if size != self.table.max_size() {
+            self.smallest = Some(self.smallest.unwrap_or(MAX_TABLE).min(size));
+            self.table.set_max_size(size);
+        }
+    }
+
+    /// Has to be called in front of the fields of each block.
+    #[inline]
+    pub fn begin(&mut self, out: &mut Vec<u8>) {
+        if let Some(smallest) = self.smallest.take() {
+            let size = self.table.max_size();
+            if smallest < size {
+                integer::encode(smallest, TABLE_SIZE, out);
+            }
+            integer::encode(size, TABLE_SIZE, out);
+        }
+    }
+
+    /// Writes `:status`.
+    #[inline]
+    pub fn status(&mut self, status: u16, out: &mut Vec<u8>) {
+        let index = match status {
+            200 => static_table::STATUS,
+            204 => static_table::STATUS + 1,
+            206 => static_table::STATUS + 2,
+            304 => static_table::STATUS + 3,
+            400 => static_table::STATUS + 4,
+            404 => static_table::STATUS + 5,
+            500 => static_table::STATUS + 6,
+            _ => return self.other_status(status, out),
+        };
+        integer::encode(index, INDEXED, out);
+    }
+
+    #[cold]
+    fn other_status(&mut self, status: u16, out: &mut Vec<u8>) {
+        let mut digits = [0; 5];
+        let (mut rest, mut start) = (status, digits.len());
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            start -= 1;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.field(b":status", digits.get(start..).unwrap_or_default(), out);
+    }
+
+    /// Writes a field; its name may have any case and is written in lower case.
+    pub fn field(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        let Some(lower) = Name::new(name) else { return long_name(WITHOUT_INDEXING, name, value, out) };
+        let name = lower;
+        let pair = hash(name.hash(), value);
+        let may_be_learned = value.len() <= MAX_LEARNED_VALUE;
+        if may_be_learned && let Some(index) = self.find_pair(pair, &name, value) {
+            return integer::encode(index, INDEXED, out);
+        }
+        let found = static_table::find(&name, value);
+        let index = match found {
+            Some(Found::Field(index)) => return integer::encode(index, INDEXED, out),
+            Some(Found::Name(index)) if is_secret(index) => {
+                return literal(NEVER_INDEXED, index, &name, value, out);
+            }
+            Some(Found::Name(index)) => Some(index),
+            None => self.find_name(&name),
+        };
+        // A name that nobody has an entry for is worth one even if its values differ each time.
+        let is_new_name = index.is_none() && self.seen.again(name.hash());
+        let is_again = may_be_learned && self.seen.again(pair);
+        let index = index.unwrap_or(0);
+        if !may_be_learned || !(is_again || is_new_name) || !self.has_room(&name, value) {
+            return literal(WITHOUT_INDEXING, index, &name, value, out);
+        }
+        literal(WITH_INDEXING, index, &name, value, out);
+        let number = self.table.inserted();
+        if self.table.insert(name.bytes(), value) {
+            self.index.insert(pair, number);
+            if found.is_none() {
+                self.index.insert(name.hash(), number);
+            }
+        }
+    }
+
+    /// Writes a field that nobody on the way to the browser may keep in a table (RFC 7541 7.1.3).
+    pub fn never_indexed(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        let Some(name) = Name::new(name) else { return long_name(NEVER_INDEXED, name, value, out) };
+        let index = match static_table::find(&name, value) {
+            Some(Found::Field(index) | Found::Name(index)) => index,
+            None => self.find_name(&name).unwrap_or(0),
+        };
+        literal(NEVER_INDEXED, index, &name, value, out);
+    }
+
+    /// The index of the dynamic entry that is this field.
+    #[inline]
+    fn find_pair(&self, pair: u64, name: &Name, value: &[u8]) -> Option<usize> {
+        let index = self.table.index_of(self.index.get(pair)?)?;
+        let (text, length) = self.table.get(index)?;
+        let (its_name, its_value) = text.split_at_checked(length)?;
+        (its_value == value && its_name == name.bytes()).then_some(static_table::LEN + 1 + index)
+    }
+
+    /// The index of a dynamic entry with this name.
+    fn find_name(&self, name: &Name) -> Option<usize> {
+        let index = self.table.index_of(self.index.get(name.hash())?)?;
+        let (text, length) = self.table.get(index)?;
+        (text.get(..length)? == name.bytes()).then_some(static_table::LEN + 1 + index)
+    }
+
+    /// Whether an entry leaves anything else in the table.
+    fn has_room(&self, name: &Name, value: &[u8]) -> bool {
+        name.bytes().len() + value.len() + OVERHEAD <= self.table.max_size() / 2
+    }
+}
+
+/// Fields that are somebody's key: in a table they could be guessed from the length of what is written.
+fn is_secret(index: usize) -> bool {
+    matches!(
+        index,
+        static_table::AUTHORIZATION | static_table::PROXY_AUTHORIZATION | static_table::SET_COOKIE
+    )
+}
+
+/// Writes a field with the name of entry `index`, or else, for 0, with its name.
+fn literal(kind: (u8, u32), index: usize, name: &Name, value: &[u8], out: &mut Vec<u8>) {
+    integer::encode(index, kind, out);
+    if index == 0 {
+        string(name.bytes(), out);
+    }
+    string(value, out);
+}
+
+/// Writes a field with a name of more than [`lower::MAX`] bytes.
+#[cold]
+fn long_name(kind: (u8, u32), name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    debug_assert!(name.len() > lower::MAX);
+    integer::encode(0, kind, out);
+    integer::encode(name.len(), PLAIN, out);
+    out.extend(name.iter().map(u8::to_ascii_lowercase));
+    string(value, out);
+}
+
+/// Writes a string the shorter way.
+fn string(text: &[u8], out: &mut Vec<u8>) {
+    if text.len() >= LONG_STRING {
+        return long_string(text, out);
+    }
+    // Written in Huffman code before it is known whether that is shorter, which it nearly always is.
+    let start = out.len();
+    out.push(0);
+    huffman::encode(text, out);
+    let length = out.len() - start - 1;
+    if length < text.len() {
+        if let Some(first) = out.get_mut(start) {
+            *first = HUFFMAN.0 | length as u8;
+        }
+    } else {
+        out.truncate(start);
+        out.push(text.len() as u8);
+        out.extend_from_slice(text);
+    }
+}
+
+fn long_string(text: &[u8], out: &mut Vec<u8>) {
+    let length = huffman::encoded_len(text);
+    if length < text.len() {
+        integer::encode(length, HUFFMAN, out);
+        huffman::encode(text, out);
+    } else {
+        integer::encode(text.len(), PLAIN, out);
+        out.extend_from_slice(text);
+    }
+}
