@@ -5,31 +5,37 @@ fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
-const SEEN: usize = 64;
+const SETS: usize = 32;
+const WAYS: usize = 4;
+
+const SEEN_SETS: usize = 16;
 
 /// Remembers what came lately, so that only what comes again gets an entry: a value that is never repeated must not
 /// push out those that are.
 #[derive(Debug)]
 pub struct Seen {
-    /// By the last bits of the tag, the last one that was there. A wrong answer costs an entry, nothing else.
-    tags: [u32; SEEN],
+    /// By the last bits of the tag, those that were there, the latest first. A wrong answer costs an entry, nothing
+    /// else.
+    sets: [[u32; WAYS]; SEEN_SETS],
 }
 
 impl Seen {
     pub fn new() -> Seen {
-        Seen { tags: [0; SEEN] }
+        Seen { sets: [[0; WAYS]; SEEN_SETS] }
     }
 
     /// Whether this one was here lately; from now on it was.
     pub fn again(&mut self, hash: u64) -> bool {
         let tag = tag(hash);
-        let place = &mut self.tags[tag as usize % SEEN];
-        std::mem::replace(place, tag) == tag
+        let set = &mut self.sets[tag as usize % SEEN_SETS];
+        let known = set.contains(&tag);
+        if !known {
+            set.rotate_right(1);
+            set[0] = tag;
+        }
+        known
     }
 }
-
-const SETS: usize = 32;
-const WAYS: usize = 4;
 
 /// From a hash to the number of an entry in the dynamic table. Only a hint: who looks compares the entry, which may
 /// also be gone by now; and one that is crowded out is written and learned again.
@@ -46,7 +52,8 @@ struct Slot {
 
 impl Index {
     pub fn new() -> Index {
-        Index { sets: [[Slot { tag: 0, number: 0 }; WAYS]; SETS] }
+        // Older than the very first entry, which is number 0.
+        Index { sets: [[Slot { tag: 0, number: u32::MAX }; WAYS]; SETS] }
     }
 
     #[inline]
@@ -80,8 +87,16 @@ mod tests {
         let mut seen = Seen::new();
         assert!(!seen.again(hash(7)));
         assert!(seen.again(hash(7)));
-        assert!(!seen.again(hash(7 + SEEN as u32)), "another one with the same place");
-        assert!(!seen.again(hash(7)), "which it took");
+        let others = (1..=WAYS).map(|n| hash(7 + (n * SEEN_SETS) as u32));
+        for other in others.clone().take(WAYS - 1) {
+            assert!(!seen.again(other));
+            assert!(seen.again(hash(7)), "there is room for both");
+        }
+        assert!(!seen.again(hash(8)), "elsewhere");
+        for other in others {
+            seen.again(other);
+        }
+        assert!(!seen.again(hash(7)), "it was crowded out");
     }
 
     #[test]
@@ -89,13 +104,14 @@ mod tests {
         let mut index = Index::new();
         let member = |n: usize| hash((5 + n * SETS) as u32);
         for number in 0..WAYS {
-            index.insert(member(number), 100 + number as u32);
+            index.insert(member(number), number as u32);
         }
-        index.insert(member(0), 110);
-        assert_eq!(index.get(member(0)), Some(110));
-        index.insert(member(WAYS), 111);
+        assert!((0..WAYS).all(|n| index.get(member(n)) == Some(n as u32)));
+        index.insert(member(0), 10);
+        assert_eq!(index.get(member(0)), Some(10));
+        index.insert(member(WAYS), 11);
         let found: Vec<_> = (0..=WAYS).map(|n| index.get(member(n))).collect();
-        assert_eq!(found, [Some(110), None, Some(102), Some(103), Some(111)]);
+        assert_eq!(found, [Some(10), None, Some(2), Some(3), Some(11)]);
         assert_eq!(index.get(hash(6)), None);
     }
 }

@@ -65,55 +65,62 @@ pub fn decode(code: &[u8], text: &mut Vec<u8>) -> Result<(), Broken> {
     Ok(())
 }
 
+/// Returns the bytes that were written.
 fn decode_into(code: &[u8], text: &mut [u8]) -> Result<usize, Broken> {
-    let mut text = text.iter_mut();
-    let room = text.len();
+    let mut written = 0;
     // The next bits from the top down, zeros behind them.
     let mut bits = 0_u64;
-    let mut held = 0;
+    let mut held = 0_u32;
     let (words, tail) = code.as_chunks::<4>();
     for word in words {
         bits |= u64::from(u32::from_be_bytes(*word)) << (32 - held);
         held += 32;
         // A whole code is there, whichever it is.
-        while held >= MAX_BITS {
-            let (symbol, length) = next(bits)?;
-            *text.next().ok_or(Broken)? = symbol;
-            bits <<= length;
-            held -= length;
+        while held >= MAX_BITS as u32 {
+            let found = next(bits);
+            if found == 0 {
+                return Err(Broken);
+            }
+            *text.get_mut(written).ok_or(Broken)? = found as u8;
+            written += 1;
+            bits <<= found >> 8;
+            held -= u32::from(found >> 8);
         }
     }
     for &byte in tail {
         bits |= u64::from(byte) << (56 - held);
         held += 8;
     }
-    while held >= MIN_BITS {
-        let (symbol, length) = match next(bits) {
-            Ok(found) if found.1 <= held => found,
+    loop {
+        let found = next(bits);
+        let length = u32::from(found >> 8);
+        if found == 0 || length > held {
             // The zeros behind the last bits are not of the string: what is left is no code but padding.
-            _ => break,
-        };
-        *text.next().ok_or(Broken)? = symbol;
+            let padding = !(u64::MAX >> held);
+            return if held < 8 && bits & padding == padding { Ok(written) } else { Err(Broken) };
+        }
+        *text.get_mut(written).ok_or(Broken)? = found as u8;
+        written += 1;
         bits <<= length;
         held -= length;
     }
-    let padding = !(u64::MAX >> held);
-    if held < 8 && bits & padding == padding { Ok(room - text.len()) } else { Err(Broken) }
 }
 
-/// The symbol that the top of `bits` begins with, and the bits of its code.
+/// The symbol that the top of `bits` begins with, and above it the bits of its code; 0 for the end of a string.
 #[inline(always)]
-fn next(bits: u64) -> Result<(u8, usize), Broken> {
+fn next(bits: u64) -> u16 {
     let found = FAST[(bits >> (64 - FAST_BITS)) as usize];
-    if found == 0 { next_long((bits >> 32) as u32) } else { Ok((found as u8, usize::from(found >> 8))) }
+    if found == 0 { next_long((bits >> 32) as u32) } else { found }
 }
 
 #[cold]
-fn next_long(bits: u32) -> Result<(u8, usize), Broken> {
-    let longer = (FAST_BITS + 1..).zip(&LONG);
-    let (length, codes) = longer.into_iter().find(|(_, codes)| bits <= codes.last).ok_or(Broken)?;
+#[inline(never)]
+fn next_long(bits: u32) -> u16 {
+    let mut longer = (FAST_BITS + 1..).zip(&LONG);
+    let Some((length, codes)) = longer.find(|(_, codes)| bits <= codes.last) else { return 0 };
     let place = codes.place + ((bits - codes.first) >> (32 - length)) as usize;
-    // Only END is no byte.
-    let symbol = ORDER.get(place).and_then(|&symbol| u8::try_from(symbol).ok()).ok_or(Broken)?;
-    Ok((symbol, length))
+    match ORDER.get(place) {
+        Some(&symbol) if symbol < 256 => (length as u16) << 8 | symbol,
+        _ => 0,
+    }
 }
