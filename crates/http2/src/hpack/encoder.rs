@@ -16,6 +16,9 @@ const MAX_TABLE: usize = 4096;
 /// Longer values get no entry: they would push out many, and hardly repeat.
 const MAX_LEARNED_VALUE: usize = 256;
 
+/// Fields of a block of which it is remembered what they were.
+const REMEMBERED: usize = 16;
+
 /// From here on the length of a string does not fit into its first byte.
 const LONG_STRING: usize = 127;
 
@@ -25,6 +28,10 @@ pub struct Encoder {
     table: DynamicTable,
     index: Index,
     seen: Seen,
+    /// By their place in the block, the numbers of the entries that the fields of the last blocks had or could have
+    /// had: the answers of one connection are like each other, and to compare is cheaper than to search.
+    guesses: [u32; REMEMBERED],
+    place: usize,
     /// The smallest size the table had since the last block, when its size was changed.
     smallest: Option<usize>,
 }
@@ -41,6 +48,8 @@ impl Encoder {
             table: DynamicTable::new(MAX_TABLE),
             index: Index::new(),
             seen: Seen::new(),
+            guesses: [0; REMEMBERED],
+            place: 0,
             smallest: None,
         }
     }
@@ -57,6 +66,7 @@ impl Encoder {
     /// Has to be called in front of the fields of each block.
     #[inline]
     pub fn begin(&mut self, out: &mut Vec<u8>) {
+        self.place = 0;
         if let Some(smallest) = self.smallest.take() {
             let size = self.table.max_size();
             if smallest < size {
@@ -98,12 +108,38 @@ impl Encoder {
     }
 
     /// Writes a field; its name may have any case and is written in lower case.
+    #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-        let Some(lower) = Name::new(name) else { return long_name(WITHOUT_INDEXING, name, value, out) };
-        let name = lower;
-        let pair = hash(name.hash(), value);
+        let place = self.place;
+        self.place += 1;
+        match self.guess(place, name, value) {
+            Some(index) => integer::encode(index, INDEXED, out),
+            None => self.search(place, name, value, out),
+        }
+    }
+
+    /// The index of the entry that was at this place the last time, when it is this field.
+    #[inline]
+    fn guess(&self, place: usize, name: &[u8], value: &[u8]) -> Option<usize> {
+        let index = self.table.index_of(*self.guesses.get(place)?)?;
+        let (text, length) = self.table.get(index)?;
+        let (its_name, its_value) = text.split_at_checked(length)?;
+        (its_value == value && lower::is_lower_of(its_name, name)).then_some(dynamic(index))
+    }
+
+    fn remember(&mut self, place: usize, number: u32) {
+        if let Some(guess) = self.guesses.get_mut(place) {
+            *guess = number;
+        }
+    }
+
+    /// Writes a field wherever it is, or whether it is, in the tables.
+    fn search(&mut self, place: usize, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        let Some(name) = Name::new(name) else { return long_name(WITHOUT_INDEXING, name, value, out) };
         let may_be_learned = value.len() <= MAX_LEARNED_VALUE;
-        if may_be_learned && let Some(index) = self.find_pair(pair, &name, value) {
+        let pair = if may_be_learned { hash(name.hash(), value) } else { 0 };
+        if may_be_learned && let Some((number, index)) = self.find_pair(pair, &name, value) {
+            self.remember(place, number);
             return integer::encode(index, INDEXED, out);
         }
         let found = static_table::find(&name, value);
@@ -129,6 +165,7 @@ impl Encoder {
             if found.is_none() {
                 self.index.insert(name.hash(), number);
             }
+            self.remember(place, number);
         }
     }
 
@@ -142,26 +179,32 @@ impl Encoder {
         literal(NEVER_INDEXED, index, &name, value, out);
     }
 
-    /// The index of the dynamic entry that is this field.
+    /// The dynamic entry that is this field: its number and its index.
     #[inline]
-    fn find_pair(&self, pair: u64, name: &Name, value: &[u8]) -> Option<usize> {
-        let index = self.table.index_of(self.index.get(pair)?)?;
+    fn find_pair(&self, pair: u64, name: &Name, value: &[u8]) -> Option<(u32, usize)> {
+        let number = self.index.get(pair)?;
+        let index = self.table.index_of(number)?;
         let (text, length) = self.table.get(index)?;
         let (its_name, its_value) = text.split_at_checked(length)?;
-        (its_value == value && its_name == name.bytes()).then_some(static_table::LEN + 1 + index)
+        (its_value == value && its_name == name.bytes()).then_some((number, dynamic(index)))
     }
 
     /// The index of a dynamic entry with this name.
     fn find_name(&self, name: &Name) -> Option<usize> {
         let index = self.table.index_of(self.index.get(name.hash())?)?;
         let (text, length) = self.table.get(index)?;
-        (text.get(..length)? == name.bytes()).then_some(static_table::LEN + 1 + index)
+        (text.get(..length)? == name.bytes()).then_some(dynamic(index))
     }
 
     /// Whether an entry leaves anything else in the table.
     fn has_room(&self, name: &Name, value: &[u8]) -> bool {
         name.bytes().len() + value.len() + OVERHEAD <= self.table.max_size() / 2
     }
+}
+
+/// The index of both tables for one of the dynamic table.
+fn dynamic(index: usize) -> usize {
+    static_table::LEN + 1 + index
 }
 
 /// Fields that are somebody's key: in a table they could be guessed from the length of what is written.

@@ -6,26 +6,29 @@ const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Goes on from `seed`. The upper bits are the good ones.
 #[inline]
 pub const fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    let (words, tail) = bytes.as_chunks::<8>();
-    let mut hash = mix(seed, bytes.len() as u64);
-    let mut at = 0;
+    let hash = mix(seed, bytes.len() as u64);
+    let (Some(last), Some((_, others))) = (bytes.last_chunk::<8>(), bytes.split_last()) else {
+        return mix(hash, short_word(bytes));
+    };
+    // All words but the last, which may overlap the one before it.
+    let (words, _) = others.as_chunks::<8>();
+    let (mut hash, mut at) = (hash, 0);
     while at < words.len() {
         hash = mix(hash, u64::from_le_bytes(words[at]));
         at += 1;
     }
-    if tail.is_empty() { hash } else { mix(hash, last_word(bytes, tail)) }
+    mix(hash, u64::from_le_bytes(*last))
 }
 
-/// A word with all of `tail` in it; some of the bytes before it may be there as well.
-#[inline]
-const fn last_word(bytes: &[u8], tail: &[u8]) -> u64 {
-    if let Some(word) = bytes.last_chunk::<8>() {
-        return u64::from_le_bytes(*word);
+/// Up to seven bytes as one word, the first of them lowest and zeros behind the last.
+#[inline(always)]
+pub const fn short_word(bytes: &[u8]) -> u64 {
+    if let (Some(low), Some(high)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        // Where the two overlap they are the same.
+        let shift = 8 * (bytes.len() as u32 - 4);
+        return u32::from_le_bytes(*low) as u64 | (u32::from_le_bytes(*high) as u64) << shift;
     }
-    if let (Some(low), Some(high)) = (tail.first_chunk::<4>(), tail.last_chunk::<4>()) {
-        return u32::from_le_bytes(*low) as u64 | (u32::from_le_bytes(*high) as u64) << 32;
-    }
-    match *tail {
+    match *bytes {
         [a] => a as u64,
         [a, b] => a as u64 | (b as u64) << 8,
         [a, b, c] => a as u64 | (b as u64) << 8 | (c as u64) << 16,
@@ -33,8 +36,9 @@ const fn last_word(bytes: &[u8], tail: &[u8]) -> u64 {
     }
 }
 
+/// One step of [`hash`].
 #[inline]
-const fn mix(hash: u64, word: u64) -> u64 {
+pub const fn mix(hash: u64, word: u64) -> u64 {
     (hash.rotate_left(23) ^ word).wrapping_mul(FACTOR)
 }
 

@@ -1,6 +1,6 @@
 //! Names in lower case, as HTTP/2 has them.
 
-use super::hash::hash;
+use super::hash::{mix, short_word};
 
 /// Longer names are written without any table.
 pub const MAX: usize = 64;
@@ -17,21 +17,22 @@ impl Name {
     pub fn new(name: &[u8]) -> Option<Name> {
         let length = name.len();
         let mut bytes = [0; MAX];
-        let (words, tail) = name.as_chunks::<8>();
-        for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *to = lower_word(*word);
-        }
-        if !tail.is_empty() {
-            // The last eight bytes once more are cheaper than the rest one by one.
-            if let Some(word) = name.last_chunk::<8>() {
-                bytes.get_mut(length - 8..length)?.copy_from_slice(&lower_word(*word));
-            } else {
-                for (to, byte) in bytes.iter_mut().zip(tail) {
-                    *to = byte.to_ascii_lowercase();
-                }
+        // What `hash` does with the name in lower case, on the way.
+        let mut hash = mix(SEED, length as u64);
+        if let (Some(last), Some((_, others))) = (name.last_chunk::<8>(), name.split_last()) {
+            for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(others.as_chunks::<8>().0) {
+                let word = lower_word(u64::from_le_bytes(*word));
+                *to = word.to_le_bytes();
+                hash = mix(hash, word);
             }
+            let last = lower_word(u64::from_le_bytes(*last));
+            bytes.get_mut(length - 8..length)?.copy_from_slice(&last.to_le_bytes());
+            hash = mix(hash, last);
+        } else {
+            let word = lower_word(short_word(name));
+            *bytes.first_chunk_mut::<8>()? = word.to_le_bytes();
+            hash = mix(hash, word);
         }
-        let hash = hash(SEED, bytes.get(..length)?);
         Some(Name { bytes, length, hash })
     }
 
@@ -49,21 +50,43 @@ impl Name {
 /// Chosen so that no two names of the static table have the same place in its index.
 pub const SEED: u64 = 101;
 
+/// Whether `name` in lower case is `lower`, which is.
+#[inline(always)]
+pub fn is_lower_of(lower: &[u8], name: &[u8]) -> bool {
+    if lower.len() != name.len() {
+        return false;
+    }
+    // Most are in lower case already.
+    let is_same = |lower: u64, name: u64| name == lower || lower_word(name) == lower;
+    let (Some(lower_last), Some(last)) = (lower.last_chunk::<8>(), name.last_chunk::<8>()) else {
+        return is_same(short_word(lower), short_word(name));
+    };
+    if !is_same(u64::from_le_bytes(*lower_last), u64::from_le_bytes(*last)) {
+        return false;
+    }
+    for (lower, name) in lower.as_chunks::<8>().0.iter().zip(name.as_chunks::<8>().0) {
+        if !is_same(u64::from_le_bytes(*lower), u64::from_le_bytes(*name)) {
+            return false;
+        }
+    }
+    true
+}
+
 /// ASCII letters in lower case, all eight at once.
 #[inline(always)]
-fn lower_word(word: [u8; 8]) -> [u8; 8] {
+fn lower_word(word: u64) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let word = u64::from_le_bytes(word);
     let low = word & (ONES * 0x7f);
     // The top bit of each byte says: from 'A' on, and behind 'Z'.
     let from_a = low + ONES * (0x80 - b'A' as u64);
     let behind_z = low + ONES * (0x7f - b'Z' as u64);
     let letters = (from_a & !behind_z & !word) & (ONES * 0x80);
-    (word | letters >> 2).to_le_bytes()
+    word | letters >> 2
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::hash;
     use super::*;
 
     #[test]
@@ -73,7 +96,13 @@ mod tests {
                 let mut name = vec![b'M'; length];
                 name[length * 7 / 11] = byte;
                 let lower = Name::new(&name).expect("short");
-                assert_eq!(lower.bytes(), name.to_ascii_lowercase(), "{byte} of {length}");
+                let expected = name.to_ascii_lowercase();
+                assert_eq!(lower.bytes(), expected, "{byte} of {length}");
+                assert_eq!(lower.hash(), hash::hash(SEED, &expected));
+                assert!(is_lower_of(&expected, &name));
+                name[length * 7 / 11] = byte.wrapping_add(1);
+                assert_eq!(is_lower_of(&expected, &name), name.to_ascii_lowercase() == expected);
+                assert!(!is_lower_of(&expected, &name[1..]));
             }
         }
     }
