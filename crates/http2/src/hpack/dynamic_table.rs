@@ -1,7 +1,5 @@
 //! The dynamic table (RFC 7541 2.3.2, 4): the newest entries that fit, both sides' the same.
 
-use std::collections::VecDeque;
-
 use super::OVERHEAD;
 
 /// Entries in the order of their age. Their bytes are one behind the other in one buffer: new ones are appended,
@@ -9,8 +7,9 @@ use super::OVERHEAD;
 #[derive(Debug)]
 pub struct DynamicTable {
     text: Vec<u8>,
-    /// Newest first.
-    entries: VecDeque<Entry>,
+    /// A ring: entry `number` is at the place that its last bits say. Its length is a power of two, or 0.
+    ring: Vec<Entry>,
+    count: u32,
     /// Position of the first byte of `text`, counted as if nothing had ever been moved; may wrap.
     base: u32,
     size: usize,
@@ -18,7 +17,7 @@ pub struct DynamicTable {
     inserted: u32,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 struct Entry {
     /// Position of the name, counted like `base`.
     start: u32,
@@ -33,7 +32,7 @@ impl DynamicTable {
     /// A table of at most `max_size` bytes; memory is taken as it fills.
     pub fn new(max_size: usize) -> DynamicTable {
         let max_size = max_size.min(MAX_SIZE);
-        DynamicTable { text: Vec::new(), entries: VecDeque::new(), base: 0, size: 0, max_size, inserted: 0 }
+        DynamicTable { text: Vec::new(), ring: Vec::new(), count: 0, base: 0, size: 0, max_size, inserted: 0 }
     }
 
     pub fn max_size(&self) -> usize {
@@ -49,7 +48,10 @@ impl DynamicTable {
     /// Entry `index`, 0 is the newest: name and value one behind the other, and the length of the name.
     #[inline]
     pub fn get(&self, index: usize) -> Option<(&[u8], usize)> {
-        let entry = self.entries.get(index)?;
+        if index >= self.count as usize {
+            return None;
+        }
+        let entry = self.entry(self.inserted.wrapping_sub(1).wrapping_sub(index as u32))?;
         let start = entry.start.wrapping_sub(self.base) as usize;
         let text = self.text.get(start..start + entry.length as usize)?;
         Some((text, entry.name as usize))
@@ -60,11 +62,15 @@ impl DynamicTable {
         self.inserted
     }
 
-    /// The index of the entry with that number, unless it is gone.
+    /// The index that the entry with that number has now; [`DynamicTable::get`] knows whether it is gone.
     #[inline]
-    pub fn index_of(&self, number: u32) -> Option<usize> {
-        let index = self.inserted.wrapping_sub(number).wrapping_sub(1) as usize;
-        (index < self.entries.len()).then_some(index)
+    pub fn index_of(&self, number: u32) -> usize {
+        self.inserted.wrapping_sub(1).wrapping_sub(number) as usize
+    }
+
+    #[inline]
+    fn entry(&self, number: u32) -> Option<&Entry> {
+        self.ring.get(number as usize & self.ring.len().wrapping_sub(1))
     }
 
     /// Adds the newest entry, and forgets old ones for it. One that is larger than the whole table empties it and
@@ -80,16 +86,45 @@ impl DynamicTable {
         let start = self.base.wrapping_add(self.text.len() as u32);
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(value);
-        self.entries.push_front(Entry { start, name: name.len() as u32, length: length as u32 });
+        self.push(Entry { start, name: name.len() as u32, length: length as u32 });
         self.size += length + OVERHEAD;
-        self.inserted = self.inserted.wrapping_add(1);
         true
+    }
+
+    fn push(&mut self, entry: Entry) {
+        if self.count as usize == self.ring.len() {
+            self.grow_ring();
+        }
+        let place = self.inserted as usize & self.ring.len().wrapping_sub(1);
+        if let Some(free) = self.ring.get_mut(place) {
+            *free = entry;
+        }
+        self.inserted = self.inserted.wrapping_add(1);
+        self.count += 1;
+    }
+
+    /// Twice as many places, where the entries have other ones.
+    fn grow_ring(&mut self) {
+        let mut larger = vec![Entry::default(); (2 * self.ring.len()).max(8)];
+        for age in 1..=self.count {
+            let number = self.inserted.wrapping_sub(age);
+            let place = number as usize & (larger.len() - 1);
+            if let (Some(to), Some(entry)) = (larger.get_mut(place), self.entry(number)) {
+                *to = *entry;
+            }
+        }
+        self.ring = larger;
+    }
+
+    fn oldest(&self) -> Option<&Entry> {
+        if self.count == 0 { None } else { self.entry(self.inserted.wrapping_sub(self.count)) }
     }
 
     fn evict_to(&mut self, size: usize) {
         while self.size > size {
-            let Some(oldest) = self.entries.pop_back() else { break };
+            let Some(oldest) = self.oldest() else { break };
             self.size -= oldest.length as usize + OVERHEAD;
+            self.count -= 1;
         }
     }
 
@@ -98,7 +133,7 @@ impl DynamicTable {
         if self.text.capacity() - self.text.len() >= length {
             return;
         }
-        let oldest = self.entries.back().map(|entry| entry.start.wrapping_sub(self.base) as usize);
+        let oldest = self.oldest().map(|entry| entry.start.wrapping_sub(self.base) as usize);
         let gone = oldest.unwrap_or(self.text.len());
         if gone >= self.text.len() - gone {
             self.text.drain(..gone);
@@ -147,14 +182,18 @@ mod tests {
         let numbers: Vec<u32> = (0..4)
             .map(|_| {
                 let number = table.inserted();
-                assert_eq!(table.index_of(number), None);
+                assert_eq!(table.get(table.index_of(number)), None);
                 table.insert(b"n", b"");
                 number
             })
             .collect();
         assert_eq!(numbers, [u32::MAX - 1, u32::MAX, 0, 1]);
-        let found: Vec<_> = numbers.iter().map(|&number| table.index_of(number)).collect();
-        assert_eq!(found, [None, None, Some(1), Some(0)]);
+        let found: Vec<_> = numbers
+            .iter()
+            .map(|&number| table.index_of(number))
+            .filter(|&index| table.get(index).is_some())
+            .collect();
+        assert_eq!(found, [1, 0]);
     }
 
     #[test]
@@ -168,7 +207,8 @@ mod tests {
             newest.insert(0, [b"name", &value[..]].concat());
             newest.truncate(128);
             assert!(table.text.capacity() <= 2 * 4096);
-            let held = table.entries.len();
+            let held = table.count as usize;
+            assert!(table.ring.len() <= 128);
             assert!((0..held).all(|index| table.get(index).is_some_and(|(text, _)| text == newest[index])));
             let size = |entries: &[Vec<u8>]| entries.iter().map(|text| text.len() + 32).sum::<usize>();
             assert_eq!(table.size, size(&newest[..held]));

@@ -28,12 +28,34 @@ pub struct Encoder {
     table: DynamicTable,
     index: Index,
     seen: Seen,
-    /// By their place in the block, the numbers of the entries that the fields of the last blocks had or could have
-    /// had: the answers of one connection are like each other, and to compare is cheaper than to search.
-    guesses: [u32; REMEMBERED],
+    /// By their place in the block, what the fields of the last blocks were: the answers of one connection are
+    /// like each other, and to compare is cheaper than to search.
+    guesses: [Guess; REMEMBERED],
     place: usize,
     /// The smallest size the table had since the last block, when its size was changed.
     smallest: Option<usize>,
+}
+
+/// An entry of one of the tables; it may be gone by now.
+#[derive(Debug, Clone, Copy)]
+enum Entry {
+    /// By index.
+    Static(usize),
+    /// By number.
+    Dynamic(u32),
+}
+
+/// The entry that is a field, or has at least its name.
+#[derive(Debug, Clone, Copy)]
+struct Guess {
+    entry: Entry,
+    name_hash: u64,
+}
+
+/// What is found of a field in the tables: an index.
+enum Match {
+    Field(usize),
+    Name(usize),
 }
 
 impl Default for Encoder {
@@ -48,7 +70,7 @@ impl Encoder {
             table: DynamicTable::new(MAX_TABLE),
             index: Index::new(),
             seen: Seen::new(),
-            guesses: [0; REMEMBERED],
+            guesses: [Guess { entry: Entry::Static(0), name_hash: 0 }; REMEMBERED],
             place: 0,
             smallest: None,
         }
@@ -108,29 +130,59 @@ impl Encoder {
     }
 
     /// Writes a field; its name may have any case and is written in lower case.
-    #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
         let place = self.place;
         self.place += 1;
         match self.guess(place, name, value) {
-            Some(index) => integer::encode(index, INDEXED, out),
+            Some(Match::Field(index)) => integer::encode(index, INDEXED, out),
+            Some(Match::Name(index)) => self.other_value(place, index, name, value, out),
             None => self.search(place, name, value, out),
         }
     }
 
-    /// The index of the entry that was at this place the last time, when it is this field.
-    #[inline]
-    fn guess(&self, place: usize, name: &[u8], value: &[u8]) -> Option<usize> {
-        let index = self.table.index_of(*self.guesses.get(place)?)?;
-        let (text, length) = self.table.get(index)?;
+    /// Looks whether the field is what was at its place the last time.
+    #[inline(always)]
+    fn guess(&self, place: usize, name: &[u8], value: &[u8]) -> Option<Match> {
+        let (index, text, length) = self.entry(self.guesses.get(place)?.entry)?;
         let (its_name, its_value) = text.split_at_checked(length)?;
-        (its_value == value && lower::is_lower_of(its_name, name)).then_some(dynamic(index))
+        if !lower::is_lower_of(its_name, name) {
+            return None;
+        }
+        Some(if its_value == value { Match::Field(index) } else { Match::Name(index) })
     }
 
-    fn remember(&mut self, place: usize, number: u32) {
+    /// Index, text and length of the name of an entry.
+    #[inline(always)]
+    fn entry(&self, entry: Entry) -> Option<(usize, &[u8], usize)> {
+        let (index, (text, name)) = match entry {
+            Entry::Static(index) => (index, static_table::get(index)?),
+            Entry::Dynamic(number) => {
+                let index = self.table.index_of(number);
+                (static_table::LEN + 1 + index, self.table.get(index)?)
+            }
+        };
+        Some((index, text, name))
+    }
+
+    fn remember(&mut self, place: usize, entry: Entry, name_hash: u64) {
         if let Some(guess) = self.guesses.get_mut(place) {
-            *guess = number;
+            *guess = Guess { entry, name_hash };
         }
+    }
+
+    /// Writes a field with the name of entry `index`, which is that of the guess for this place. Mostly its values
+    /// differ each time, and there is nothing to search.
+    fn other_value(&mut self, place: usize, index: usize, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        let name_hash = self.guesses.get(place).map_or(0, |guess| guess.name_hash);
+        if value.len() <= MAX_LEARNED_VALUE {
+            let pair = hash(name_hash, value);
+            if self.index.get(pair).is_some() || self.seen.contains(pair) {
+                return self.search(place, name, value, out);
+            }
+            self.seen.again(pair);
+        }
+        integer::encode(index, WITHOUT_INDEXING, out);
+        string(value, out);
     }
 
     /// Writes a field wherever it is, or whether it is, in the tables.
@@ -138,34 +190,44 @@ impl Encoder {
         let Some(name) = Name::new(name) else { return long_name(WITHOUT_INDEXING, name, value, out) };
         let may_be_learned = value.len() <= MAX_LEARNED_VALUE;
         let pair = if may_be_learned { hash(name.hash(), value) } else { 0 };
-        if may_be_learned && let Some((number, index)) = self.find_pair(pair, &name, value) {
-            self.remember(place, number);
+        if may_be_learned && let Some((entry, index)) = self.find_dynamic(pair, &name, Some(value)) {
+            self.remember(place, entry, name.hash());
             return integer::encode(index, INDEXED, out);
         }
-        let found = static_table::find(&name, value);
-        let index = match found {
-            Some(Found::Field(index)) => return integer::encode(index, INDEXED, out),
+        let (entry, index) = match static_table::find(&name, value) {
+            Some(Found::Field(index)) => {
+                self.remember(place, Entry::Static(index), name.hash());
+                return integer::encode(index, INDEXED, out);
+            }
             Some(Found::Name(index)) if is_secret(index) => {
                 return literal(NEVER_INDEXED, index, &name, value, out);
             }
-            Some(Found::Name(index)) => Some(index),
-            None => self.find_name(&name),
+            Some(Found::Name(index)) => (Some(Entry::Static(index)), index),
+            None => self
+                .find_dynamic(name.hash(), &name, None)
+                .map_or((None, 0), |(entry, index)| (Some(entry), index)),
         };
         // A name that nobody has an entry for is worth one even if its values differ each time.
-        let is_new_name = index.is_none() && self.seen.again(name.hash());
+        let is_new_name = entry.is_none() && self.seen.again(name.hash());
         let is_again = may_be_learned && self.seen.again(pair);
-        let index = index.unwrap_or(0);
-        if !may_be_learned || !(is_again || is_new_name) || !self.has_room(&name, value) {
-            return literal(WITHOUT_INDEXING, index, &name, value, out);
+        if may_be_learned && (is_again || is_new_name) && self.has_room(&name, value) {
+            literal(WITH_INDEXING, index, &name, value, out);
+            self.learn(place, pair, &name, value);
+        } else {
+            literal(WITHOUT_INDEXING, index, &name, value, out);
+            if let Some(entry) = entry {
+                self.remember(place, entry, name.hash());
+            }
         }
-        literal(WITH_INDEXING, index, &name, value, out);
+    }
+
+    /// Adds the entry that was just written.
+    fn learn(&mut self, place: usize, pair: u64, name: &Name, value: &[u8]) {
         let number = self.table.inserted();
         if self.table.insert(name.bytes(), value) {
             self.index.insert(pair, number);
-            if found.is_none() {
-                self.index.insert(name.hash(), number);
-            }
-            self.remember(place, number);
+            self.index.insert(name.hash(), number);
+            self.remember(place, Entry::Dynamic(number), name.hash());
         }
     }
 
@@ -174,37 +236,25 @@ impl Encoder {
         let Some(name) = Name::new(name) else { return long_name(NEVER_INDEXED, name, value, out) };
         let index = match static_table::find(&name, value) {
             Some(Found::Field(index) | Found::Name(index)) => index,
-            None => self.find_name(&name).unwrap_or(0),
+            None => self.find_dynamic(name.hash(), &name, None).map_or(0, |(_, index)| index),
         };
         literal(NEVER_INDEXED, index, &name, value, out);
     }
 
-    /// The dynamic entry that is this field: its number and its index.
+    /// The dynamic entry with this name and, if one is given, this value, whose hash is `hash`; and its index.
     #[inline]
-    fn find_pair(&self, pair: u64, name: &Name, value: &[u8]) -> Option<(u32, usize)> {
-        let number = self.index.get(pair)?;
-        let index = self.table.index_of(number)?;
-        let (text, length) = self.table.get(index)?;
+    fn find_dynamic(&self, hash: u64, name: &Name, value: Option<&[u8]>) -> Option<(Entry, usize)> {
+        let entry = Entry::Dynamic(self.index.get(hash)?);
+        let (index, text, length) = self.entry(entry)?;
         let (its_name, its_value) = text.split_at_checked(length)?;
-        (its_value == value && its_name == name.bytes()).then_some((number, dynamic(index)))
-    }
-
-    /// The index of a dynamic entry with this name.
-    fn find_name(&self, name: &Name) -> Option<usize> {
-        let index = self.table.index_of(self.index.get(name.hash())?)?;
-        let (text, length) = self.table.get(index)?;
-        (text.get(..length)? == name.bytes()).then_some(dynamic(index))
+        let is_it = its_name == name.bytes() && value.is_none_or(|value| value == its_value);
+        is_it.then_some((entry, index))
     }
 
     /// Whether an entry leaves anything else in the table.
     fn has_room(&self, name: &Name, value: &[u8]) -> bool {
         name.bytes().len() + value.len() + OVERHEAD <= self.table.max_size() / 2
     }
-}
-
-/// The index of both tables for one of the dynamic table.
-fn dynamic(index: usize) -> usize {
-    static_table::LEN + 1 + index
 }
 
 /// Fields that are somebody's key: in a table they could be guessed from the length of what is written.

@@ -24,6 +24,12 @@ impl Seen {
         Seen { sets: [[0; WAYS]; SEEN_SETS] }
     }
 
+    /// Whether this one was here lately.
+    pub fn contains(&self, hash: u64) -> bool {
+        let tag = tag(hash);
+        self.sets[tag as usize % SEEN_SETS].contains(&tag)
+    }
+
     /// Whether this one was here lately; from now on it was.
     pub fn again(&mut self, hash: u64) -> bool {
         let tag = tag(hash);
@@ -85,7 +91,9 @@ mod tests {
     #[test]
     fn the_second_time_is_known() {
         let mut seen = Seen::new();
+        assert!(!seen.contains(hash(7)));
         assert!(!seen.again(hash(7)));
+        assert!(seen.contains(hash(7)));
         assert!(seen.again(hash(7)));
         let others = (1..=WAYS).map(|n| hash(7 + (n * SEEN_SETS) as u32));
         for other in others.clone().take(WAYS - 1) {

@@ -85,7 +85,9 @@ impl Writer<'_> {
     fn finish(self) {
         let padding = u64::MAX >> self.held;
         let last = self.word.unbounded_shl(64 - self.held) | padding;
-        let bytes = self.held.div_ceil(8) as usize;
-        self.out.extend_from_slice(last.to_be_bytes().get(..bytes).unwrap_or_default());
+        // All eight are cheaper to write than the right number of them.
+        let end = self.out.len() + self.held.div_ceil(8) as usize;
+        self.out.extend_from_slice(&last.to_be_bytes());
+        self.out.truncate(end);
     }
 }
