@@ -158,7 +158,8 @@ impl Encoder {
             Entry::Static(index) => (index, static_table::get(index)?),
             Entry::Dynamic(number) => {
                 let index = self.table.index_of(number);
-                (static_table::LEN + 1 + index, self.table.get(index)?)
+                let found = self.table.get(index)?;
+                (static_table::LEN + 1 + index, found)
             }
         };
         Some((index, text, name))
