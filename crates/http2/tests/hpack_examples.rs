@@ -199,6 +199,17 @@ fn secrets_and_large_values_are_never_in_the_table() {
 }
 
 #[test]
+fn an_entry_takes_at_most_half_of_the_table() {
+    let (mut encoder, mut naive) = (Encoder::new(), Naive::new(4096));
+    encoder.set_max_table_size(100);
+    let (fits, large) = ("v".repeat(50 - 32 - 4), "v".repeat(51 - 32 - 4));
+    for kind in [Kind::WithoutIndexing, Kind::WithIndexing, Kind::Indexed, Kind::Indexed] {
+        assert_eq!(kinds(&mut encoder, &mut naive, &[("etag", &fits)]), [kind]);
+        assert_eq!(kinds(&mut encoder, &mut naive, &[("etag", &large)]), [Kind::WithoutIndexing]);
+    }
+}
+
+#[test]
 fn every_status_is_written_in_three_digits() {
     let (mut encoder, mut naive) = (Encoder::new(), Naive::new(4096));
     for status in (100..=999).chain(100..=999) {

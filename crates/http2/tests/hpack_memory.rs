@@ -40,6 +40,17 @@ fn empty_fields_count() {
     assert!(into.capacity() <= 2 * 3200, "{}", into.capacity());
 }
 
+/// Fields that are in the block itself, and are read though they are not kept.
+#[test]
+fn literals_beyond_the_limit_leave_nothing() {
+    let (mut decoder, mut into) = (Decoder::new(4096), FieldBlock::new());
+    let field = [&[0x40, 1, b'n', 100][..], &[b'v'; 100]].concat();
+    let block = field.repeat(1000);
+    assert_eq!(decoder.decode(&block, 1000, &mut into), Ok(()));
+    assert_eq!((into.len(), into.size()), (1000 / 133, 133_000));
+    assert!(into.capacity() <= 2 * (1000 + 133), "{}", into.capacity());
+}
+
 #[test]
 fn a_limit_is_reached_exactly() {
     let (mut decoder, mut into) = (Decoder::new(4096), FieldBlock::new());
