@@ -176,6 +176,11 @@ fn what_comes_again_is_learned_and_what_does_not_takes_no_place() {
 #[test]
 fn secrets_and_large_values_are_never_in_the_table() {
     let (mut encoder, mut naive) = (Encoder::new(), Naive::new(4096));
+    assert_eq!(
+        kinds(&mut encoder, &mut naive, &[("set-cookie", "")]),
+        [Kind::Indexed],
+        "nothing to keep secret"
+    );
     let large = "x".repeat(257);
     let (long_name, longer_name) = ("N".repeat(64), "n".repeat(65));
     for round in 0..4 {

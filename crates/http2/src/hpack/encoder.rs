@@ -197,7 +197,10 @@ impl Encoder {
         }
         let (entry, index) = match static_table::find(&name, value) {
             Some(Found::Field(index)) => {
-                self.remember(place, Entry::Static(index), name.hash());
+                // An empty value is no secret, but the one that comes after it may be.
+                if !is_secret(index) {
+                    self.remember(place, Entry::Static(index), name.hash());
+                }
                 return integer::encode(index, INDEXED, out);
             }
             Some(Found::Name(index)) if is_secret(index) => {
