@@ -5,10 +5,8 @@ use super::hash::hash;
 use super::learned::{Index, Seen};
 use super::lower::{self, Name};
 use super::static_table::{self, Found};
-use super::{
-    HUFFMAN, INDEXED, NEVER_INDEXED, OVERHEAD, PLAIN, TABLE_SIZE, WITH_INDEXING, WITHOUT_INDEXING, huffman,
-    integer,
-};
+use super::{INDEXED, NEVER_INDEXED, OVERHEAD, TABLE_SIZE, WITH_INDEXING, WITHOUT_INDEXING};
+use super::{integer, literal};
 
 /// The table is never larger, in bytes, and is so large from the beginning (RFC 9113 6.5.2).
 const MAX_TABLE: usize = 4096;
@@ -18,9 +16,6 @@ const MAX_LEARNED_VALUE: usize = 256;
 
 /// Fields of a block of which it is remembered what they were.
 const REMEMBERED: usize = 16;
-
-/// From here on the length of a string does not fit into its first byte.
-const LONG_STRING: usize = 127;
 
 /// The writing side of a connection: it knows what the peer's table has in it.
 #[derive(Debug)]
@@ -183,12 +178,14 @@ impl Encoder {
             self.seen.again(pair);
         }
         integer::encode(index, WITHOUT_INDEXING, out);
-        string(value, out);
+        literal::string(value, out);
     }
 
     /// Writes a field wherever it is, or whether it is, in the tables.
     fn search(&mut self, place: usize, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-        let Some(name) = Name::new(name) else { return long_name(WITHOUT_INDEXING, name, value, out) };
+        let Some(name) = Name::new(name) else {
+            return literal::long_name(WITHOUT_INDEXING, name, value, out);
+        };
         let may_be_learned = value.len() <= MAX_LEARNED_VALUE;
         let pair = if may_be_learned { hash(name.hash(), value) } else { 0 };
         if may_be_learned && let Some((entry, index)) = self.find_dynamic(pair, &name, Some(value)) {
@@ -204,7 +201,7 @@ impl Encoder {
                 return integer::encode(index, INDEXED, out);
             }
             Some(Found::Name(index)) if is_secret(index) => {
-                return literal(NEVER_INDEXED, index, &name, value, out);
+                return literal::field(NEVER_INDEXED, index, &name, value, out);
             }
             Some(Found::Name(index)) => (Some(Entry::Static(index)), index),
             None => self
@@ -215,10 +212,10 @@ impl Encoder {
         let is_new_name = entry.is_none() && self.seen.again(name.hash());
         let is_again = may_be_learned && self.seen.again(pair);
         if may_be_learned && (is_again || is_new_name) && self.has_room(&name, value) {
-            literal(WITH_INDEXING, index, &name, value, out);
+            literal::field(WITH_INDEXING, index, &name, value, out);
             self.learn(place, pair, &name, value);
         } else {
-            literal(WITHOUT_INDEXING, index, &name, value, out);
+            literal::field(WITHOUT_INDEXING, index, &name, value, out);
             if let Some(entry) = entry {
                 self.remember(place, entry, name.hash());
             }
@@ -237,12 +234,12 @@ impl Encoder {
 
     /// Writes a field that nobody on the way to the browser may keep in a table (RFC 7541 7.1.3).
     pub fn never_indexed(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-        let Some(name) = Name::new(name) else { return long_name(NEVER_INDEXED, name, value, out) };
+        let Some(name) = Name::new(name) else { return literal::long_name(NEVER_INDEXED, name, value, out) };
         let index = match static_table::find(&name, value) {
             Some(Found::Field(index) | Found::Name(index)) => index,
             None => self.find_dynamic(name.hash(), &name, None).map_or(0, |(_, index)| index),
         };
-        literal(NEVER_INDEXED, index, &name, value, out);
+        literal::field(NEVER_INDEXED, index, &name, value, out);
     }
 
     /// The dynamic entry with this name and, if one is given, this value, whose hash is `hash`; and its index.
@@ -267,55 +264,4 @@ fn is_secret(index: usize) -> bool {
         index,
         static_table::AUTHORIZATION | static_table::PROXY_AUTHORIZATION | static_table::SET_COOKIE
     )
-}
-
-/// Writes a field with the name of entry `index`, or else, for 0, with its name.
-fn literal(kind: (u8, u32), index: usize, name: &Name, value: &[u8], out: &mut Vec<u8>) {
-    integer::encode(index, kind, out);
-    if index == 0 {
-        string(name.bytes(), out);
-    }
-    string(value, out);
-}
-
-/// Writes a field with a name of more than [`lower::MAX`] bytes.
-#[cold]
-fn long_name(kind: (u8, u32), name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    debug_assert!(name.len() > lower::MAX);
-    integer::encode(0, kind, out);
-    integer::encode(name.len(), PLAIN, out);
-    out.extend(name.iter().map(u8::to_ascii_lowercase));
-    string(value, out);
-}
-
-/// Writes a string the shorter way.
-fn string(text: &[u8], out: &mut Vec<u8>) {
-    if text.len() >= LONG_STRING {
-        return long_string(text, out);
-    }
-    // Written in Huffman code before it is known whether that is shorter, which it nearly always is.
-    let start = out.len();
-    out.push(0);
-    huffman::encode(text, out);
-    let length = out.len() - start - 1;
-    if length < text.len() {
-        if let Some(first) = out.get_mut(start) {
-            *first = HUFFMAN.0 | length as u8;
-        }
-    } else {
-        out.truncate(start);
-        out.push(text.len() as u8);
-        out.extend_from_slice(text);
-    }
-}
-
-fn long_string(text: &[u8], out: &mut Vec<u8>) {
-    let length = huffman::encoded_len(text);
-    if length < text.len() {
-        integer::encode(length, HUFFMAN, out);
-        huffman::encode(text, out);
-    } else {
-        integer::encode(text.len(), PLAIN, out);
-        out.extend_from_slice(text);
-    }
 }

@@ -26,6 +26,7 @@ mod hash;
 mod huffman;
 mod integer;
 mod learned;
+mod literal;
 mod lower;
 mod static_table;
 
