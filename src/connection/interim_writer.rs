@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 
 use ::http1::connection::is_nominated;
+use ::http1::fields::{Field, write_line};
 use ::http1::{ConnectionOptions, Name, ResponseHead, Version, encode};
 
 use crate::message::Interim;
@@ -13,20 +14,20 @@ pub fn take(interim: &Interim, version: Version, unsent: &mut Vec<u8>) {
     for head in interim.drain() {
         if version == Version::Http11 {
             encode::status_line(unsent, &head);
-            write_fields(&head, unsent);
+            fields(&head).for_each(|field| write_line(unsent, field.name, field.value));
             unsent.extend_from_slice(b"\r\n");
         }
     }
 }
 
 /// The end-to-end fields of an interim answer.
-pub fn write_fields(head: &ResponseHead, out: &mut Vec<u8>) {
+pub fn fields(head: &ResponseHead) -> impl Iterator<Item = Field<'_>> {
     let nominations = ConnectionOptions::parse(&head.fields).is_ok_and(|options| options.nominations > 0);
-    head.fields.write_lines(out, |field| {
+    head.fields.iter().filter(move |field| {
         !field.known.is_hop_by_hop()
             && field.known != Name::ContentLength
             && !(nominations && is_nominated(&head.fields, field.known, field.name))
-    });
+    })
 }
 
 /// Writes what the socket takes. An error shows again, and counts, when the final answer is written.

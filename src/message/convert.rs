@@ -2,7 +2,6 @@
 //! on, for every version alike; here lines become an engine's map, and its map becomes our list.
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http1::{Fields, Name};
 
@@ -27,49 +26,6 @@ pub fn header_map(lines: &[u8]) -> HeaderMap {
         start = end + 2;
     }
     map
-}
-
-/// A map that is made field by field: for an answer this takes half of the instructions that its lines would.
-#[derive(Debug)]
-pub struct FieldMap {
-    map: HeaderMap,
-    /// What the fields would be as lines.
-    bytes: u64,
-}
-
-impl FieldMap {
-    /// `fields` is how many are expected. A map of this kind panics when it is over-full, unless asked to try.
-    pub fn with_capacity(fields: usize) -> FieldMap {
-        FieldMap { map: HeaderMap::try_with_capacity(fields).unwrap_or_default(), bytes: 0 }
-    }
-
-    /// Appends a field. What cannot stand in a map is left out: names and values were checked where they came in.
-    pub fn push(&mut self, name: &[u8], value: &[u8]) {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-            self.append(name, value);
-        }
-    }
-
-    pub fn push_length(&mut self, length: u64) {
-        self.append(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-
-    fn append(&mut self, name: HeaderName, value: HeaderValue) {
-        self.bytes += (name.as_str().len() + value.len() + 4) as u64;
-        let _ = self.map.try_append(name, value);
-    }
-
-    /// The map, and how many bytes its fields are as lines.
-    pub fn into_map(self) -> (HeaderMap, u64) {
-        (self.map, self.bytes)
-    }
-}
-
-/// Trailer fields as a map.
-pub fn trailer_map(fields: &Fields) -> HeaderMap {
-    let mut lines = Vec::new();
-    fields.write_lines(&mut lines, |_| true);
-    header_map(&lines)
 }
 
 /// Appends a map's fields to a list, without those that belong to one connection; a map holds nothing that
@@ -112,22 +68,5 @@ mod tests {
             b"content-type: text/plain\r\nx-empty: \r\nset-cookie: a=1\r\nset-cookie: b=\xfc:2\r\n"
         );
         assert!(header_map(b"").is_empty());
-    }
-
-    #[test]
-    fn a_map_made_field_by_field_is_that_of_the_lines() {
-        let mut fields = FieldMap::with_capacity(2);
-        let pairs: [(&[u8], &[u8]); 4] = [
-            (b"Content-Type", b"text/plain"),
-            (b"X-Empty", b""),
-            (b"set-cookie", b"a=1"),
-            (b"set-cookie", b"b=\xfc"),
-        ];
-        pairs.into_iter().for_each(|(name, value)| fields.push(name, value));
-        fields.push(b"no name", b"left out");
-        fields.push_length(1234);
-        let lines =
-            b"Content-Type: text/plain\r\nX-Empty: \r\nset-cookie: a=1\r\nset-cookie: b=\xfc\r\nContent-Length: 1234\r\n";
-        assert_eq!(fields.into_map(), (header_map(lines), lines.len() as u64));
     }
 }

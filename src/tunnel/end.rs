@@ -3,6 +3,7 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
+use ::http2::{Incoming, Reason as ClientReason, Stream};
 use bytes::{Buf, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 
@@ -12,12 +13,15 @@ use crate::wire::{Buffer, Socket, stream};
 pub(super) enum Source<'s> {
     Socket(&'s Socket, Buffer),
     Stream(RecvStream, Bytes),
+    /// What came and how much of it is consumed.
+    ClientStream(&'s Stream<'s>, Vec<u8>, usize),
 }
 
 /// Bytes go here.
 pub(super) enum Sink<'s> {
     Socket(&'s Socket),
     Stream(SendStream<Bytes>),
+    ClientStream(&'s Stream<'s>),
 }
 
 /// One end of a tunnel.
@@ -36,6 +40,11 @@ impl<'s> End<'s> {
     pub fn stream(receive: RecvStream, send: SendStream<Bytes>) -> End<'s> {
         End { source: Source::Stream(receive, Bytes::new()), sink: Sink::Stream(send) }
     }
+
+    /// The same for a stream of a client's connection.
+    pub fn client_stream(stream: &'s Stream<'s>) -> End<'s> {
+        End { source: Source::ClientStream(stream, Vec::new(), 0), sink: Sink::ClientStream(stream) }
+    }
 }
 
 impl Source<'_> {
@@ -43,6 +52,7 @@ impl Source<'_> {
         match self {
             Source::Socket(_, buffer) => buffer.data(),
             Source::Stream(_, chunk) => chunk,
+            Source::ClientStream(_, chunk, at) => chunk.get(*at..).unwrap_or_default(),
         }
     }
 
@@ -52,6 +62,11 @@ impl Source<'_> {
             Source::Stream(stream, chunk) => {
                 chunk.advance(count.min(chunk.len()));
                 let _ = stream.flow_control().release_capacity(count);
+            }
+            Source::ClientStream(stream, chunk, at) => {
+                let count = count.min(chunk.len() - *at);
+                *at += count;
+                stream.release(count);
             }
         }
     }
@@ -71,6 +86,14 @@ impl Source<'_> {
                     None => return Poll::Ready(Ok(false)),
                 }
             },
+            Source::ClientStream(stream, chunk, at) => match ready!(stream.poll_data(chunk, cx)) {
+                Ok(Incoming::Data) => {
+                    *at = 0;
+                    Poll::Ready(Ok(true))
+                }
+                Ok(Incoming::End) => Poll::Ready(Ok(false)),
+                Err(_) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            },
         }
     }
 }
@@ -81,6 +104,9 @@ impl Sink<'_> {
             Sink::Socket(socket) => socket.poll_write(cx, bytes),
             Sink::Stream(own) => {
                 stream::poll_send(own, bytes, false, cx).map_err(|_| io::ErrorKind::ConnectionReset.into())
+            }
+            Sink::ClientStream(stream) => {
+                stream.poll_send(bytes, false, cx).map_err(|_| io::ErrorKind::ConnectionReset.into())
             }
         }
     }
@@ -93,6 +119,10 @@ impl Sink<'_> {
                 Poll::Ready(_) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
                 Poll::Pending => Poll::Ready(Ok(())),
             },
+            Sink::ClientStream(stream) => match stream.poll_broken(cx) {
+                Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                Poll::Pending => Poll::Ready(Ok(())),
+            },
         }
     }
 
@@ -101,6 +131,7 @@ impl Sink<'_> {
         match self {
             Sink::Socket(socket) => socket.shutdown().is_ok(),
             Sink::Stream(stream) => stream.send_data(Bytes::new(), true).is_ok(),
+            Sink::ClientStream(stream) => stream.end().is_ok(),
         }
     }
 
@@ -109,6 +140,7 @@ impl Sink<'_> {
         match self {
             Sink::Socket(socket) => socket.reset_on_close(),
             Sink::Stream(stream) => stream.send_reset(Reason::CANCEL),
+            Sink::ClientStream(stream) => stream.reset(ClientReason::Cancel),
         }
     }
 }

@@ -2,10 +2,10 @@
 //! that came as text, so that no version is a way around them.
 
 use crate::error::HeadError;
-use crate::fields::{is_safe_value, is_token};
+use crate::fields::{Fields, is_safe_value, is_token};
 use crate::head::{RequestHead, Version};
 use crate::method::Method;
-use crate::name::{Name, imitates_framing};
+use crate::name::{Name, imitates_framing, is_allowed_in_trailers};
 use crate::scan::HeadLimits;
 use crate::target::{Scheme, TargetForm};
 
@@ -75,19 +75,7 @@ impl RequestHead {
             if weight > limits.head {
                 return Err(HeadError::HeadTooLong);
             }
-            if !is_token(name) || !is_safe_value(value) || value.trim_ascii().len() != value.len() {
-                return Err(HeadError::BadSyntax);
-            }
-            match Name::classify(name) {
-                Name::Te if value.eq_ignore_ascii_case(b"trailers") => {
-                    self.fields.push(Name::Te, name, value);
-                }
-                Name::Te
-                | Name::Connection
-                | Name::KeepAlive
-                | Name::ProxyConnection
-                | Name::TransferEncoding
-                | Name::Upgrade => return Err(HeadError::BadConnection),
+            match check(name, value)? {
                 Name::Cookie => match &mut cookie {
                     None => cookie = Some(value.to_vec()),
                     Some(crumbs) => {
@@ -95,7 +83,6 @@ impl RequestHead {
                         crumbs.extend_from_slice(value);
                     }
                 },
-                Name::Other if imitates_framing(name) => return Err(HeadError::DisguisedFraming),
                 Name::Other if name.contains(&b'_') => self.dropped_fields += 1,
                 known => self.fields.push(known, name, value),
             }
@@ -104,6 +91,45 @@ impl RequestHead {
             self.fields.push(Name::Cookie, b"cookie", &cookie);
         }
         Ok(())
+    }
+}
+
+impl Fields {
+    /// A trailer section that came in frames, without the fields that may not be in one (RFC 9110 section 6.5.1).
+    /// The rules for the fields of a head hold for it.
+    pub fn of_trailers<'p>(
+        trailers: impl Iterator<Item = (&'p [u8], &'p [u8])>,
+        limits: &HeadLimits,
+    ) -> Result<Fields, HeadError> {
+        let mut fields = Fields::new();
+        for (count, (name, value)) in trailers.enumerate() {
+            if count >= limits.fields {
+                return Err(HeadError::TooManyFields);
+            }
+            let known = check(name, value)?;
+            if is_allowed_in_trailers(name) {
+                fields.push(known, name, value);
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// The name, when it and the value may stand in a field of any version.
+fn check(name: &[u8], value: &[u8]) -> Result<Name, HeadError> {
+    if !is_token(name) || !is_safe_value(value) || value.trim_ascii().len() != value.len() {
+        return Err(HeadError::BadSyntax);
+    }
+    match Name::classify(name) {
+        Name::Te if value.eq_ignore_ascii_case(b"trailers") => Ok(Name::Te),
+        Name::Te
+        | Name::Connection
+        | Name::KeepAlive
+        | Name::ProxyConnection
+        | Name::TransferEncoding
+        | Name::Upgrade => Err(HeadError::BadConnection),
+        Name::Other if imitates_framing(name) => Err(HeadError::DisguisedFraming),
+        known => Ok(known),
     }
 }
 

@@ -78,8 +78,12 @@ pub fn decimal(out: &mut Vec<u8>, number: u64) {
     }
 }
 
-fn long_decimal(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0u8; 20];
+fn long_decimal(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(digits(number, &mut [0; 20]));
+}
+
+/// A number as text, which lies in `digits`.
+pub fn digits(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     let mut start = digits.len();
     // Two digits a step: a division costs more than a look into a table.
     while number >= 10 {
@@ -88,11 +92,11 @@ fn long_decimal(out: &mut Vec<u8>, mut number: u64) {
         start -= 2;
         digits[start..start + 2].copy_from_slice(&PAIRS[pair]);
     }
-    if number > 0 {
+    if number > 0 || start == digits.len() {
         start -= 1;
         digits[start] = b'0' + number as u8;
     }
-    out.extend_from_slice(&digits[start..]);
+    &digits[start..]
 }
 
 /// A number below 1000 with leading zeros.
@@ -136,6 +140,7 @@ mod tests {
             let mut out = Vec::new();
             decimal(&mut out, number);
             assert_eq!(out, number.to_string().as_bytes());
+            assert_eq!(digits(number, &mut [0; 20]), out);
         }
     }
 }

@@ -4,19 +4,16 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-use ::http1::{BodyLength, Method};
-use bytes::Bytes;
-use h2::SendStream;
-use h2::server::SendResponse;
-use http::HeaderMap;
+use ::http1::encode::digits;
+use ::http1::{BodyLength, Method, Name};
+use ::http2::{Closed, Head, Reason, Stream};
 use tokio::time::Instant;
 
 use super::together::{Together, Waiting};
 use crate::connection::answer::each_field;
 use crate::connection::pace::Pace;
-use crate::message::convert::{self, FieldMap};
 use crate::message::{Blame, Body, BodyStream, Failure, RequestId, Response, grpc};
-use crate::wire::{Watchdog, stream};
+use crate::wire::Watchdog;
 
 /// Whether an answer to such a request has a body at all.
 fn has_body(method: Method, status: u16) -> bool {
@@ -26,7 +23,7 @@ fn has_body(method: Method, status: u16) -> bool {
 /// An answer whose head is sent.
 pub struct Answer<'c> {
     /// `None` when the head was all.
-    stream: Option<SendStream<Bytes>>,
+    stream: Option<&'c Stream<'c>>,
     body: Body<'c>,
     /// Of the call of gRPC that it answers: the client hears in trailers what became of it.
     call: Option<RequestId>,
@@ -37,20 +34,21 @@ pub struct Answer<'c> {
 impl<'c> Answer<'c> {
     /// Sends the head; `call` is the id of a request that is a call of gRPC.
     pub fn begin(
-        respond: &mut SendResponse<Bytes>,
+        stream: &'c Stream<'c>,
         method: Method,
         response: Response<'c>,
         call: Option<&RequestId>,
     ) -> Result<Answer<'c>, Failure> {
         let has_body = has_body(method, response.head.status);
-        let (fields, written) = fields(method, &response, has_body);
-        let mut head = http::Response::new(());
-        *head.status_mut() = http::StatusCode::from_u16(response.head.status).unwrap_or_default();
-        *head.headers_mut() = fields;
         // A stream of nothing may still have trailers.
         let is_stream = matches!(response.body, Body::Stream(_));
         let ends = !has_body || (!is_stream && response.body.length() == BodyLength::NONE);
-        let stream = respond.send_response(head, ends).map_err(|_| Failure::ClientClosed)?;
+        let mut written = 0;
+        stream
+            .send_head(response.head.status, ends, |head| {
+                written = write_fields(method, &response, has_body, head)
+            })
+            .map_err(|Closed| Failure::ClientClosed)?;
         let call = call.filter(|_| grpc::is_answer(&response.head.fields)).cloned();
         let stream = (!ends).then_some(stream);
         Ok(Answer { stream, body: response.body, call, written })
@@ -76,36 +74,38 @@ impl<'c> Answer<'c> {
         };
         self.written += writer.written;
         if let Err(failure) = outcome {
-            break_off(&mut writer.stream, failure, self.call.as_ref());
+            break_off(stream, failure, self.call.as_ref());
         }
         outcome
     }
 }
 
 /// Ends an answer so that it is not taken for the whole.
-fn break_off(stream: &mut SendStream<Bytes>, failure: Failure, call: Option<&RequestId>) {
+fn break_off(stream: &Stream<'_>, failure: Failure, call: Option<&RequestId>) {
     let listens = failure.blame() != Blame::Client || failure.is_of_call();
-    let told = call.filter(|_| listens).map(|id| {
+    if let Some(id) = call.filter(|_| listens) {
         // Whoever waits for a status cannot read a reset as well.
-        stream.send_trailers(convert::trailer_map(&grpc::trailers(failure, id)))
-    });
-    if !matches!(told, Some(Ok(()))) {
-        stream.send_reset(h2::Reason::INTERNAL_ERROR);
+        let trailers = grpc::trailers(failure, id);
+        if stream
+            .send_trailers(|head| trailers.iter().for_each(|field| head.field(field.name, field.value)))
+            .is_ok()
+        {
+            return;
+        }
     }
+    stream.reset(Reason::InternalError);
 }
 
 /// Sends the head of an answer that opens a tunnel: what HTTP/1 says with a 101 (RFC 8441 section 5).
-pub fn open_tunnel(
-    respond: &mut SendResponse<Bytes>,
-    response: Response<'_>,
-) -> Result<SendStream<Bytes>, h2::Error> {
-    let mut fields = FieldMap::with_capacity(response.head.fields.len() + 1);
-    each_field(&response, |name, value| fields.push(name, value));
-    let mut head = http::Response::new(());
-    *head.headers_mut() = fields.into_map().0;
-    // It answers a key that the client never had.
-    head.headers_mut().remove(http::header::SEC_WEBSOCKET_ACCEPT);
-    respond.send_response(head, false)
+pub fn open_tunnel(stream: &Stream<'_>, response: &Response<'_>) -> Result<(), Closed> {
+    stream.send_head(200, false, |head| {
+        each_field(response, |name, value| {
+            // It answers a key that the client never had.
+            if !name.eq_ignore_ascii_case(b"sec-websocket-accept") {
+                head.field(name, value);
+            }
+        });
+    })
 }
 
 fn exact(length: BodyLength) -> Option<u64> {
@@ -115,29 +115,32 @@ fn exact(length: BodyLength) -> Option<u64> {
     }
 }
 
-/// The fields, and how many bytes they are as lines. The length is told when it is known, also of a body that does
-/// not follow.
-fn fields(method: Method, response: &Response<'_>, body: bool) -> (HeaderMap, u64) {
+/// Writes the fields; how many bytes they are as lines. The length is told when it is known, also of a body that
+/// does not follow.
+fn write_fields(method: Method, response: &Response<'_>, has_body: bool, head: &mut Head<'_>) -> u64 {
     let status = response.head.status;
     let own = exact(response.body.length());
-    let announced = if body {
+    let announced = if has_body {
         own
     } else if method == Method::Head || status == 304 {
         response.announced.or(own.filter(|length| *length > 0))
     } else {
         None
     };
-    // Those of the origin, the date, and the length.
-    let mut fields = FieldMap::with_capacity(response.head.fields.len() + 2);
-    each_field(response, |name, value| fields.push(name, value));
+    let mut written = 0;
+    let mut write = |name: &[u8], value: &[u8]| {
+        written += (name.len() + value.len() + 4) as u64;
+        head.field(name, value);
+    };
+    each_field(response, &mut write);
     if let Some(length) = announced {
-        fields.push_length(length);
+        write(Name::ContentLength.lower(), digits(length, &mut [0; 20]));
     }
-    fields.into_map()
+    written
 }
 
 struct Writer<'w> {
-    stream: SendStream<Bytes>,
+    stream: &'w Stream<'w>,
     pace: &'w mut Pace,
     together: Option<&'w Together>,
     /// While the client is waited for.
@@ -173,7 +176,7 @@ impl Writer<'_> {
                     // It is not the client that is waited for; it may still leave.
                     self.pace.paused(Instant::now);
                     self.waiting = None;
-                    ready!(self.stream.poll_reset(cx)).map_err(|_| Failure::ClientClosed)?;
+                    ready!(self.stream.poll_broken(cx));
                     return Poll::Ready(Err(Failure::ClientClosed));
                 }
             };
@@ -188,15 +191,17 @@ impl Writer<'_> {
     /// Behind the last byte: only here is it known whether trailers follow, whatever the length.
     fn end(&mut self, source: &mut dyn BodyStream) -> Result<(), Failure> {
         let sent = match source.trailers() {
-            Some(trailers) => self.stream.send_trailers(convert::trailer_map(&trailers)),
-            None => self.stream.send_data(Bytes::new(), true),
+            Some(trailers) => self
+                .stream
+                .send_trailers(|head| trailers.iter().for_each(|field| head.field(field.name, field.value))),
+            None => self.stream.end(),
         };
-        sent.map_err(|_| Failure::ClientClosed)
+        sent.map_err(|Closed| Failure::ClientClosed)
     }
 
     /// Gives the engine as much as the windows take now; how much that was.
     fn poll_send(&mut self, data: &[u8], last: bool, cx: &mut Context<'_>) -> Poll<Result<usize, Failure>> {
-        match stream::poll_send(&mut self.stream, data, last, cx) {
+        match self.stream.poll_send(data, last, cx) {
             Poll::Ready(Ok(count)) => {
                 self.written += count as u64;
                 self.pace.progressed(count as u64, Instant::now);
@@ -206,7 +211,7 @@ impl Writer<'_> {
                 }
                 Poll::Ready(Ok(count))
             }
-            Poll::Ready(Err(stream::Closed)) => Poll::Ready(Err(Failure::ClientClosed)),
+            Poll::Ready(Err(Closed)) => Poll::Ready(Err(Failure::ClientClosed)),
             Poll::Pending => {
                 if let (None, Some(together)) = (&self.waiting, self.together) {
                     self.waiting = Some(together.wait(Instant::now()));

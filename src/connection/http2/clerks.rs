@@ -85,10 +85,8 @@ impl<'c, T> Clerks<'c, T> {
         index
     }
 
-    /// Lets all go on that can; gives how many requests were finished. The task of `cx` is woken when one can
-    /// again, and must be the one that polls until then.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> usize {
-        self.calls.listen(cx.waker());
+    /// Lets all go on that can; gives how many requests were finished.
+    pub fn poll(&mut self) -> usize {
         let mut finished = 0;
         for word in 0..self.calls.words.len() {
             let mut called = self.calls.take(word);
@@ -99,6 +97,21 @@ impl<'c, T> Clerks<'c, T> {
             }
         }
         finished
+    }
+
+    /// Until [`Clerks::are_called`] is asked, the task that polls them need not be woken.
+    pub fn attend(&self) {
+        self.calls.told.store(true, SeqCst);
+    }
+
+    /// Whether one of them can go on. If not, the task of `cx` is woken when one can, and has to poll them then.
+    pub fn are_called(&self, cx: &mut Context<'_>) -> bool {
+        self.calls.listen(cx.waker());
+        let called = self.calls.words.iter().any(|word| word.load(SeqCst) != 0);
+        if called {
+            self.attend();
+        }
+        called
     }
 
     fn poll_one(&mut self, index: usize) -> bool {
@@ -140,7 +153,7 @@ impl<'c, T> Clerks<'c, T> {
 struct Calls {
     /// A bit for each clerk.
     words: Box<[AtomicU64]>,
-    /// The task that polls the clerks was woken since it looked last.
+    /// The task that polls the clerks need not be woken: it was, or it looks for calls before it waits.
     told: AtomicBool,
     task: Mutex<Option<Waker>>,
 }
@@ -153,7 +166,7 @@ struct Call {
 impl Calls {
     fn new(most: usize) -> Calls {
         let words = (0..most.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Calls { words, told: AtomicBool::new(false), task: Mutex::new(None) }
+        Calls { words, told: AtomicBool::new(true), task: Mutex::new(None) }
     }
 
     /// Calls are told to `waker` from here on.
@@ -236,23 +249,21 @@ mod tests {
         for polls in (1..=4).cycle().take(100) {
             clerks.serve(polls, work);
         }
-        assert_eq!((clerks.busy(), woken.0.load(SeqCst)), (100, 0), "who gives a request polls");
-        let finished: Vec<usize> = (0..4).map(|_| clerks.poll(&mut cx)).collect();
+        assert_eq!((clerks.busy(), clerks.are_called(&mut cx)), (100, true));
+        let finished: Vec<usize> = (0..4).map(|_| clerks.poll()).collect();
         assert_eq!(finished, [25, 25, 25, 25]);
-        assert_eq!((clerks.busy(), clerks.poll(&mut cx)), (0, 0));
-        // Once for all that called between two looks, and the first three looks left some.
-        assert_eq!(woken.0.load(SeqCst), 3);
+        assert_eq!((clerks.busy(), clerks.poll(), clerks.are_called(&mut cx)), (0, 0, false));
+        assert_eq!(woken.0.load(SeqCst), 0, "who polls until nobody calls need not be woken");
     }
 
     #[test]
     fn memory_is_used_again_and_given_back() {
-        let mut cx = Context::from_waker(Waker::noop());
         let mut clerks = Clerks::new(100);
         for _ in 0..50 {
             for _ in 0..10 {
                 clerks.serve(1, work);
             }
-            assert_eq!(clerks.poll(&mut cx), 10);
+            assert_eq!(clerks.poll(), 10);
         }
         assert_eq!((clerks.clerks.len(), clerks.warm), (10, 10));
         for _ in 0..100 {
@@ -260,12 +271,12 @@ mod tests {
         }
         clerks.rest();
         assert_eq!(clerks.busy(), 100, "nobody rests who is at work");
-        assert_eq!(clerks.poll(&mut cx), 100);
+        assert_eq!(clerks.poll(), 100);
         assert_eq!(clerks.warm, KEPT);
         clerks.rest();
         assert!(!clerks.is_warm() && clerks.clerks.is_empty());
         clerks.serve(1, work);
-        assert_eq!(clerks.poll(&mut cx), 1);
+        assert_eq!(clerks.poll(), 1);
     }
 
     #[test]
@@ -286,10 +297,16 @@ mod tests {
             inbox.done();
             std::future::pending().await
         });
-        assert_eq!((clerks.poll(&mut cx), clerks.poll(&mut cx)), (0, 0));
+        assert_eq!((clerks.poll(), clerks.are_called(&mut cx)), (0, false));
         let clerk: Waker = outside.take().unwrap();
         outside.set(Some(clerk.clone()));
-        std::thread::spawn(move || clerk.wake()).join().unwrap();
-        assert_eq!((woken.0.load(SeqCst), clerks.poll(&mut cx)), (1, 1));
+        std::thread::spawn(move || (clerk.wake_by_ref(), clerk.wake())).join().unwrap();
+        assert_eq!((woken.0.load(SeqCst), clerks.are_called(&mut cx)), (1, true));
+        // While they are attended to, nobody wakes.
+        clerks.attend();
+        let clerk: Waker = outside.take().unwrap();
+        outside.set(Some(clerk.clone()));
+        clerk.wake();
+        assert_eq!((woken.0.load(SeqCst), clerks.poll()), (1, 1));
     }
 }

@@ -1,6 +1,6 @@
-//! HTTP/2 towards clients: one connection, many requests at the same time. The engine does frames, windows and
-//! header compression; here are its limits, the life of the connection, and the one task in which all streams of
-//! it are served, so that they end with it.
+//! HTTP/2 towards clients: one connection, many requests at the same time. The engine (`crates/http2`) knows frames,
+//! windows and header compression; here are its limits, the life of the connection, and the one task in which all
+//! streams of it are served, so that they end with it.
 
 mod answer;
 mod clerks;
@@ -8,42 +8,37 @@ mod frames;
 mod request_body;
 mod stream;
 mod together;
-mod watched;
 
-use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::Reason;
-use h2::server::{Builder, Connection as Engine};
+use ::http2::{Connection as Engine, Event, Kind, Limits, Reason};
 use tokio::time::Instant;
 
 use self::clerks::Clerks;
 use self::frames::{Abuse, Watch};
 use self::stream::Asked;
 use self::together::Together;
-use self::watched::Watched;
 use super::entrance;
 use super::entry::Connection;
 use crate::observe::metrics::PROCESS;
 use crate::wire::Buffer;
 
-/// Requests of one connection at the same time.
-const MAX_STREAMS: u32 = 100;
-/// A head's fields with 32 bytes for each (RFC 9113 section 6.5.2).
-const MAX_HEADER_LIST: u32 = 32 << 10;
-/// Bytes of a request body that are on their way before the origin takes them: of one stream, of all.
-const STREAM_WINDOW: u32 = 64 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
-/// Bytes of an answer that wait for the socket, for each stream.
-const SEND_BUFFER: usize = 64 << 10;
-/// Streams that were reset before they were served; and resets that a client's errors brought about.
-const PENDING_RESETS: usize = 20;
-const ERROR_RESETS: usize = 64;
+const LIMITS: Limits = Limits {
+    // Requests of one connection at the same time.
+    streams: 100,
+    // A head's fields with 32 bytes for each (RFC 9113 section 6.5.2).
+    header_list: 32 << 10,
+    // Bytes of request bodies that are on their way before the origins take them.
+    window: 1 << 20,
+    // Bytes of answers that wait for the socket.
+    output: 64 << 10,
+};
+/// Bytes that wait for the socket before nothing more is read: answers to a client that asks and does not listen.
+const MOST_PENDING: usize = 2 * LIMITS.output;
 /// For the last words of a connection.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// A connection that has no request for so long gives back what it served the last ones with.
@@ -51,44 +46,35 @@ const COOL: Duration = Duration::from_secs(1);
 /// An idle connection says goodbye by itself; it is cut when it does not.
 const BACKSTOP: Duration = Duration::from_secs(5);
 
-fn engine() -> Builder {
-    let mut builder = Builder::new();
-    builder
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEADER_LIST)
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buffer_size(SEND_BUFFER)
-        .max_pending_accept_reset_streams(PENDING_RESETS)
-        .max_local_error_reset_streams(Some(ERROR_RESETS))
-        .enable_connect_protocol();
-    builder
-}
-
 impl Connection {
     /// Serves it to its end; `received` is what came already.
     pub(super) async fn serve_http2(&self, received: Buffer) {
-        let started = Instant::now();
+        let now = Instant::now();
         self.rest.set(self.rest.get().that_ends_itself());
-        let watch = RefCell::new(Watch::new(started));
-        let open = Cell::new(0);
+        let engine = Engine::new(LIMITS);
         let together = Together::default();
-        let io = Watched::new(&self.socket, received, &watch, &open);
-        let mut handshake = pin!(engine().handshake::<_, Bytes>(io));
-        let deadline = started + self.serving.current().limits.head_timeout;
-        let engine = self.watchdog.limit(deadline, |cx| handshake.as_mut().poll(cx)).await;
-        let Ok(Ok(engine)) = engine else { return };
-        let life = Life { connection: self, engine, watch: &watch, open: &open, since: Instant::now() };
-        life.run(&together).await;
+        let life = Life {
+            connection: self,
+            engine: &engine,
+            together: &together,
+            input: received,
+            came: now,
+            watch: Watch::new(now),
+            since: now,
+        };
+        life.run().await;
     }
 }
 
 /// A connection from the preface to its end.
 struct Life<'c> {
     connection: &'c Connection,
-    engine: Engine<Watched<'c>, Bytes>,
-    watch: &'c RefCell<Watch>,
-    open: &'c Cell<usize>,
+    engine: &'c Engine,
+    together: &'c Together,
+    input: Buffer,
+    /// When the last of it came.
+    came: Instant,
+    watch: Watch,
     /// When it last had no stream any more.
     since: Instant,
 }
@@ -96,65 +82,57 @@ struct Life<'c> {
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// The client closed it, or broke it.
+    /// The client closed it.
     Closed,
     /// Nothing is asked, and nothing is to be asked any more.
     Idle,
+    /// The client broke a rule of the protocol.
+    Broken(Reason),
     Abuse(Abuse),
     /// A head did not come to its end.
     HeadTimeout,
 }
 
-impl Life<'_> {
-    async fn run(mut self, together: &Together) {
+impl<'c> Life<'c> {
+    async fn run(mut self) {
         let connection = self.connection;
-        let mut clerks = Clerks::new(MAX_STREAMS as usize);
+        let mut clerks = Clerks::new(LIMITS.streams as usize);
         let mut drained = pin!(connection.serving.drained());
         let mut leaving = false;
         self.rest();
         let end = poll_fn(|cx| {
-            if !leaving && (drained.as_mut().poll(cx).is_ready() || self.is_idle_for_long(cx)) {
+            clerks.attend();
+            if !leaving && (drained.as_mut().poll(cx).is_ready() || self.is_idle_for_long(&clerks, cx)) {
                 leaving = true;
                 connection.at_work();
                 self.since = Instant::now();
-                self.engine.graceful_shutdown();
+                self.engine.announce_end();
             }
             loop {
-                if clerks.poll(cx) > 0 {
-                    self.open.set(clerks.busy());
-                    if clerks.busy() == 0 {
-                        self.rest();
-                        if leaving {
-                            connection.at_work();
-                        }
+                // All that came, before the first of it is served: answers that are ready at once leave together.
+                let came = match self.poll_input(&mut clerks, cx) {
+                    Ok(came) => came,
+                    Err(end) => return Poll::Ready(end),
+                };
+                if clerks.poll() > 0 && clerks.busy() == 0 {
+                    self.rest();
+                    if leaving {
+                        connection.at_work();
                     }
                 }
-                // All that are here, before the first of them is served: answers that are ready at once leave
-                // together.
-                let mut came = false;
-                loop {
-                    match self.poll_engine(clerks.busy(), cx) {
-                        Poll::Ready(Ok((request, respond))) => {
-                            connection.at_work();
-                            let asked = Asked::read(connection, together, request, respond);
-                            clerks.serve(asked, |inbox| connection.serve_streams(inbox));
-                            self.open.set(clerks.busy());
-                            came = true;
-                            if self.watch.borrow().abuse.is_some() {
-                                break;
-                            }
-                        }
-                        Poll::Ready(Err(end)) => return Poll::Ready(end),
-                        Poll::Pending => break,
-                    }
-                }
-                if let Some(end) = self.misbehaviour(cx).or_else(|| self.slowness(together, cx)) {
+                let left = match self.poll_output(cx) {
+                    Ok(left) => left,
+                    Err(end) => return Poll::Ready(end),
+                };
+                if let Some(end) = self.misbehaviour(cx).or_else(|| self.slowness(cx)) {
                     return Poll::Ready(end);
                 }
-                if leaving && clerks.busy() == 0 && self.is_said(cx) {
+                let over = clerks.busy() == 0 && (self.engine.is_left() || (leaving && self.is_said(cx)));
+                if over && self.engine.pending() == 0 {
                     return Poll::Ready(End::Idle);
                 }
-                if !came {
+                // Whoever was called meanwhile has his turn, and nobody else has to wake this task.
+                if !came && !left && !clerks.are_called(cx) {
                     break;
                 }
             }
@@ -164,11 +142,14 @@ impl Life<'_> {
         .await;
         self.finish(end).await;
         // Whoever was served on it learns of the end now, and notes what became of it.
+        self.engine.break_off();
         let deadline = Instant::now() + FAREWELL;
         let _ = connection
             .watchdog
             .limit(deadline, |cx| {
-                clerks.poll(cx);
+                while clerks.are_called(cx) {
+                    clerks.poll();
+                }
                 if clerks.busy() == 0 { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
@@ -176,39 +157,97 @@ impl Life<'_> {
 
     /// The client has all of the answers, and had time to hear that no more are given.
     fn is_said(&self, cx: &mut Context<'_>) -> bool {
-        !self.engine.has_streams() && self.connection.watchdog.expired(cx, self.since + FAREWELL)
+        self.connection.watchdog.expired(cx, self.since + FAREWELL)
     }
 
-    /// Lets the engine read and write; gives a request when there is one. No new one while as many are served as
-    /// may be: a stream that was reset has its place until its work has really ended.
-    fn poll_engine(&mut self, served: usize, cx: &mut Context<'_>) -> Poll<Result<Came, End>> {
-        if served >= MAX_STREAMS as usize {
-            return self.engine.poll_closed(cx).map(|_| Err(End::Closed));
+    /// Takes what came, and gives the requests in it to clerks; says whether there was something.
+    fn poll_input(&mut self, clerks: &mut Clerks<'c, Asked<'c>>, cx: &mut Context<'_>) -> Result<bool, End> {
+        let mut came = false;
+        // The client asks for more than it takes: nothing more is read until it does.
+        while self.engine.pending() < MOST_PENDING {
+            let is_full = self.take_frames(clerks)?;
+            if let Some(abuse) = self.watch.abuse {
+                return Err(End::Abuse(abuse));
+            }
+            if is_full {
+                came = true;
+                break;
+            }
+            match self.connection.socket.poll_fill(cx, &mut self.input) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    came = true;
+                    self.came = Instant::now();
+                }
+                Poll::Ready(_) => return Err(End::Closed),
+                Poll::Pending => break,
+            }
         }
-        match self.engine.poll_accept(cx) {
-            Poll::Ready(Some(Ok(asked))) => Poll::Ready(Ok(asked)),
-            Poll::Ready(Some(Err(_)) | None) => Poll::Ready(Err(End::Closed)),
-            Poll::Pending => Poll::Pending,
+        self.watch.looked(self.engine.is_in_head(), Instant::now);
+        Ok(came)
+    }
+
+    /// Takes the frames that are complete. True when a place has become free behind which there may be a request that
+    /// wants it: whoever had it has to leave it first.
+    fn take_frames(&mut self, clerks: &mut Clerks<'c, Asked<'c>>) -> Result<bool, End> {
+        loop {
+            let taken = self.engine.take(self.input.data()).map_err(End::Broken)?;
+            self.input.consume(taken.count);
+            let frame = match taken.event {
+                Event::Starved => return Ok(false),
+                Event::Preface => continue,
+                Event::Frame(frame) => frame,
+                Event::Request { frame, key, ends } => {
+                    self.connection.at_work();
+                    let asked =
+                        Asked::read(self.connection, self.together, self.came, self.engine.stream(key), ends);
+                    clerks.serve(asked, |inbox| self.connection.serve_streams(inbox));
+                    frame
+                }
+            };
+            self.watch.received(frame, clerks.busy(), Instant::now);
+            if self.watch.abuse.is_some() {
+                return Ok(false);
+            }
+            if frame.kind == Kind::RstStream && self.engine.streams() >= LIMITS.streams as usize {
+                return Ok(true);
+            }
         }
     }
 
-    fn misbehaviour(&mut self, cx: &mut Context<'_>) -> Option<End> {
-        let watch = self.watch.borrow();
-        if let Some(abuse) = watch.abuse {
+    /// Sends what is to be sent, as far as the socket takes it; says whether it took something.
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        let socket = &self.connection.socket;
+        let mut left = false;
+        while self.engine.pending() > 0 {
+            match self.engine.poll_output(|bytes| socket.poll_write_small(cx, bytes)) {
+                Poll::Ready(Ok(count)) if count > 0 => left = true,
+                Poll::Ready(_) => return Err(End::Closed),
+                Poll::Pending => break,
+            }
+        }
+        if let Poll::Ready(Err(_)) = socket.poll_flush(cx) {
+            return Err(End::Closed);
+        }
+        self.watch.sent(self.engine.take_sent(), Instant::now);
+        Ok(left)
+    }
+
+    fn misbehaviour(&self, cx: &mut Context<'_>) -> Option<End> {
+        if let Some(abuse) = self.watch.abuse {
             return Some(End::Abuse(abuse));
         }
-        let deadline = watch.head_open? + self.connection.serving.current().limits.head_timeout;
+        let deadline = self.watch.head_open? + self.connection.serving.current().limits.head_timeout;
         self.connection.watchdog.expired(cx, deadline).then_some(End::HeadTimeout)
     }
 
     /// The streams that wait for the client are slow as a whole.
-    fn slowness(&self, together: &Together, cx: &mut Context<'_>) -> Option<End> {
+    fn slowness(&self, cx: &mut Context<'_>) -> Option<End> {
         let limits = || self.connection.serving.current().limits.clone();
-        let deadline = together.judged_at(|| limits().rate_grace)?;
+        let deadline = self.together.judged_at(|| limits().rate_grace)?;
         if !self.connection.watchdog.expired(cx, deadline) {
             return None;
         }
-        if together.is_too_slow(limits().min_rate, Instant::now()) {
+        if self.together.is_too_slow(limits().min_rate, Instant::now()) {
             return Some(End::Abuse(Abuse::TooSlow));
         }
         // Looked at again, for the timer is armed only then.
@@ -225,31 +264,54 @@ impl Life<'_> {
 
     /// What the last requests were served with goes, when none has come for a while.
     fn cool(&self, clerks: &mut Clerks<'_, Asked<'_>>, cx: &mut Context<'_>) {
-        let warm = self.open.get() == 0 && clerks.is_warm();
+        self.engine.settle();
+        let warm = clerks.busy() == 0 && clerks.is_warm();
         if warm && self.connection.watchdog.expired(cx, self.since + COOL) {
             clerks.rest();
+            self.engine.rest();
         }
     }
 
-    fn is_idle_for_long(&self, cx: &mut Context<'_>) -> bool {
+    fn is_idle_for_long(&self, clerks: &Clerks<'_, Asked<'_>>, cx: &mut Context<'_>) -> bool {
         let deadline = self.since + self.connection.serving.idle_timeout();
-        self.open.get() == 0 && !self.engine.has_streams() && self.connection.watchdog.expired(cx, deadline)
+        clerks.busy() == 0 && self.connection.watchdog.expired(cx, deadline)
     }
 
-    async fn finish(mut self, end: End) {
+    async fn finish(&mut self, end: End) {
         let reason = match end {
             End::Closed => return,
+            End::Broken(reason) => reason,
             End::Abuse(abuse) => {
                 PROCESS.abusive.fetch_add(1, Relaxed);
                 entrance::complain_of(self.connection.client(), abuse.reason());
-                if abuse == Abuse::NoSettings { Reason::PROTOCOL_ERROR } else { Reason::ENHANCE_YOUR_CALM }
+                if abuse == Abuse::NoSettings { Reason::ProtocolError } else { Reason::EnhanceYourCalm }
             }
-            End::Idle | End::HeadTimeout => Reason::NO_ERROR,
+            End::Idle | End::HeadTimeout => Reason::NoError,
         };
-        self.engine.abrupt_shutdown(reason);
+        self.engine.go_away(reason);
         let deadline = Instant::now() + FAREWELL;
-        let _ = self.connection.watchdog.limit(deadline, |cx| self.engine.poll_closed(cx)).await;
+        let _ = self.connection.watchdog.limit(deadline, |cx| self.poll_farewell(cx)).await;
+    }
+
+    /// Sends the rest, and takes no notice of what still comes: to close a socket with something unread would take
+    /// the last words from the client.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let socket = &self.connection.socket;
+        while self.engine.pending() > 0 {
+            match ready!(self.engine.poll_output(|bytes| socket.poll_write_small(cx, bytes))) {
+                Ok(count) if count > 0 => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+        if ready!(socket.poll_flush(cx)).is_err() || socket.shutdown().is_err() {
+            return Poll::Ready(());
+        }
+        loop {
+            self.input.consume(self.input.len());
+            match ready!(socket.poll_fill(cx, &mut self.input)) {
+                Ok(count) if count > 0 => {}
+                _ => return Poll::Ready(()),
+            }
+        }
     }
 }
-
-type Came = (http::Request<h2::RecvStream>, h2::server::SendResponse<Bytes>);

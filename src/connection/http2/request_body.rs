@@ -1,17 +1,15 @@
 //! The body of a request on a stream of HTTP/2.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::task::{Context, Poll, ready};
 
-use ::http1::{BodyLength, Fields};
-use bytes::{Buf, Bytes};
-use h2::RecvStream;
-use h2::server::SendResponse;
+use ::http1::{BodyLength, Fields, HeadLimits};
+use ::http2::{Incoming, Lost, Reason, Stream};
 use tokio::time::Instant;
 
 use super::together::{Together, Waiting};
 use crate::connection::pace::Pace;
-use crate::message::{BodyStream, Failure, convert};
+use crate::message::{BodyStream, Failure};
 use crate::wire::Watchdog;
 
 /// What the connection and the body know of each other.
@@ -26,10 +24,11 @@ pub struct BodyState {
 
 /// Reads the body as it is asked for, and asks the client for it when that waits to be asked.
 pub struct RequestBody<'s> {
-    stream: RecvStream,
+    stream: &'s Stream<'s>,
     length: BodyLength,
-    /// Received and not consumed.
-    chunk: Bytes,
+    /// Received, and how much of it is consumed.
+    chunk: Vec<u8>,
+    at: usize,
     trailers: Option<Fields>,
     ended: bool,
     pace: Pace,
@@ -37,73 +36,77 @@ pub struct RequestBody<'s> {
     /// While the client is waited for.
     waiting: Option<Waiting<'s>>,
     watchdog: &'s Watchdog,
-    /// Where a 100 goes, while the client waits for one.
-    invitation: Option<&'s RefCell<SendResponse<Bytes>>>,
+    /// The client waits for a 100.
+    is_expected: bool,
     state: &'s BodyState,
 }
 
 impl<'s> RequestBody<'s> {
+    /// `is_expected`: the client waits for a 100 before it sends.
     pub fn new(
-        stream: RecvStream,
-        length: BodyLength,
+        stream: &'s Stream<'s>,
+        (length, is_expected): (BodyLength, bool),
         (pace, together): (Pace, &'s Together),
         watchdog: &'s Watchdog,
-        invitation: Option<&'s RefCell<SendResponse<Bytes>>>,
         state: &'s BodyState,
     ) -> RequestBody<'s> {
         RequestBody {
             stream,
             length,
-            chunk: Bytes::new(),
+            chunk: Vec::new(),
+            at: 0,
             trailers: None,
             ended: false,
             pace,
             together,
             waiting: None,
             watchdog,
-            invitation,
+            is_expected,
             state,
         }
     }
 
     fn invite(&mut self) {
-        if let Some(respond) = self.invitation.take()
-            && !self.state.answered.get()
-        {
-            let mut head = http::Response::new(());
-            *head.status_mut() = http::StatusCode::CONTINUE;
-            let _ = respond.borrow_mut().send_informational(head);
+        if std::mem::take(&mut self.is_expected) && !self.state.answered.get() {
+            // A client that is gone shows so when its body is read.
+            let _ = self.stream.send_interim(100, |_| ());
         }
     }
 
     /// Goes to the next bytes, or to the end.
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        while self.chunk.is_empty() && !self.ended {
-            match ready!(self.stream.poll_data(cx)) {
-                Some(Ok(chunk)) => {
-                    let received = &self.state.received;
-                    received.set(received.get() + chunk.len() as u64);
-                    if !chunk.is_empty() {
-                        self.pace.progressed(chunk.len() as u64, Instant::now);
-                        self.together.moved(chunk.len() as u64);
-                        // A client that did not wait needs no invitation, now or later.
-                        self.invitation = None;
-                    }
-                    self.chunk = chunk;
+        while self.at == self.chunk.len() && !self.ended {
+            match ready!(self.stream.poll_data(&mut self.chunk, cx)) {
+                Ok(Incoming::Data) => {
+                    self.at = 0;
+                    let count = self.chunk.len() as u64;
+                    self.state.received.set(self.state.received.get() + count);
+                    self.pace.progressed(count, Instant::now);
+                    self.together.moved(count);
+                    // A client that did not wait needs no invitation, now or later.
+                    self.is_expected = false;
                 }
-                Some(Err(error)) => return Poll::Ready(Err(failure(&error))),
-                None => {
-                    let trailers = ready!(self.stream.poll_trailers(cx)).map_err(|error| failure(&error))?;
-                    self.trailers = trailers.map(|map| {
-                        let mut fields = Fields::new();
-                        convert::append_trailers(&map, &mut fields);
-                        fields
-                    });
+                Ok(Incoming::End) => {
+                    self.trailers = self.read_trailers()?;
                     self.ended = true;
                 }
+                Err(Lost::Malformed) => return Poll::Ready(Err(Failure::BodyMismatch)),
+                Err(Lost::Gone) => return Poll::Ready(Err(Failure::ClientClosed)),
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Those that may not be there break a rule, those that may not be passed on are left out.
+    fn read_trailers(&self) -> Result<Option<Fields>, Failure> {
+        let Some(block) = self.stream.take_trailers() else { return Ok(None) };
+        match Fields::of_trailers(block.iter(), &HeadLimits::STRICT) {
+            Ok(fields) => Ok(Some(fields)),
+            Err(_) => {
+                self.stream.reset(Reason::ProtocolError);
+                Err(Failure::BodyMismatch)
+            }
+        }
     }
 }
 
@@ -112,7 +115,7 @@ impl BodyStream for RequestBody<'_> {
         match self.poll_chunk(cx) {
             Poll::Ready(outcome) => {
                 self.waiting = None;
-                Poll::Ready(outcome.map(|()| &self.chunk[..]))
+                Poll::Ready(outcome.map(|()| self.chunk.get(self.at..).unwrap_or_default()))
             }
             Poll::Pending => {
                 self.invite();
@@ -126,10 +129,10 @@ impl BodyStream for RequestBody<'_> {
     }
 
     fn consume(&mut self, count: usize) {
-        let count = count.min(self.chunk.len());
-        self.chunk.advance(count);
+        let count = count.min(self.chunk.len() - self.at);
+        self.at += count;
         // The client may send as much again.
-        let _ = self.stream.flow_control().release_capacity(count);
+        self.stream.release(count);
     }
 
     fn length(&self) -> BodyLength {
@@ -138,14 +141,5 @@ impl BodyStream for RequestBody<'_> {
 
     fn trailers(&mut self) -> Option<Fields> {
         self.trailers.take()
-    }
-}
-
-/// A body that does not keep to its length is a broken rule that the engine has found; everything else is a
-/// client that gave up.
-fn failure(error: &h2::Error) -> Failure {
-    match error.reason() {
-        Some(h2::Reason::PROTOCOL_ERROR) if !error.is_remote() => Failure::BodyMismatch,
-        _ => Failure::ClientClosed,
     }
 }

@@ -1,17 +1,14 @@
 //! One request on a stream of HTTP/2: made of its frames, handled, answered.
 
-use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ::http1::framing::request_length;
-use ::http1::{BodyLength, HeadError, HeadLimits, RequestHead, RequestParts, Scheme};
-use bytes::Bytes;
-use h2::ext::Protocol;
-use h2::server::SendResponse;
-use h2::{Reason, RecvStream};
+use ::http1::{BodyLength, HeadError, HeadLimits, Name, RequestHead, RequestParts, Scheme};
+use ::http2::request::{Malformed, Parts};
+use ::http2::{Closed, FieldBlock, Reason, Stream};
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
@@ -23,7 +20,7 @@ use crate::connection::interim_writer;
 use crate::connection::pace::Pace;
 use crate::connection::serving::Current;
 use crate::message::{
-    self, Body, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade, Upgraded, convert, pages,
+    self, Body, Failure, Interim, Recycled, Request, RequestId, Response, Upgrade, Upgraded, pages,
 };
 use crate::observe::{self, Record};
 use crate::tunnel::{self, End};
@@ -40,7 +37,6 @@ struct Wishes {
 struct Question<'t> {
     head: Recycled<RequestHead>,
     wishes: Wishes,
-    body: RecvStream,
     together: &'t Together,
 }
 
@@ -50,28 +46,34 @@ pub struct Asked<'t> {
     started: Instant,
     head: Recycled<RequestHead>,
     wishes: Result<Wishes, Failure>,
-    body: RecvStream,
-    respond: SendResponse<Bytes>,
+    stream: Stream<'t>,
     together: &'t Together,
     /// The room that its head takes.
     held: Option<Held<'t>>,
 }
 
 impl<'t> Asked<'t> {
+    /// The request that began last, and came at `started`; `ends` when it has no body.
     pub fn read(
         connection: &Connection,
         together: &'t Together,
-        request: http::Request<RecvStream>,
-        respond: SendResponse<Bytes>,
+        started: Instant,
+        stream: Stream<'t>,
+        ends: bool,
     ) -> Asked<'t> {
-        let (current, started) = (connection.serving.current(), Instant::now());
+        let current = connection.serving.current();
         let mut head = Recycled::<RequestHead>::take();
-        let wishes = read_head(&request, &mut head)
+        let wishes = stream
+            .with_fields(|fields| read_head(fields, ends, &mut head))
             .map_err(Failure::BadHead)
             .and_then(|wishes| current.entrance.admit(&head, connection.secured()).map(|()| wishes));
         let held = together.hold(&head);
         let wishes = wishes.and_then(|wishes| held.as_ref().map(|_| wishes).ok_or(Failure::HeadsTooLarge));
-        Asked { current, started, head, wishes, body: request.into_body(), respond, together, held }
+        // Before the first of its bytes is looked at.
+        if let Ok(Wishes { length: BodyLength::Exact(length), upgrade: None, .. }) = wishes {
+            stream.expect(length);
+        }
+        Asked { current, started, head, wishes, stream, together, held }
     }
 }
 
@@ -82,17 +84,17 @@ impl Connection {
         let watchdog = Watchdog::new();
         loop {
             let asked = inbox.next().await;
-            let Asked { current, started, head, wishes, body, respond, together, held } = asked;
+            let Asked { current, started, head, wishes, stream, together, held } = asked;
             let mut record = self.record(started);
             record.protocol = message::Protocol::Http2;
             match wishes {
                 Ok(wishes) => {
-                    let question = Question { head, wishes, body, together };
-                    self.answer_stream(&current, question, respond, &watchdog, &mut record).await;
+                    let question = Question { head, wishes, together };
+                    self.answer_stream(&current, question, &stream, &watchdog, &mut record).await;
                 }
-                Err(failure) => self.refuse_stream(&current, failure, &head, respond, &mut record).await,
+                Err(failure) => self.refuse_stream(&current, failure, &head, &stream, &mut record).await,
             }
-            drop(held);
+            drop((stream, held));
             inbox.done();
         }
     }
@@ -101,14 +103,13 @@ impl Connection {
         &self,
         current: &Current,
         question: Question<'_>,
-        respond: SendResponse<Bytes>,
+        stream: &Stream<'_>,
         watchdog: &Watchdog,
         record: &mut Record,
     ) {
-        let Question { head, wishes, body, together } = question;
+        let Question { head, wishes, together } = question;
         let (interim, state) = (Interim::default(), BodyState::default());
         let method = head.method;
-        let respond = RefCell::new(respond);
         let mut request = Request {
             head,
             body: Body::Empty,
@@ -119,21 +120,17 @@ impl Connection {
             is_call: &state.is_call,
             secured: self.secured(),
         };
-        let mut body = Some(body);
-        if wishes.length != BodyLength::NONE
-            && let Some(body) = body.take()
-        {
-            let invitation = wishes.expects_continue.then_some(&respond);
-            let pace = Pace::of(&current.limits);
-            let body = RequestBody::new(body, wishes.length, (pace, together), watchdog, invitation, &state);
-            request.body = Body::Stream(Box::new(body));
+        if wishes.length != BodyLength::NONE {
+            let pace = (Pace::of(&current.limits), together);
+            let expected = (wishes.length, wishes.expects_continue);
+            request.body = Body::Stream(Box::new(RequestBody::new(stream, expected, pace, watchdog, &state)));
         }
         let response = {
             let mut handling = pin!(current.proxy.handle(self.client(), &mut request, record));
             poll_fn(|cx| {
                 let polled = handling.as_mut().poll(cx);
-                send_interim(&interim, &respond);
-                if polled.is_pending() && respond.borrow_mut().poll_reset(cx).is_ready() {
+                send_interim(&interim, stream);
+                if polled.is_pending() && stream.poll_broken(cx).is_ready() {
                     // Nobody waits for it any more.
                     return std::task::Poll::Ready(None);
                 }
@@ -146,14 +143,14 @@ impl Connection {
             Some(mut response) => {
                 current.entrance.add_fields(&mut response);
                 let upgraded = take_upgraded(&mut response);
-                match (upgraded, body) {
-                    (Some(upgraded), Some(body)) => {
+                match upgraded {
+                    Some(upgraded) => {
                         let idle = current.limits.tunnel_idle_timeout;
-                        let opened = answer::open_tunnel(&mut respond.borrow_mut(), response);
-                        let client = opened.map(|stream| End::stream(body, stream));
+                        let opened = answer::open_tunnel(stream, &response);
+                        let client = opened.map(|()| End::client_stream(stream));
                         Box::pin(join(client, *upgraded, idle, watchdog, record)).await;
                     }
-                    _ => {
+                    None => {
                         if wishes.upgrade.is_some() && (200..300).contains(&response.head.status) {
                             // The client would take it for the tunnel that it asked for.
                             record.failure = Some(Failure::BadUpgrade);
@@ -171,7 +168,7 @@ impl Connection {
                             Err(Failure::ClientClosed)
                         } else {
                             let call = is_call.then_some(&request.id);
-                            Answer::begin(&mut respond.borrow_mut(), method, response, call)
+                            Answer::begin(stream, method, response, call)
                         };
                         // What is said of a failure is no work of the client's.
                         let counts = !is_call && record.failure.is_none();
@@ -198,19 +195,19 @@ impl Connection {
         current: &Current,
         failure: Failure,
         head: &RequestHead,
-        mut respond: SendResponse<Bytes>,
+        stream: &Stream<'_>,
         record: &mut Record,
     ) {
         let id = RequestId::make();
         let mut response = current.proxy.refuse(failure, head, &id, record);
         current.entrance.add_fields(&mut response);
         if is_malformed(failure) {
-            respond.send_reset(Reason::PROTOCOL_ERROR);
+            stream.reset(Reason::ProtocolError);
         } else if failure == Failure::HeadsTooLarge {
             // Nothing was done: the client may ask again, when there is room (RFC 9113 section 8.7).
-            respond.send_reset(Reason::REFUSED_STREAM);
+            stream.reset(Reason::RefusedStream);
         } else {
-            let begun = Answer::begin(&mut respond, head.method, response, None);
+            let begun = Answer::begin(stream, head.method, response, None);
             let failure = record.failure;
             write(begun, Pace::of(&current.limits), None, &Watchdog::new(), record).await;
             record.failure = failure;
@@ -242,7 +239,7 @@ async fn write(
 
 /// Joins the stream to the origin's connection (RFC 8441).
 async fn join(
-    client: Result<End<'_>, h2::Error>,
+    client: Result<End<'_>, Closed>,
     upgraded: Upgraded,
     idle_timeout: Duration,
     watchdog: &Watchdog,
@@ -273,41 +270,39 @@ fn is_malformed(failure: Failure) -> bool {
 }
 
 /// Sends what came before the final answer.
-fn send_interim(interim: &Interim, respond: &RefCell<SendResponse<Bytes>>) {
+fn send_interim(interim: &Interim, stream: &Stream<'_>) {
     if interim.is_empty() {
         return;
     }
-    for head in interim.drain() {
-        let mut lines = Vec::new();
-        interim_writer::write_fields(&head, &mut lines);
-        let mut informational = http::Response::new(());
-        *informational.status_mut() = http::StatusCode::from_u16(head.status).unwrap_or_default();
-        *informational.headers_mut() = convert::header_map(&lines);
+    for came in interim.drain() {
         // A client that is gone shows so when the final answer is written.
-        let _ = respond.borrow_mut().send_informational(informational);
+        let _ = stream.send_interim(came.status, |head| {
+            interim_writer::fields(&came).for_each(|field| head.field(field.name, field.value));
+        });
     }
 }
 
-/// Makes a head of what the engine read.
-fn read_head(came: &http::Request<RecvStream>, head: &mut RequestHead) -> Result<Wishes, HeadError> {
-    let (uri, ends) = (came.uri(), came.body().is_end_stream());
-    let target = uri.path_and_query().map_or("", |target| target.as_str());
-    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
-    let (method, upgrade) = match asked_for(came)? {
+/// Makes a head of the fields that came; `ends` when no body follows.
+fn read_head(fields: &FieldBlock, ends: bool, head: &mut RequestHead) -> Result<Wishes, HeadError> {
+    if fields.is_too_large() {
+        return Err(HeadError::HeadTooLong);
+    }
+    let parts = Parts::read(fields).map_err(|Malformed| HeadError::BadSyntax)?;
+    let (method, upgrade) = match parts.protocol {
         // What an extended CONNECT asks for is what a GET asks for that wants to change the protocol.
-        Some(upgrade) => ("GET", Some(upgrade)),
-        None => (came.method().as_str(), None),
+        Some(b"websocket") => (&b"GET"[..], Some(Upgrade::BareWebSocket)),
+        Some(_) => return Err(HeadError::BadSyntax),
+        None => (parts.method, None),
     };
-    let scheme = match uri.scheme_str() {
-        Some("https") => Scheme::Https,
-        Some("http") | None => Scheme::Http,
-        Some(_) => return Err(HeadError::BadTarget),
+    let scheme = match parts.scheme {
+        b"https" => Scheme::Https,
+        b"http" | b"" => Scheme::Http,
+        _ => return Err(HeadError::BadTarget),
     };
-    let request = RequestParts { method: method.as_bytes(), scheme, authority, target: target.as_bytes() };
-    let fields = came.headers().iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-    head.assemble(request, fields, &HeadLimits::STRICT)?;
+    let request = RequestParts { method, scheme, authority: parts.authority, target: parts.path };
+    head.assemble(request, parts.fields(), &HeadLimits::STRICT)?;
     let announced = request_length(head)?;
-    let told = head.fields.contains(::http1::Name::ContentLength);
+    let told = head.fields.contains(Name::ContentLength);
     let length = match (ends, told) {
         (true, _) if announced != BodyLength::NONE => return Err(HeadError::BadLength),
         (true, _) => BodyLength::NONE,
@@ -321,15 +316,6 @@ fn read_head(came: &http::Request<RecvStream>, head: &mut RequestHead) -> Result
         return if plain { Ok(wishes) } else { Err(HeadError::UpgradeWithBody) };
     }
     Ok(Wishes { length, expects_continue: head.expects_continue()?, upgrade: None })
-}
-
-/// The protocol that an extended CONNECT names (RFC 8441 section 4), when it is one that is passed on.
-fn asked_for(came: &http::Request<RecvStream>) -> Result<Option<Upgrade>, HeadError> {
-    match came.extensions().get::<Protocol>() {
-        None => Ok(None),
-        Some(protocol) if protocol.as_str() == "websocket" => Ok(Some(Upgrade::BareWebSocket)),
-        Some(_) => Err(HeadError::BadSyntax),
-    }
 }
 
 fn take_upgraded(response: &mut Response<'_>) -> Option<Box<Upgraded>> {

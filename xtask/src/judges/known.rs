@@ -26,16 +26,6 @@ const KNOWN: &[(Judge, &str, &str)] = &[
     (Judge::Testssl, "HSTS", "the origin decides whether to say it"),
     (Judge::Testssl, "security_headers", "the origin decides whether to say them"),
     (Judge::Testssl, "engine_problem", "about the machine that asks"),
-    (
-        Judge::Conformance,
-        "plain 9113 8.1 a pseudo field in trailers is malformed",
-        "the engine drops it: nothing of it reaches the origin",
-    ),
-    (
-        Judge::Conformance,
-        "tls 9113 8.1 a pseudo field in trailers is malformed",
-        "the engine drops it: nothing of it reaches the origin",
-    ),
     (Judge::Websocket, "7.1.5", "the echo server answers so without a proxy too"),
     (Judge::Websocket, "9.3.1", "more fragments than the echo server takes, without a proxy too"),
     (Judge::Websocket, "9.3.2", "more fragments than the echo server takes, without a proxy too"),

@@ -1,0 +1,169 @@
+//! A connection from the side of the server, without its socket: whoever has that brings the bytes that came, takes
+//! those that are to go, and serves the requests that begin. It is shared by all who serve its streams, and lent to
+//! one of them at a time.
+
+use std::cell::RefCell;
+use std::task::{Context, Poll};
+
+use crate::frame::{self, Reason};
+use crate::input::{Input, Leaving, Taken};
+use crate::output::{Closed, Output, Sent};
+use crate::settings::{DEFAULT_WINDOW, Limits};
+use crate::stream::Stream;
+use crate::table::{Broken, Key, Sending, Table};
+
+/// The server's side of one connection.
+pub struct Connection {
+    pub(crate) state: RefCell<State>,
+}
+
+pub(crate) struct State {
+    pub input: Input,
+    pub output: Output,
+    pub streams: Table,
+}
+
+impl Connection {
+    /// A connection whose client has said nothing yet; our settings are the first that is to be sent.
+    pub fn new(limits: Limits) -> Connection {
+        let mut output = Output::new(&limits);
+        frame::settings(output.frames(), &limits.announced());
+        if limits.window > DEFAULT_WINDOW {
+            frame::window_update(output.frames(), 0, limits.window - DEFAULT_WINDOW);
+        }
+        let state = State { input: Input::new(limits), output, streams: Table::default() };
+        Connection { state: RefCell::new(state) }
+    }
+
+    /// Takes one frame from the beginning of `bytes`, or what there is of it. An error ends the connection: it is to
+    /// be told by [`Connection::go_away`].
+    pub fn take(&self, bytes: &[u8]) -> Result<Taken, Reason> {
+        let State { input, output, streams } = &mut *self.state.borrow_mut();
+        input.take(bytes, streams, output)
+    }
+
+    /// The stream of a request, for whoever serves it.
+    pub fn stream(&self, key: Key) -> Stream<'_> {
+        Stream::new(self, key)
+    }
+
+    /// Streams that are open, or being served.
+    pub fn streams(&self) -> usize {
+        self.state.borrow().streams.len()
+    }
+
+    /// A head has begun that is not complete.
+    pub fn is_in_head(&self) -> bool {
+        self.state.borrow().input.is_in_head()
+    }
+
+    /// The client said that it asks for nothing more.
+    pub fn is_left(&self) -> bool {
+        self.state.borrow().input.is_left
+    }
+
+    /// Bytes that are to be sent.
+    pub fn pending(&self) -> usize {
+        self.state.borrow().output.pending().len()
+    }
+
+    /// Lends what is to be sent to `write`, which gives how much of it is gone.
+    pub fn poll_output<E>(
+        &self,
+        write: impl FnOnce(&[u8]) -> Poll<Result<usize, E>>,
+    ) -> Poll<Result<usize, E>> {
+        let State { output, streams, .. } = &mut *self.state.borrow_mut();
+        let polled = write(output.pending());
+        if let Poll::Ready(Ok(count)) = polled {
+            output.advance(count, streams);
+        }
+        polled
+    }
+
+    /// What was sent since this was asked last.
+    pub fn take_sent(&self) -> Sent {
+        std::mem::take(&mut self.state.borrow_mut().output.sent)
+    }
+
+    /// Tells the client that nothing new is to be asked. What it asks until it has heard of it is still answered
+    /// (RFC 9113 section 6.8).
+    pub fn announce_end(&self) {
+        let State { input, output, .. } = &mut *self.state.borrow_mut();
+        input.announce_end(output);
+    }
+
+    /// Tells the client that the connection ends, and why; nothing new is answered.
+    pub fn go_away(&self, reason: Reason) {
+        let State { input, output, .. } = &mut *self.state.borrow_mut();
+        input.go_away(reason, output);
+    }
+
+    /// The client knows which of its streams is the last that is answered.
+    pub fn has_gone_away(&self) -> bool {
+        matches!(self.state.borrow().input.leaving, Leaving::Gone { .. })
+    }
+
+    /// Whoever serves a stream learns that its client is gone.
+    pub fn break_off(&self) {
+        for entry in self.state.borrow_mut().streams.each() {
+            entry.break_off(Broken::Gone);
+        }
+    }
+
+    /// Gives memory back that waits for more to do, while nothing is to be done.
+    pub fn rest(&self) {
+        let State { input, output, streams } = &mut *self.state.borrow_mut();
+        input.rest();
+        output.rest();
+        streams.rest();
+    }
+
+    /// Gives memory back that is more than usual.
+    pub fn settle(&self) {
+        self.state.borrow_mut().output.settle();
+    }
+
+    pub(crate) fn give_back(&self, key: Key, count: usize) {
+        let State { input, output, streams } = &mut *self.state.borrow_mut();
+        input.give_back(key, count, streams, output);
+    }
+
+    /// Whoever served a stream is done with it.
+    pub(crate) fn close(&self, key: Key) {
+        let State { input, output, streams } = &mut *self.state.borrow_mut();
+        let Some(entry) = streams.get(key) else { return };
+        let reason = match (entry.broken, entry.sending, entry.incoming.ended) {
+            (Some(_), _, _) | (None, Sending::Ended, true) => None,
+            // The answer is whole, the rest of the request is not wanted (RFC 9113 section 8.1).
+            (None, Sending::Ended, false) => Some(Reason::NoError),
+            (None, Sending::Head | Sending::Body, _) => Some(Reason::Cancel),
+        };
+        if let Some(reason) = reason {
+            output.reset(key.id, reason);
+            streams.remember_reset(key.id);
+        }
+        input.break_off(Some(key), Broken::Gone, streams, output);
+        streams.close(key);
+    }
+
+    pub(crate) fn reset(&self, key: Key, reason: Reason) {
+        let State { input, output, streams } = &mut *self.state.borrow_mut();
+        if streams.get(key).is_some_and(|entry| entry.broken.is_none()) {
+            output.reset(key.id, reason);
+            streams.remember_reset(key.id);
+            input.break_off(Some(key), Broken::Gone, streams, output);
+        }
+    }
+
+    pub(crate) fn poll_send(
+        &self,
+        key: Key,
+        data: &[u8],
+        last: bool,
+        cx: &Context<'_>,
+    ) -> Poll<Result<usize, Closed>> {
+        let State { output, streams, .. } = &mut *self.state.borrow_mut();
+        let Some(entry) = streams.get(key) else { return Poll::Ready(Err(Closed)) };
+        output.poll_data(key, entry, data, last, cx)
+    }
+}
