@@ -77,6 +77,48 @@ fn made_you_reset() {
     }
 }
 
+/// The same by requests that are none, and by trailers that may not be: what is found wrong behind the frames counts too.
+#[test]
+fn made_you_refuse() {
+    let stage = Stage::new();
+    stage.withstands(64 * MIB, || {
+        let mut client = stage.client();
+        let block = encode(&[(":method", "GET"), (":scheme", "http"), (":path", "/"), ("Upper", "case")]);
+        flood(&mut client, 4_000, |number| Frame::headers(2 * number + 1, block.clone(), true));
+        is_sent_away(&mut client);
+    });
+    stage.withstands(64 * MIB, || {
+        let mut client = stage.client();
+        let head = encode(&client.head("POST", "/echo", &[]));
+        let trailers = encode(&[("connection", "close")]);
+        flood(&mut client, 4_000, |number| {
+            let stream = number / 2 * 2 + 1;
+            let block = if number % 2 == 0 { &head } else { &trailers };
+            Frame::headers(stream, block.clone(), number % 2 == 1)
+        });
+        is_sent_away(&mut client);
+    });
+}
+
+/// Requests that are taken back in the same breath go to no origin, however few they are.
+#[test]
+fn requests_that_come_and_go_in_one_breath() {
+    let stage = Stage::new();
+    let mut client = stage.client();
+    assert_eq!(client.get("/canary-1").text(), "1");
+    let block = get(&client, "/gone");
+    let frames = (0..40u32).flat_map(|number| {
+        let stream = 2 * number + 101;
+        [Frame::headers(stream, block.clone(), true), Frame::reset(stream, error::CANCEL)]
+    });
+    client.send_raw(frames.flat_map(|frame| frame.to_bytes()).collect::<Vec<u8>>());
+    let last = encode(&client.head("GET", "/canary-2", &[]));
+    client.send(&Frame::headers(1001, last, true));
+    assert_eq!(client.response(1001).text(), "2");
+    let asked: Vec<_> = stage.origin.requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(asked, ["/canary-1", "/canary-2"]);
+}
+
 #[test]
 fn a_block_without_an_end() {
     for piece in [0usize, 1, 16_000] {

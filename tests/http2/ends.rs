@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use testkit::http2::{error, kind};
-use testkit::{H2Client, Origin, Palisade, SOON, poll_until};
+use testkit::http2::{error, kind, setting};
+use testkit::{Frame, H2Client, Origin, Palisade, SOON, poll_until};
 
 const TERMINATE: i32 = 15;
 /// The highest number of a stream: in a GOAWAY it says that the end is near, and cuts nothing off.
@@ -73,4 +73,22 @@ fn many_idle_connections_are_told_at_a_stop_and_do_not_hold_it_up() {
     assert_eq!(busy.response(stream).status, 200);
     poll_until(SOON, "the busy one to end", || busy.is_closed(Duration::from_millis(10)));
     assert!(palisade.wait_exit(SOON).success());
+}
+
+/// Not even the goodbye can be sent to a client that takes nothing any more.
+#[test]
+fn a_client_that_takes_nothing_is_cut_off() {
+    let origin = Origin::echo();
+    let timeouts =
+        "server.idle_timeout = \"1s\"\nserver.send_timeout = \"1s\"\nadmin.address = \"127.0.0.1:0\"";
+    let palisade = proxy(&origin, timeouts);
+    let window = i32::MAX as u32 - 65_535;
+    let mut client =
+        H2Client::connect_with(palisade.address("http"), &[(setting::INITIAL_WINDOW_SIZE, window)]);
+    client.send(&Frame::window_update(0, window));
+    client.open("GET", "/bytes/30000000", &[], true);
+    let open = || palisade.metrics().sum("open_connections", &[]);
+    poll_until(SOON, "the request to be there", || !origin.requests().is_empty() && open() == 1.0);
+    poll_until(SOON, "the connection to be cut off", || open() == 0.0);
+    assert!(client.is_closed(SOON));
 }

@@ -149,6 +149,9 @@ impl Connection {
     pub(crate) fn reset(&self, key: Key, reason: Reason) {
         let State { input, output, streams } = &mut *self.state.borrow_mut();
         if streams.get(key).is_some_and(|entry| entry.broken.is_none()) {
+            // A reset that its client brought about counts as one of the client's.
+            let is_ours = matches!(reason, Reason::NoError | Reason::InternalError | Reason::Cancel);
+            output.sent.refused += u32::from(!is_ours);
             output.reset(key.id, reason);
             streams.remember_reset(key.id);
             input.break_off(Some(key), Broken::Gone, streams, output);
@@ -164,6 +167,8 @@ impl Connection {
     ) -> Poll<Result<usize, Closed>> {
         let State { output, streams, .. } = &mut *self.state.borrow_mut();
         let Some(entry) = streams.get(key) else { return Poll::Ready(Err(Closed)) };
-        output.poll_data(key, entry, data, last, cx)
+        let polled = output.poll_data(key, entry, data, last, cx);
+        output.grant(streams);
+        polled
     }
 }

@@ -15,8 +15,15 @@ use crate::table::{Broken, Entry, Fault, Key, Sending, Table};
 const HEADER_TABLE: usize = 4096;
 /// Bytes of one head before they are decoded: twice what is taken when they are.
 const MAX_BLOCK: usize = 64 << 10;
-/// Memory that the parts of a head keep.
+/// Memory that the parts of a head keep, and its fields.
 const KEPT: usize = 4 << 10;
+const KEPT_FIELDS: usize = 16 << 10;
+/// Bytes of the fields behind a body, with 32 more for each: few have any.
+const MAX_TRAILERS: usize = 8 << 10;
+/// A head that is so many times as large as is allowed is not answered any more.
+const MOST_TOO_LARGE: usize = 4;
+/// Ids up to here may be used before the client has heard how many streams it may have.
+const UNAWARE: u32 = 2000;
 /// The payload of the PING behind the first of our last words.
 const FAREWELL: [u8; 8] = *b"farewell";
 
@@ -73,6 +80,8 @@ pub(crate) struct Input {
     pub leaving: Leaving,
     /// The client asks for nothing more.
     pub is_left: bool,
+    /// The client has taken our settings.
+    is_aware: bool,
 }
 
 /// How far we are with going away (RFC 9113 section 6.8).
@@ -101,6 +110,7 @@ impl Input {
             last: 0,
             leaving: Leaving::No,
             is_left: false,
+            is_aware: false,
         }
     }
 
@@ -117,7 +127,9 @@ impl Input {
 
     /// Gives memory back.
     pub fn rest(&mut self) {
-        self.block = Vec::new();
+        if self.open.is_none() {
+            self.block = Vec::new();
+        }
         self.fields = FieldBlock::new();
     }
 
@@ -215,9 +227,11 @@ impl Input {
             }
             Kind::Headers => return self.begin_head(head, payload, streams, output),
             Kind::Continuation => return self.continue_head(head, payload, streams, output),
-            Kind::Priority => take_priority(head, payload)?,
+            Kind::Priority => self.take_priority(head, payload, streams)?,
             Kind::RstStream => self.take_reset(head, payload, streams, output)?,
-            Kind::Settings => take_settings(head, payload, streams, output).map_err(Fault::Connection)?,
+            Kind::Settings => {
+                self.take_settings(head, payload, streams, output).map_err(Fault::Connection)?
+            }
             Kind::PushPromise => return Err(Fault::Connection(Reason::ProtocolError)),
             Kind::Ping => self.take_ping(head, payload, output).map_err(Fault::Connection)?,
             Kind::GoAway => {
@@ -401,15 +415,23 @@ impl Input {
         streams: &mut Table,
         output: &mut Output,
     ) -> Result<Event, Fault> {
+        if self.fields.capacity() > KEPT_FIELDS {
+            self.fields = FieldBlock::new();
+        }
+        let limit = self.limits.header_list as usize;
         self.decoder
-            .decode(block, self.limits.header_list as usize, &mut self.fields)
+            .decode(block, limit, &mut self.fields)
             .map_err(|_| Fault::Connection(Reason::CompressionError))?;
+        if self.fields.size() > MOST_TOO_LARGE * limit {
+            return Err(Fault::Connection(Reason::EnhanceYourCalm));
+        }
         if head.stream > self.last {
             return self.open_stream(head, streams, output);
         }
         let ends = head.has(END_STREAM);
         if streams.was_reset_here(head.stream) {
             // The client may not have heard of it (RFC 9113 section 5.1).
+            output.sent.refused += 1;
             return Ok(Event::Frame(head));
         }
         let entry = streams.find(head.stream).and_then(|key| streams.get(key));
@@ -420,11 +442,14 @@ impl Input {
             return Err(Fault::Stream(head.stream, Reason::StreamClosed));
         }
         // A second head has to be the trailers (RFC 9113 section 8.1).
-        if !ends || self.fields.is_too_large() || !request::is_trailers(&self.fields) {
+        if !ends || !request::is_trailers(&self.fields) {
             return Err(Fault::Stream(head.stream, Reason::ProtocolError));
         }
+        if self.fields.size() > MAX_TRAILERS {
+            return Err(Fault::Stream(head.stream, Reason::EnhanceYourCalm));
+        }
         if !self.fields.is_empty() {
-            entry.incoming.trailers = Some(Box::new(std::mem::take(&mut self.fields)));
+            entry.incoming.trailers = Some(Box::new(self.fields.clone()));
         }
         end(entry).map_err(|reason| Fault::Stream(head.stream, reason))?;
         Ok(Event::Frame(head))
@@ -440,6 +465,7 @@ impl Input {
             && head.stream > last
         {
             // It hears from our last words that nothing becomes of it.
+            output.sent.refused += 1;
             self.last = head.stream;
             streams.remember_reset(head.stream);
             return Ok(Event::Frame(head));
@@ -470,6 +496,50 @@ impl Input {
         }
         let key = self.known(head, streams).map_err(Fault::Connection)?;
         self.break_off(key, Broken::Gone, streams, output);
+        Ok(())
+    }
+
+    /// It has no effect (RFC 9113 section 5.3.2), but a form. One of a stream that there is not is an error of the
+    /// connection: nothing may be said of such a stream (RFC 9113 section 6.4).
+    fn take_priority(&self, head: FrameHead, payload: &[u8], streams: &Table) -> Result<(), Fault> {
+        let fault = |reason| match streams.find(head.stream) {
+            Some(_) => Fault::Stream(head.stream, reason),
+            None => Fault::Connection(reason),
+        };
+        if head.stream == 0 {
+            return Err(Fault::Connection(Reason::ProtocolError));
+        }
+        let [a, b, c, d, _] = *<&[u8; 5]>::try_from(payload).map_err(|_| fault(Reason::FrameSizeError))?;
+        if number31([a, b, c, d]) == head.stream { Err(fault(Reason::ProtocolError)) } else { Ok(()) }
+    }
+
+    fn take_settings(
+        &mut self,
+        head: FrameHead,
+        payload: &[u8],
+        streams: &mut Table,
+        output: &mut Output,
+    ) -> Result<(), Reason> {
+        if head.stream != 0 {
+            return Err(Reason::ProtocolError);
+        }
+        if head.has(ACK) {
+            self.is_aware = true;
+            return if payload.is_empty() { Ok(()) } else { Err(Reason::FrameSizeError) };
+        }
+        let (entries, rest) = payload.as_chunks::<6>();
+        if !rest.is_empty() {
+            return Err(Reason::FrameSizeError);
+        }
+        for entry in entries {
+            match settings::read(*entry)? {
+                Setting::HeaderTableSize(size) => output.encoder.set_max_table_size(size),
+                Setting::InitialWindowSize(size) => output.change_initial_window(size, streams)?,
+                Setting::MaxFrameSize(size) => output.max_payload = (size as usize).min(MAX_PAYLOAD),
+                Setting::Other => {}
+            }
+        }
+        frame::settings_ack(output.frames());
         Ok(())
     }
 
@@ -513,11 +583,13 @@ impl Input {
     /// The client broke a rule on a stream, or may not have it. Said once: it may not have heard of it, or of a reset
     /// of ours.
     fn refuse(&mut self, id: u32, reason: Reason, streams: &mut Table, output: &mut Output) {
-        if streams.was_reset_here(id) {
+        let key = streams.find(id);
+        let is_live = key.and_then(|key| streams.get(key)).is_some_and(|entry| entry.broken.is_none());
+        if !is_live && streams.was_reset_here(id) {
             return;
         }
-        let key = streams.find(id);
-        output.sent.refused += 1;
+        let is_unaware = reason == Reason::RefusedStream && !self.is_aware && id < UNAWARE;
+        output.sent.refused += u32::from(!is_unaware);
         output.reset(id, reason);
         streams.remember_reset(id);
         self.break_off(key, Broken::Malformed, streams, output);
@@ -526,9 +598,11 @@ impl Input {
     /// Nobody reads a stream any more nor sends on it.
     pub fn break_off(&mut self, key: Option<Key>, broken: Broken, streams: &mut Table, output: &mut Output) {
         let Some(entry) = key.and_then(|key| streams.get(key)) else { return };
-        output.ungrant(entry);
         entry.break_off(broken);
         let held = std::mem::take(&mut entry.incoming.held);
+        if let Some((key, entry)) = key.and_then(|key| Some((key, streams.get(key)?))) {
+            output.withdraw(key, entry);
+        }
         self.release(held, output);
         output.grant(streams);
     }
@@ -581,47 +655,6 @@ fn end(entry: &mut Entry) -> Result<(), Reason> {
     }
     entry.incoming.ended = true;
     entry.incoming.reader.wake();
-    Ok(())
-}
-
-/// It has no effect (RFC 9113 section 5.3.2), but a form.
-fn take_priority(head: FrameHead, payload: &[u8]) -> Result<(), Fault> {
-    if head.stream == 0 {
-        return Err(Fault::Connection(Reason::ProtocolError));
-    }
-    let [a, b, c, d, _] =
-        *<&[u8; 5]>::try_from(payload).map_err(|_| Fault::Stream(head.stream, Reason::FrameSizeError))?;
-    if number31([a, b, c, d]) == head.stream {
-        return Err(Fault::Stream(head.stream, Reason::ProtocolError));
-    }
-    Ok(())
-}
-
-fn take_settings(
-    head: FrameHead,
-    payload: &[u8],
-    streams: &mut Table,
-    output: &mut Output,
-) -> Result<(), Reason> {
-    if head.stream != 0 {
-        return Err(Reason::ProtocolError);
-    }
-    if head.has(ACK) {
-        return if payload.is_empty() { Ok(()) } else { Err(Reason::FrameSizeError) };
-    }
-    let (entries, rest) = payload.as_chunks::<6>();
-    if !rest.is_empty() {
-        return Err(Reason::FrameSizeError);
-    }
-    for entry in entries {
-        match settings::read(*entry)? {
-            Setting::HeaderTableSize(size) => output.encoder.set_max_table_size(size),
-            Setting::InitialWindowSize(size) => output.change_initial_window(size, streams)?,
-            Setting::MaxFrameSize(size) => output.max_payload = (size as usize).min(MAX_PAYLOAD),
-            Setting::Other => {}
-        }
-    }
-    frame::settings_ack(output.frames());
     Ok(())
 }
 

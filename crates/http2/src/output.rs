@@ -9,6 +9,9 @@ use crate::hpack::Encoder;
 use crate::settings::{DEFAULT_WINDOW, Limits, MAX_WINDOW};
 use crate::table::{Entry, Key, Sending, Table};
 
+/// A frame of DATA has so many bytes at least, if there are so many and the windows take them: room for less is not
+/// worth a frame.
+const LEAST: usize = 4 << 10;
 /// Memory that output keeps while it is empty.
 const KEPT: usize = 16 << 10;
 
@@ -98,34 +101,47 @@ impl Output {
         &mut self.bytes
     }
 
-    /// DATA that may be added and is not set aside.
-    fn free(&self) -> usize {
-        let window = usize::try_from(self.window).unwrap_or(0);
-        let room = self.most.saturating_sub(self.pending().len());
-        window.min(room).saturating_sub(self.granted)
+    /// As much waits for the socket as may.
+    pub fn is_full(&self) -> bool {
+        self.pending().len() >= self.most
+    }
+
+    /// How much of `wanted` bytes may be added now, and is not set aside for others.
+    fn share(&self, wanted: usize) -> usize {
+        let window = usize::try_from(self.window).unwrap_or(0).saturating_sub(self.granted);
+        let room = self.most.saturating_sub(self.pending().len()).saturating_sub(self.granted);
+        let wanted = wanted.min(window).min(MAX_PAYLOAD);
+        if room < wanted.min(LEAST) { 0 } else { wanted.min(room) }
     }
 
     /// Gives those that wait their shares, while there are any.
     pub fn grant(&mut self, streams: &mut Table) {
-        while !self.waiting.is_empty() {
-            let free = self.free();
-            if free == 0 {
-                return;
+        while let Some(key) = self.waiting.front() {
+            if let Some(entry) = streams.get(*key).filter(|entry| entry.sending == Sending::Body) {
+                let wanted = usize::try_from(entry.window).unwrap_or(0).min(entry.wanted);
+                let share = self.share(wanted);
+                if share == 0 && wanted > 0 {
+                    return;
+                }
+                entry.queued = false;
+                entry.granted = share;
+                self.granted += share;
+                entry.writer.wake();
             }
-            let Some(entry) = self.waiting.pop_front().and_then(|key| streams.get(key)) else { continue };
-            entry.queued = false;
-            if entry.sending != Sending::Body {
-                continue;
-            }
-            let wanted = usize::try_from(entry.window).unwrap_or(0).min(MAX_PAYLOAD);
-            entry.granted = wanted.min(free);
-            self.granted += entry.granted;
-            entry.writer.wake();
+            self.waiting.pop_front();
+        }
+    }
+
+    /// A stream does not wait any more.
+    pub fn withdraw(&mut self, key: Key, entry: &mut Entry) {
+        self.ungrant(entry);
+        if std::mem::take(&mut entry.queued) {
+            self.waiting.retain(|waiting| *waiting != key);
         }
     }
 
     /// What was set aside for a stream is free again.
-    pub fn ungrant(&mut self, entry: &mut Entry) {
+    fn ungrant(&mut self, entry: &mut Entry) {
         self.granted = self.granted.saturating_sub(std::mem::take(&mut entry.granted));
     }
 
@@ -143,16 +159,19 @@ impl Output {
             return Poll::Ready(Err(Closed));
         }
         let window = usize::try_from(entry.window).unwrap_or(0);
+        let wanted = data.len().min(window);
         let share = if entry.granted > 0 {
             entry.granted
         } else if self.waiting.is_empty() {
-            self.free()
+            self.share(wanted)
         } else {
             0
         };
-        let count = share.min(window).min(self.max_payload).min(data.len());
+        // Nothing stays set aside that is not used now.
+        self.ungrant(entry);
+        let count = share.min(wanted).min(self.max_payload);
         let Some(piece) = data.get(..count).filter(|piece| !piece.is_empty()) else {
-            self.ungrant(entry);
+            entry.wanted = data.len();
             // Without a window of its own it waits for the peer, not for its turn.
             if window > 0 && !entry.queued {
                 entry.queued = true;
@@ -161,8 +180,6 @@ impl Output {
             entry.writer.wait(cx);
             return Poll::Pending;
         };
-        self.granted -= entry.granted.min(count);
-        entry.granted = entry.granted.saturating_sub(count);
         self.window -= count as i64;
         entry.window -= count as i64;
         let ends = last && count == data.len();

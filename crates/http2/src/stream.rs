@@ -32,6 +32,15 @@ pub enum Lost {
     Malformed,
 }
 
+impl From<Broken> for Lost {
+    fn from(broken: Broken) -> Lost {
+        match broken {
+            Broken::Gone => Lost::Gone,
+            Broken::Malformed => Lost::Malformed,
+        }
+    }
+}
+
 /// Takes the fields of a head or of trailers, in order.
 pub struct Head<'h> {
     encoder: &'h mut Encoder,
@@ -65,14 +74,18 @@ impl<'c> Stream<'c> {
         }
     }
 
+    /// Why nothing comes of it, when that is so already.
+    pub fn lost(&self) -> Option<Lost> {
+        let State { streams, .. } = &mut *self.connection.state.borrow_mut();
+        streams.get(self.key).map_or(Some(Lost::Gone), |entry| entry.broken.map(Lost::from))
+    }
+
     /// Puts what came of the body into `into`, which is empty: its memory is exchanged for that of the stream.
     pub fn poll_data(&self, into: &mut Vec<u8>, cx: &Context<'_>) -> Poll<Result<Incoming, Lost>> {
         let State { streams, .. } = &mut *self.connection.state.borrow_mut();
         let Some(entry) = streams.get(self.key) else { return Poll::Ready(Err(Lost::Gone)) };
-        match entry.broken {
-            Some(Broken::Gone) => return Poll::Ready(Err(Lost::Gone)),
-            Some(Broken::Malformed) => return Poll::Ready(Err(Lost::Malformed)),
-            None => {}
+        if let Some(broken) = entry.broken {
+            return Poll::Ready(Err(broken.into()));
         }
         let incoming = &mut entry.incoming;
         if !incoming.data.is_empty() {
@@ -110,10 +123,14 @@ impl<'c> Stream<'c> {
         }
     }
 
-    /// Sends a head that comes before that of the answer (RFC 9110 section 15.2).
+    /// Sends a head that comes before that of the answer (RFC 9110 section 15.2). It is left out when so much waits
+    /// for the socket already that no body would be taken either.
     pub fn send_interim(&self, status: u16, fields: impl FnOnce(&mut Head<'_>)) -> Result<(), Closed> {
         let State { streams, output, .. } = &mut *self.connection.state.borrow_mut();
         let entry = streams.get(self.key).filter(|entry| is_answerable(entry)).ok_or(Closed)?;
+        if output.is_full() {
+            return Ok(());
+        }
         output.block(entry, false, |encoder, out| {
             encoder.status(status, out);
             fields(&mut Head { encoder, out });

@@ -46,8 +46,9 @@ pub(crate) struct Entry {
     pub window: i64,
     /// Bytes of the connection's window that are set aside for it.
     pub granted: usize,
-    /// It is in the queue of those that wait for the connection.
+    /// It is in the queue of those that wait for the connection, with so many bytes.
     pub queued: bool,
+    pub wanted: usize,
     pub writer: Call,
 }
 

@@ -17,6 +17,8 @@ const MOST_IDLE: u32 = 100;
 /// of data from either side: some clients measure with them how much they may send.
 const UPDATES_EARNED: u32 = 2;
 const MOST_EARNED: u32 = 10_000;
+/// Resets that are forgiven for answers, at most: each may have cost an origin a request.
+const MOST_FORGIVEN: u32 = 200;
 /// CONTINUATION frames of one head.
 const MOST_CONTINUATIONS: u32 = 32;
 
@@ -56,7 +58,7 @@ impl Abuse {
 }
 
 /// What one client's connection has spent of its patience.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Watch {
     /// A frame has come.
     begun: bool,
@@ -149,6 +151,10 @@ impl Watch {
             }
         };
         self.abuse = self.abuse.or(over);
+        if matches!(frame.kind, Kind::Headers | Kind::Continuation) && frame.has(flags::END_HEADERS) {
+            // The next one has its own time.
+            self.head_open = None;
+        }
     }
 
     /// All that came so far was looked at; `in_head`: a head is not complete.
@@ -163,7 +169,7 @@ impl Watch {
     /// What went to the client since this was told last. A reset that its breach of the protocol made us send counts
     /// as one of its own, or it could have as many streams begun as it likes (CVE-2025-8671).
     pub fn sent(&mut self, sent: Sent, now: impl Fn() -> Instant) {
-        self.earned_resets = MOST_EARNED.min(self.earned_resets + sent.ended);
+        self.earned_resets = MOST_FORGIVEN.min(self.earned_resets + sent.ended);
         self.earned = MOST_EARNED.min(self.earned + UPDATES_EARNED * sent.data);
         self.earned_pings = MOST_EARNED.min(self.earned_pings + sent.data);
         for _ in 0..sent.refused {
@@ -320,6 +326,11 @@ mod tests {
             watch.looked(true, later);
         }
         assert_eq!((watch.head_open, watch.abuse), (Some(start), None));
+        let mut next = watch.clone();
+        next.received(seen(Kind::Continuation, flags::END_HEADERS, 0), 0, later);
+        next.received(seen(Kind::Headers, 0, 0), 0, later);
+        next.looked(true, later);
+        assert_eq!(next.head_open, Some(later()), "each head has its own time");
         watch.received(seen(Kind::Continuation, flags::END_HEADERS, 0), 0, later);
         watch.looked(false, later);
         assert_eq!((watch.head_open, watch.abuse), (None, Some(Abuse::Continuations)));

@@ -39,6 +39,8 @@ const LIMITS: Limits = Limits {
 };
 /// Bytes that wait for the socket before nothing more is read: answers to a client that asks and does not listen.
 const MOST_PENDING: usize = 2 * LIMITS.output;
+/// Turns that a connection has before others have theirs: each writes what waits for the socket.
+const TURNS: usize = 16;
 /// For the last words of a connection.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// A connection that has no request for so long gives back what it served the last ones with.
@@ -60,6 +62,7 @@ impl Connection {
             input: received,
             came: now,
             watch: Watch::new(now),
+            stalled: None,
             since: now,
         };
         life.run().await;
@@ -75,6 +78,8 @@ struct Life<'c> {
     /// When the last of it came.
     came: Instant,
     watch: Watch,
+    /// Since when the socket has taken nothing of what waits for it.
+    stalled: Option<Instant>,
     /// When it last had no stream any more.
     since: Instant,
 }
@@ -84,6 +89,8 @@ struct Life<'c> {
 enum End {
     /// The client closed it.
     Closed,
+    /// The client takes nothing of what is left for it.
+    Stalled,
     /// Nothing is asked, and nothing is to be asked any more.
     Idle,
     /// The client broke a rule of the protocol.
@@ -108,7 +115,7 @@ impl<'c> Life<'c> {
                 self.since = Instant::now();
                 self.engine.announce_end();
             }
-            loop {
+            for turn in 0.. {
                 // All that came, before the first of it is served: answers that are ready at once leave together.
                 let came = match self.poll_input(&mut clerks, cx) {
                     Ok(came) => came,
@@ -127,12 +134,17 @@ impl<'c> Life<'c> {
                 if let Some(end) = self.misbehaviour(cx).or_else(|| self.slowness(cx)) {
                     return Poll::Ready(end);
                 }
-                let over = clerks.busy() == 0 && (self.engine.is_left() || (leaving && self.is_said(cx)));
-                if over && self.engine.pending() == 0 {
-                    return Poll::Ready(End::Idle);
+                if clerks.busy() == 0
+                    && let Some(end) = self.end_of_idleness(leaving, cx)
+                {
+                    return Poll::Ready(end);
                 }
                 // Whoever was called meanwhile has his turn, and nobody else has to wake this task.
                 if !came && !left && !clerks.are_called(cx) {
+                    break;
+                }
+                if turn == TURNS {
+                    cx.waker().wake_by_ref();
                     break;
                 }
             }
@@ -155,9 +167,20 @@ impl<'c> Life<'c> {
             .await;
     }
 
-    /// The client has all of the answers, and had time to hear that no more are given.
-    fn is_said(&self, cx: &mut Context<'_>) -> bool {
-        self.connection.watchdog.expired(cx, self.since + FAREWELL)
+    /// Whether the connection is over, while no request is being answered.
+    fn end_of_idleness(&self, leaving: bool, cx: &mut Context<'_>) -> Option<End> {
+        let expired = |cx: &mut Context<'_>, deadline| self.connection.watchdog.expired(cx, deadline);
+        if let Some(since) = self.stalled {
+            // The client has not taken the last answers, and takes nothing.
+            let patience = self.connection.serving.current().limits.send_timeout;
+            return expired(cx, since + patience).then_some(End::Stalled);
+        }
+        if self.engine.pending() > 0 {
+            return None;
+        }
+        // It has all of the answers, and had time to hear that no more are given.
+        let is_said = leaving && expired(cx, self.since + FAREWELL);
+        (is_said || self.engine.is_left()).then_some(End::Idle)
     }
 
     /// Takes what came, and gives the requests in it to clerks; says whether there was something.
@@ -225,8 +248,16 @@ impl<'c> Life<'c> {
                 Poll::Pending => break,
             }
         }
-        if let Poll::Ready(Err(_)) = socket.poll_flush(cx) {
-            return Err(End::Closed);
+        let flushed = match socket.poll_flush(cx) {
+            Poll::Ready(Err(_)) => return Err(End::Closed),
+            Poll::Ready(Ok(())) => true,
+            Poll::Pending => false,
+        };
+        if left || (flushed && self.engine.pending() == 0) {
+            self.stalled = None;
+        }
+        if !flushed || self.engine.pending() > 0 {
+            self.stalled.get_or_insert_with(Instant::now);
         }
         self.watch.sent(self.engine.take_sent(), Instant::now);
         Ok(left)
@@ -280,6 +311,7 @@ impl<'c> Life<'c> {
     async fn finish(&mut self, end: End) {
         let reason = match end {
             End::Closed => return,
+            End::Stalled => return self.connection.socket.reset_on_close(),
             End::Broken(reason) => reason,
             End::Abuse(abuse) => {
                 PROCESS.abusive.fetch_add(1, Relaxed);

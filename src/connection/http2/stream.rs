@@ -8,7 +8,7 @@ use std::time::Duration;
 use ::http1::framing::request_length;
 use ::http1::{BodyLength, HeadError, HeadLimits, Name, RequestHead, RequestParts, Scheme};
 use ::http2::request::{Malformed, Parts};
-use ::http2::{Closed, FieldBlock, Reason, Stream};
+use ::http2::{Closed, FieldBlock, Lost, Reason, Stream};
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
@@ -87,7 +87,7 @@ impl Connection {
             let Asked { current, started, head, wishes, stream, together, held } = asked;
             let mut record = self.record(started);
             record.protocol = message::Protocol::Http2;
-            match wishes {
+            match wishes.and_then(|wishes| still_wanted(&stream).map(|()| wishes)) {
                 Ok(wishes) => {
                     let question = Question { head, wishes, together };
                     self.answer_stream(&current, question, &stream, &watchdog, &mut record).await;
@@ -213,6 +213,15 @@ impl Connection {
             record.failure = failure;
         }
         observe::note(&current.proxy.line(record, head, &id), Instant::now());
+    }
+}
+
+/// A request may have come and gone in one breath: nothing of it goes to an origin.
+fn still_wanted(stream: &Stream<'_>) -> Result<(), Failure> {
+    match stream.lost() {
+        None => Ok(()),
+        Some(Lost::Gone) => Err(Failure::ClientGone),
+        Some(Lost::Malformed) => Err(Failure::BodyMismatch),
     }
 }
 

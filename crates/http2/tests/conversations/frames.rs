@@ -62,12 +62,32 @@ pub fn of_client(words: &str) -> Vec<u8> {
             None => frame(1, flags, number(1), &padded(&block(&GET))),
         },
         "trailers" => frame(1, flags, number(1), &block(&[("x", "y")])),
+        // So many of 119 bytes, which are 155 each where they are weighed.
+        "many" => {
+            let value = "v".repeat(119);
+            frame(
+                1,
+                flags,
+                number(1),
+                &block(
+                    &GET.iter()
+                        .copied()
+                        .chain(vec![("name", &value[..]); number(2) as usize])
+                        .collect::<Vec<_>>(),
+                ),
+            )
+        }
+        "many-trailers" => {
+            let value = "v".repeat(119);
+            frame(1, flags, number(1), &block(&vec![("name", &value[..]); number(2) as usize]))
+        }
         "pseudo" => frame(1, flags, number(1), &block(&[(":path", "/")])),
         "broken" => frame(1, flags, number(1), &[0x80]),
         "continuation" => frame(9, flags & 4, number(1), &block(&[("x", "y")])),
         "data" => frame(0, flags & 9, number(1), &padded(&vec![b'd'; number(2) as usize])),
         "priority" => frame(2, 0, number(1), &on(behind("on").unwrap_or(0))),
         "rst" => frame(3, 0, number(1), &8u32.to_be_bytes()),
+        "badpriority" => frame(2, 0, number(1), &[0, 0]),
         "push" => frame(5, 4, number(1), &[0; 4]),
         "ping" => {
             frame(6, u8::from(has("ack")), number(1), if has("farewell") { b"farewell" } else { &[7; 8] })

@@ -8,7 +8,7 @@ use http2::{Connection, Event, Incoming, Key, Limits, Stream};
 use super::frames::{of_client, of_server, reason};
 
 /// Small enough that conversations reach them.
-const LIMITS: Limits = Limits { streams: 3, header_list: 1 << 10, window: 100_000, output: 40_000 };
+const LIMITS: Limits = Limits { streams: 3, header_list: 12 << 10, window: 100_000, output: 40_000 };
 
 /// A conversation, and the streams in it that somebody serves.
 pub struct Talk {
@@ -96,6 +96,10 @@ impl Talk {
             }
             ("drained", _) => {
                 self.is_full = false;
+                None
+            }
+            ("rest", _) => {
+                self.connection.rest();
                 None
             }
             ("leave", _) => {
