@@ -5,18 +5,20 @@
 use std::cell::RefCell;
 use std::task::{Context, Poll};
 
+use crate::ending::Leaving;
 use crate::frame::{self, Reason};
-use crate::input::{Input, Leaving, Taken};
+use crate::input::{Input, Taken};
 use crate::output::{Closed, Output, Sent};
 use crate::settings::{DEFAULT_WINDOW, Limits};
 use crate::stream::Stream;
-use crate::table::{Broken, Key, Sending, Table};
+use crate::table::{Broken, Key, Table};
 
 /// The server's side of one connection.
 pub struct Connection {
     pub(crate) state: RefCell<State>,
 }
 
+/// All that is known of it: what came (`input`, `head`, `body`), what goes (`output`), and the streams.
 pub(crate) struct State {
     pub input: Input,
     pub output: Output,
@@ -38,8 +40,7 @@ impl Connection {
     /// Takes one frame from the beginning of `bytes`, or what there is of it. An error ends the connection: it is to
     /// be told by [`Connection::go_away`].
     pub fn take(&self, bytes: &[u8]) -> Result<Taken, Reason> {
-        let State { input, output, streams } = &mut *self.state.borrow_mut();
-        input.take(bytes, streams, output)
+        self.state.borrow_mut().take(bytes)
     }
 
     /// The stream of a request, for whoever serves it.
@@ -88,14 +89,12 @@ impl Connection {
     /// Tells the client that nothing new is to be asked. What it asks until it has heard of it is still answered
     /// (RFC 9113 section 6.8).
     pub fn announce_end(&self) {
-        let State { input, output, .. } = &mut *self.state.borrow_mut();
-        input.announce_end(output);
+        self.state.borrow_mut().announce_end();
     }
 
     /// Tells the client that the connection ends, and why; nothing new is answered.
     pub fn go_away(&self, reason: Reason) {
-        let State { input, output, .. } = &mut *self.state.borrow_mut();
-        input.go_away(reason, output);
+        self.state.borrow_mut().go_away(reason);
     }
 
     /// The client knows which of its streams is the last that is answered.
@@ -124,38 +123,16 @@ impl Connection {
     }
 
     pub(crate) fn give_back(&self, key: Key, count: usize) {
-        let State { input, output, streams } = &mut *self.state.borrow_mut();
-        input.give_back(key, count, streams, output);
+        self.state.borrow_mut().give_back(key, count);
     }
 
     /// Whoever served a stream is done with it.
     pub(crate) fn close(&self, key: Key) {
-        let State { input, output, streams } = &mut *self.state.borrow_mut();
-        let Some(entry) = streams.get(key) else { return };
-        let reason = match (entry.broken, entry.sending, entry.incoming.ended) {
-            (Some(_), _, _) | (None, Sending::Ended, true) => None,
-            // The answer is whole, the rest of the request is not wanted (RFC 9113 section 8.1).
-            (None, Sending::Ended, false) => Some(Reason::NoError),
-            (None, Sending::Head | Sending::Body, _) => Some(Reason::Cancel),
-        };
-        if let Some(reason) = reason {
-            output.reset(key.id, reason);
-            streams.remember_reset(key.id);
-        }
-        input.break_off(Some(key), Broken::Gone, streams, output);
-        streams.close(key);
+        self.state.borrow_mut().close(key);
     }
 
     pub(crate) fn reset(&self, key: Key, reason: Reason) {
-        let State { input, output, streams } = &mut *self.state.borrow_mut();
-        if streams.get(key).is_some_and(|entry| entry.broken.is_none()) {
-            // A reset that its client brought about counts as one of the client's.
-            let is_ours = matches!(reason, Reason::NoError | Reason::InternalError | Reason::Cancel);
-            output.sent.refused += u32::from(!is_ours);
-            output.reset(key.id, reason);
-            streams.remember_reset(key.id);
-            input.break_off(Some(key), Broken::Gone, streams, output);
-        }
+        self.state.borrow_mut().reset(key, reason);
     }
 
     pub(crate) fn poll_send(

@@ -4,8 +4,11 @@
 //! these, for whoever answers it. Flow control, header compression and the states of streams are known here, and
 //! which error each broken rule is. What is allowed and yet too much is for the caller to judge: it sees every frame.
 
+mod body;
 mod connection;
+mod ending;
 mod frame;
+mod head;
 pub mod hpack;
 mod input;
 mod output;

@@ -5,7 +5,6 @@ use std::task::{Context, Poll};
 use crate::connection::{Connection, State};
 use crate::frame::Reason;
 use crate::hpack::{Encoder, FieldBlock};
-use crate::input::is_answerable;
 use crate::output::Closed;
 use crate::table::{Broken, Key, Sending};
 
@@ -127,7 +126,7 @@ impl<'c> Stream<'c> {
     /// for the socket already that no body would be taken either.
     pub fn send_interim(&self, status: u16, fields: impl FnOnce(&mut Head<'_>)) -> Result<(), Closed> {
         let State { streams, output, .. } = &mut *self.connection.state.borrow_mut();
-        let entry = streams.get(self.key).filter(|entry| is_answerable(entry)).ok_or(Closed)?;
+        let entry = streams.get(self.key).filter(|entry| entry.is_answerable()).ok_or(Closed)?;
         if output.is_full() {
             return Ok(());
         }
@@ -146,7 +145,7 @@ impl<'c> Stream<'c> {
         fields: impl FnOnce(&mut Head<'_>),
     ) -> Result<(), Closed> {
         let State { streams, output, .. } = &mut *self.connection.state.borrow_mut();
-        let entry = streams.get(self.key).filter(|entry| is_answerable(entry)).ok_or(Closed)?;
+        let entry = streams.get(self.key).filter(|entry| entry.is_answerable()).ok_or(Closed)?;
         entry.sending = Sending::Body;
         output.block(entry, ends, |encoder, out| {
             encoder.status(status, out);

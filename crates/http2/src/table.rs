@@ -5,7 +5,7 @@ use std::task::{Context, Waker};
 use crate::frame::Reason;
 use crate::hpack::FieldBlock;
 
-/// Bytes of a body that a stream without a request keeps memory for.
+/// Bytes of a body that a stream keeps memory for when it is over.
 const KEPT: usize = 16 << 10;
 /// Streams that were reset here, and may still get frames that were under way.
 const REMEMBERED: usize = 128;
@@ -97,10 +97,16 @@ impl Call {
 }
 
 impl Entry {
+    /// The head of an answer may still be sent.
+    pub fn is_answerable(&self) -> bool {
+        self.broken.is_none() && self.sending == Sending::Head
+    }
+
     /// Nothing more is taken from it nor given to it.
     pub fn break_off(&mut self, broken: Broken) {
         self.broken.get_or_insert(broken);
-        self.incoming.data = Vec::new();
+        self.incoming.data.clear();
+        self.incoming.data.shrink_to(KEPT);
         self.incoming.trailers = None;
         self.incoming.ended = true;
         self.sending = Sending::Ended;
@@ -164,10 +170,9 @@ impl Table {
         (reader.waits, writer.waits) = (false, false);
         *entry = Entry { writer, ..Entry::default() };
         entry.incoming.reader = reader;
-        if data.capacity() <= KEPT {
-            data.clear();
-            entry.incoming.data = data;
-        }
+        data.clear();
+        data.shrink_to(KEPT);
+        entry.incoming.data = data;
         self.free.push(key.place);
         if let Ok(at) = self.by_id.binary_search_by_key(&key.id, |(id, _)| *id) {
             self.by_id.remove(at);
