@@ -295,9 +295,11 @@ impl<'c> Life<'c> {
 
     /// What the last requests were served with goes, when none has come for a while.
     fn cool(&self, clerks: &mut Clerks<'_, Asked<'_>>, cx: &mut Context<'_>) {
+        if clerks.busy() > 0 {
+            return;
+        }
         self.engine.settle();
-        let warm = clerks.busy() == 0 && clerks.is_warm();
-        if warm && self.connection.watchdog.expired(cx, self.since + COOL) {
+        if clerks.is_warm() && self.connection.watchdog.expired(cx, self.since + COOL) {
             clerks.rest();
             self.engine.rest();
         }
