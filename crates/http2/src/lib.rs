@@ -4,6 +4,8 @@
 //! these, for whoever answers it. Flow control, header compression and the states of streams are known here, and
 //! which error each broken rule is. What is allowed and yet too much is for the caller to judge: it sees every frame.
 
+#![forbid(unsafe_code)]
+
 mod body;
 mod connection;
 mod ending;
