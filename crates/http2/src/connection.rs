@@ -3,12 +3,11 @@
 //! one of them at a time.
 
 use std::cell::RefCell;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
-use crate::ending::Leaving;
 use crate::frame::{self, Reason};
 use crate::input::{Input, Taken};
-use crate::output::{Closed, Output, Sent};
+use crate::output::{Output, Sent};
 use crate::settings::{DEFAULT_WINDOW, Limits};
 use crate::stream::Stream;
 use crate::table::{Broken, Key, Table};
@@ -97,11 +96,6 @@ impl Connection {
         self.state.borrow_mut().go_away(reason);
     }
 
-    /// The client knows which of its streams is the last that is answered.
-    pub fn has_gone_away(&self) -> bool {
-        matches!(self.state.borrow().input.leaving, Leaving::Gone { .. })
-    }
-
     /// Whoever serves a stream learns that its client is gone.
     pub fn break_off(&self) {
         for entry in self.state.borrow_mut().streams.each() {
@@ -120,32 +114,5 @@ impl Connection {
     /// Gives memory back that is more than usual.
     pub fn settle(&self) {
         self.state.borrow_mut().output.settle();
-    }
-
-    pub(crate) fn give_back(&self, key: Key, count: usize) {
-        self.state.borrow_mut().give_back(key, count);
-    }
-
-    /// Whoever served a stream is done with it.
-    pub(crate) fn close(&self, key: Key) {
-        self.state.borrow_mut().close(key);
-    }
-
-    pub(crate) fn reset(&self, key: Key, reason: Reason) {
-        self.state.borrow_mut().reset(key, reason);
-    }
-
-    pub(crate) fn poll_send(
-        &self,
-        key: Key,
-        data: &[u8],
-        last: bool,
-        cx: &Context<'_>,
-    ) -> Poll<Result<usize, Closed>> {
-        let State { output, streams, .. } = &mut *self.state.borrow_mut();
-        let Some(entry) = streams.get(key) else { return Poll::Ready(Err(Closed)) };
-        let polled = output.poll_data(key, entry, data, last, cx);
-        output.grant(streams);
-        polled
     }
 }

@@ -101,7 +101,7 @@ impl<'c> Stream<'c> {
 
     /// So many bytes of the body were used: the client may send as many again.
     pub fn release(&self, count: usize) {
-        self.connection.give_back(self.key, count);
+        self.connection.state.borrow_mut().give_back(self.key, count);
     }
 
     /// Those behind the end of the body, once.
@@ -157,7 +157,12 @@ impl<'c> Stream<'c> {
     /// Sends the beginning of `data`, which is not empty; how much that was. With the last of it the answer ends,
     /// if `last` holds.
     pub fn poll_send(&self, data: &[u8], last: bool, cx: &Context<'_>) -> Poll<Result<usize, Closed>> {
-        self.connection.poll_send(self.key, data, last, cx)
+        let State { output, streams, .. } = &mut *self.connection.state.borrow_mut();
+        let Some(entry) = streams.get(self.key) else { return Poll::Ready(Err(Closed)) };
+        let polled = output.poll_data(self.key, entry, data, last, cx);
+        // What it did not use is for others.
+        output.grant(streams);
+        polled
     }
 
     /// Ends the answer behind what was sent of it.
@@ -177,12 +182,12 @@ impl<'c> Stream<'c> {
 
     /// Breaks the stream off, in both directions.
     pub fn reset(&self, reason: Reason) {
-        self.connection.reset(self.key, reason);
+        self.connection.state.borrow_mut().reset(self.key, reason);
     }
 }
 
 impl Drop for Stream<'_> {
     fn drop(&mut self) {
-        self.connection.close(self.key);
+        self.connection.state.borrow_mut().close(self.key);
     }
 }

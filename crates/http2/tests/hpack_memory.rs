@@ -21,10 +21,7 @@ fn a_bomb_is_kept_up_to_the_limit() {
     assert_eq!(into.size(), 30_001 * 4096);
     assert_eq!(into.len(), limit / 4096);
     assert!(into.capacity() <= 2 * limit, "{}", into.capacity());
-    // The connection goes on, and the memory can be had back.
-    into.shrink_to(1000);
-    assert!(into.capacity() <= 1000, "{}", into.capacity());
-    assert_eq!((into.len(), into.size(), into.is_too_large()), (0, 0, false));
+    // The connection goes on.
     assert_eq!(decoder.decode(&[0x80 | 62], limit, &mut into), Ok(()));
     assert_eq!(fields(&into), [(b"n".to_vec(), value)]);
     assert!(!into.is_too_large());

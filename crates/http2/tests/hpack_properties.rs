@@ -37,7 +37,6 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 enum Step {
     Sizes(Vec<u32>),
     Block(Vec<Field>),
-    Secret(Field),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -45,7 +44,6 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         1 => vec(size, 1..4).prop_map(Step::Sizes),
         8 => vec((name(), value()), 0..12).prop_map(Step::Block),
-        1 => (name(), value()).prop_map(Step::Secret),
     ]
 }
 
@@ -104,21 +102,17 @@ proptest! {
         let mut size = 4096;
         for step in steps {
             let mut out = Vec::new();
-            let (written, is_secret) = match step {
+            let written = match step {
                 Step::Sizes(sizes) => {
                     sizes.iter().for_each(|&size| encoder.set_max_table_size(size));
                     size = sizes.last().map_or(size, |&size| size.min(4096) as usize);
                     continue;
                 }
-                Step::Block(fields) => (fields, false),
-                Step::Secret(field) => (vec![field], true),
+                Step::Block(fields) => fields,
             };
             encoder.begin(&mut out);
             for (name, value) in &written {
-                match is_secret {
-                    true => encoder.never_indexed(name, value, &mut out),
-                    false => encoder.field(name, value, &mut out),
-                }
+                encoder.field(name, value, &mut out);
             }
             prop_assert_eq!(decoder.decode(&out, LIMIT, &mut into), Ok(()));
             let expected: Vec<Field> =
@@ -131,7 +125,6 @@ proptest! {
                 let is_key = ["set-cookie", "authorization"].iter().any(|key| key.as_bytes() == name);
                 prop_assert!(!is_key || value.is_empty() || *kind == Kind::NeverIndexed);
             }
-            prop_assert!(!is_secret || read.iter().all(|(kind, _)| *kind == Kind::NeverIndexed));
             prop_assert!(read.into_iter().map(|(_, field)| field).eq(expected));
         }
     }

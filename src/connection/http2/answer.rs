@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use ::http1::encode::digits;
-use ::http1::{BodyLength, Method, Name};
+use ::http1::{BodyLength, Fields, Method, Name};
 use ::http2::{Closed, Head, Reason, Stream};
 use tokio::time::Instant;
 
@@ -86,14 +86,15 @@ fn break_off(stream: &Stream<'_>, failure: Failure, call: Option<&RequestId>) {
     if let Some(id) = call.filter(|_| listens) {
         // Whoever waits for a status cannot read a reset as well.
         let trailers = grpc::trailers(failure, id);
-        if stream
-            .send_trailers(|head| trailers.iter().for_each(|field| head.field(field.name, field.value)))
-            .is_ok()
-        {
+        if send_trailers(stream, &trailers).is_ok() {
             return;
         }
     }
     stream.reset(Reason::InternalError);
+}
+
+fn send_trailers(stream: &Stream<'_>, trailers: &Fields) -> Result<(), Closed> {
+    stream.send_trailers(|head| trailers.iter().for_each(|field| head.field(field.name, field.value)))
 }
 
 /// Sends the head of an answer that opens a tunnel: what HTTP/1 says with a 101 (RFC 8441 section 5).
@@ -191,9 +192,7 @@ impl Writer<'_> {
     /// Behind the last byte: only here is it known whether trailers follow, whatever the length.
     fn end(&mut self, source: &mut dyn BodyStream) -> Result<(), Failure> {
         let sent = match source.trailers() {
-            Some(trailers) => self
-                .stream
-                .send_trailers(|head| trailers.iter().for_each(|field| head.field(field.name, field.value))),
+            Some(trailers) => send_trailers(self.stream, &trailers),
             None => self.stream.end(),
         };
         sent.map_err(|Closed| Failure::ClientClosed)

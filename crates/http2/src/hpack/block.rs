@@ -24,11 +24,6 @@ impl FieldBlock {
         FieldBlock::default()
     }
 
-    /// Forgets the fields and keeps the memory.
-    pub fn clear(&mut self) {
-        self.start(0);
-    }
-
     /// Names and values in the order of the block, as far as they were kept.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         let mut rest = self.text.as_slice();
@@ -66,14 +61,7 @@ impl FieldBlock {
         self.text.capacity() + self.spans.capacity() * size_of::<Span>()
     }
 
-    /// Forgets the fields, and gives memory back until about so many bytes are held.
-    pub fn shrink_to(&mut self, bytes: usize) {
-        self.clear();
-        let spans = bytes / 4;
-        self.spans.shrink_to(spans / size_of::<Span>());
-        self.text.shrink_to(bytes - spans);
-    }
-
+    /// Forgets the fields and keeps the memory.
     pub(super) fn start(&mut self, limit: usize) {
         self.text.clear();
         self.spans.clear();

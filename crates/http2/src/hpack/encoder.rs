@@ -183,9 +183,7 @@ impl Encoder {
 
     /// Writes a field wherever it is, or whether it is, in the tables.
     fn search(&mut self, place: usize, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-        let Some(name) = Name::new(name) else {
-            return literal::long_name(WITHOUT_INDEXING, name, value, out);
-        };
+        let Some(name) = Name::new(name) else { return literal::long_name(name, value, out) };
         let may_be_learned = value.len() <= MAX_LEARNED_VALUE;
         let pair = if may_be_learned { hash(name.hash(), value) } else { 0 };
         if may_be_learned && let Some((entry, index)) = self.find_dynamic(pair, &name, Some(value)) {
@@ -230,16 +228,6 @@ impl Encoder {
             self.index.insert(name.hash(), number);
             self.remember(place, Entry::Dynamic(number), name.hash());
         }
-    }
-
-    /// Writes a field that nobody on the way to the browser may keep in a table (RFC 7541 7.1.3).
-    pub fn never_indexed(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-        let Some(name) = Name::new(name) else { return literal::long_name(NEVER_INDEXED, name, value, out) };
-        let index = match static_table::find(&name, value) {
-            Some(Found::Field(index) | Found::Name(index)) => index,
-            None => self.find_dynamic(name.hash(), &name, None).map_or(0, |(_, index)| index),
-        };
-        literal::field(NEVER_INDEXED, index, &name, value, out);
     }
 
     /// The dynamic entry with this name and, if one is given, this value, whose hash is `hash`; and its index.

@@ -1,7 +1,7 @@
 //! Writes fields of which at least the value is written out.
 
 use super::lower::{self, Name};
-use super::{HUFFMAN, PLAIN, huffman, integer};
+use super::{HUFFMAN, PLAIN, WITHOUT_INDEXING, huffman, integer};
 
 /// From here on the length of a string does not fit into its first byte.
 const LONG_STRING: usize = 127;
@@ -17,9 +17,9 @@ pub fn field(kind: (u8, u32), index: usize, name: &Name, value: &[u8], out: &mut
 
 /// Writes a field with a name of more than [`lower::MAX`] bytes.
 #[cold]
-pub fn long_name(kind: (u8, u32), name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+pub fn long_name(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     debug_assert!(name.len() > lower::MAX);
-    integer::encode(0, kind, out);
+    integer::encode(0, WITHOUT_INDEXING, out);
     integer::encode(name.len(), PLAIN, out);
     out.extend(name.iter().map(u8::to_ascii_lowercase));
     string(value, out);
