@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use http1::{Name, ResponseHead};
 
 use crate::message::path::{Canonical, canonicalise};
-use crate::message::{Client, HeaderCondition, MediaRange, PathPattern, QueryCondition, Request, StatusSet};
+use crate::message::{
+    Client, HeaderCondition, MediaRange, PathCondition, QueryCondition, Request, StatusSet,
+};
 
 /// All that is named here must hold; what is empty always does.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +17,7 @@ pub struct When {
     /// The client speaks TLS, or does not.
     pub secure: Option<bool>,
     /// As the client sent it.
-    pub path: PathPattern,
+    pub path: PathCondition,
     /// As they are when the filter meets the request.
     pub headers: Vec<HeaderCondition>,
     /// As the client sent it.
@@ -43,7 +45,7 @@ impl When {
 
     /// `target` is what the client sent: a rewrite may stand before the filter, and does not count.
     fn holds_for_target(&self, target: &[u8]) -> bool {
-        let any_path = matches!(self.path, PathPattern::Any);
+        let any_path = matches!(self.path, PathCondition::Any);
         if any_path && self.query.is_empty() {
             return true;
         }

@@ -45,18 +45,45 @@ pub enum ValuePattern {
     Regex(Regex),
 }
 
+/// A [`PathPattern`] as it is asked for each request: its path is canonical already.
+#[derive(Debug, Clone, Default)]
+pub enum PathCondition {
+    #[default]
+    Any,
+    Prefix(Vec<u8>),
+    Exact(Vec<u8>),
+    Regex(Regex),
+    /// The pattern is no path: it takes none.
+    None,
+}
+
 impl PathPattern {
+    /// Made once, for the requests to come.
+    pub fn condition(&self) -> PathCondition {
+        match self {
+            PathPattern::Any => PathCondition::Any,
+            PathPattern::Prefix(prefix) => {
+                path::prefix(prefix).map_or(PathCondition::None, PathCondition::Prefix)
+            }
+            PathPattern::Exact(exact) => {
+                path::pattern(exact).map_or(PathCondition::None, PathCondition::Exact)
+            }
+            PathPattern::Regex(regex) => PathCondition::Regex(regex.clone()),
+        }
+    }
+}
+
+impl PathCondition {
     /// Whether it takes this path, which is canonical.
     pub fn fits(&self, path: &[u8]) -> bool {
         let bare = path::without_parameters(path);
         let path = bare.as_deref().unwrap_or(path);
         match self {
-            PathPattern::Any => true,
-            PathPattern::Regex(regex) => regex.is_match(path),
-            PathPattern::Prefix(prefix) => {
-                path::prefix(prefix).is_ok_and(|prefix| path::covers(&prefix, path))
-            }
-            PathPattern::Exact(exact) => path::pattern(exact).is_ok_and(|exact| exact == path),
+            PathCondition::Any => true,
+            PathCondition::Prefix(prefix) => path::covers(prefix, path),
+            PathCondition::Exact(exact) => exact == path,
+            PathCondition::Regex(regex) => regex.is_match(path),
+            PathCondition::None => false,
         }
     }
 }
@@ -200,7 +227,7 @@ mod tests {
             (PathPattern::Exact("/a".to_owned()), "/a;v=1", true),
             (PathPattern::Regex(Regex::new("b$").unwrap()), "/a/b", true),
         ] {
-            assert_eq!(pattern.fits(path.as_bytes()), expected, "{pattern:?} {path}");
+            assert_eq!(pattern.condition().fits(path.as_bytes()), expected, "{pattern:?} {path}");
         }
     }
 }

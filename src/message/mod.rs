@@ -36,7 +36,7 @@ pub use body::{Body, BodyStream, Far, Upgraded};
 pub use client::{Client, Http2, Protocol, ProxyProtocol, network};
 pub use client_certificate::ClientCertificate;
 pub use collected::{Collected, Reading, Stop};
-pub use condition::{HeaderCondition, PathPattern, QueryCondition, ValuePattern};
+pub use condition::{HeaderCondition, PathCondition, PathPattern, QueryCondition, ValuePattern};
 pub use escape::Escape;
 pub use exchange::{EndpointName, Exchange, Values};
 pub use failure::{Blame, Failure};

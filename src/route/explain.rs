@@ -64,7 +64,7 @@ pub(super) fn explain(routes: &[(&str, &RouteMatch)], head: &RequestHead, asker:
     let mut explanation = Explanation { steps: Vec::new(), other_hosts, winner: None };
     for (_, index) in ranked {
         let (name, matches) = routes[index];
-        let mismatch = if matches.path.fits(head.path()) {
+        let mismatch = if matches.path.condition().fits(head.path()) {
             condition::first_mismatch(matches, head, asker)
         } else {
             Some(Mismatch::Path)

@@ -8,7 +8,7 @@ use crate::filter::{
     Accepted, CompressOptions, Cookies, Cors, FilterOptions, HeaderEdits, JsonEdits, NamePattern, Operation,
     Origins, Redirect, Replace, Rewrite, Secure, Spelling, TrailingSlash, Types, When, Www,
 };
-use crate::message::{FieldName, HeaderCondition, PathPattern, QueryCondition, Template, ValuePattern};
+use crate::message::{FieldName, HeaderCondition, PathCondition, QueryCondition, Template, ValuePattern};
 
 pub fn told(text: &mut Text, filters: &FilterOptions, head: &RequestHead) {
     if let Some(cors) = &filters.cors {
@@ -221,10 +221,14 @@ fn when(when: &When) -> String {
         parts.push(format!("the client came by {}", if secure { "https" } else { "http" }));
     }
     match &when.path {
-        PathPattern::Any => {}
-        PathPattern::Prefix(prefix) => parts.push(format!("the path is under {prefix}")),
-        PathPattern::Exact(exact) => parts.push(format!("the path is {exact}")),
-        PathPattern::Regex(regex) => parts.push(format!("the path matches `{regex}`")),
+        PathCondition::Any => {}
+        PathCondition::Prefix(prefix) if prefix.is_empty() => parts.push("the path is under /".to_owned()),
+        PathCondition::Prefix(prefix) => {
+            parts.push(format!("the path is under {}", String::from_utf8_lossy(prefix)))
+        }
+        PathCondition::Exact(exact) => parts.push(format!("the path is {}", String::from_utf8_lossy(exact))),
+        PathCondition::Regex(regex) => parts.push(format!("the path matches `{regex}`")),
+        PathCondition::None => parts.push("no path".to_owned()),
     }
     for HeaderCondition { name, value } in &when.headers {
         parts.push(format!("the header {name} {}", wanted(value)));

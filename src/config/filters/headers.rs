@@ -92,7 +92,7 @@ fn lower_when(table: &Fields<'_>, moment: Moment) -> When {
             .filter_map(|text| table.parsed(text, pattern::method))
             .collect(),
         secure: table.text("scheme").map(|text| text.value == "https"),
-        path: matches::path(table, "condition"),
+        path: matches::path(table, "condition").condition(),
         headers: matches::headers(table),
         query: matches::query(table),
         status: table.key("status").map(|_| StatusSet(status)),

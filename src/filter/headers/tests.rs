@@ -113,7 +113,7 @@ fn a_condition_holds_for_all_that_it_names() {
         ..HeaderEdits::default()
     };
     let html = MediaRangeList(&["text/*"]).parse();
-    let prefix = |path: &str| PathPattern::Prefix(path.to_owned());
+    let prefix = |path: &str| PathPattern::Prefix(path.to_owned()).condition();
     let bad = |value| HeaderCondition { name: "x-bad".to_owned(), value };
     let page =
         |page: &str| QueryCondition { name: "page".to_owned(), value: ValuePattern::Exact(page.to_owned()) };
